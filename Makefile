@@ -1,0 +1,44 @@
+# `make` alone prints this help. Only Python 3.11+, git and make need to be there.
+.DEFAULT_GOAL := help
+.PHONY: help env repro test lint format clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The stages are run as `python -m …` by DVC, so the environment's python must come first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The numbers of threads are params.yaml's; waiting threads must not burn the other cores.
+export OMP_WAIT_POLICY := PASSIVE
+
+help: ## Print this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+env: $(VENV)/.complete ## Make the environment in .venv (about 6 GB with torch's CUDA packages)
+
+$(VENV)/.complete: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; set PYTHON=… to another.")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+repro: env ## Run the pipeline, fetch to export, with the settings of params.yaml
+	@test -d .git || git init --quiet
+	$(BIN)/dvc repro
+	@$(BIN)/dvc metrics show reports/metrics.json
+
+test: env ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: env ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env ## Put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what the pipeline made (DVC's cache keeps it)
+	rm -rf data/raw data/faces data/soft_landmarks data/teacher_predictions dvc_plots
+	rm -rf models/* reports/curves reports/asm reports/evaluation reports/kd_loss

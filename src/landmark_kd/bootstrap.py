@@ -1,0 +1,110 @@
+"""Bootstrap over faces: how far a mean may be off, and whether two networks differ.
+
+Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: percentile intervals.
+NME, failure rate and AUC are all means of one number a face, so a resample of the faces needs
+nothing but the mean of each column. All columns see the same resamples, which is what makes the
+comparison of two networks a paired one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+# Counts of one block of resamples, as float64, take at most 64 MiB.
+BLOCK_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over faces and its interval at LEVEL."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Network a against network b on the same faces.
+
+    Attributes:
+        difference: of the means, a - b; below zero where a's errors are smaller.
+        ratio: of the means, a / b.
+        better: share of faces, 0 to 1, on which a's error is smaller than b's.
+    """
+
+    difference: Interval
+    ratio: Interval
+    better: Interval
+
+
+def resampled_means(values: np.ndarray, *, resamples: int, seed: int) -> np.ndarray:
+    """Means of each column over faces drawn with replacement.
+
+    Args:
+        values: (N, C) float, a row a face, a column a measure.
+        resamples: B.
+        seed: the same seed and N give the same resamples.
+
+    Returns:
+        (B, C) float64.
+
+    Raises:
+        ValueError: no faces, values that are not finite, or no resamples.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or len(values) == 0:
+        raise ValueError(f"values must be (N, C) of at least one face, found {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("values must be finite numbers")
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}; it must be at least 1")
+    faces = len(values)
+    generator = np.random.default_rng(seed)
+    block = max(1, BLOCK_BYTES // (8 * faces))
+    # How often each face is drawn in N draws with replacement is multinomial.
+    chances = np.full(faces, 1 / faces)
+    means = [
+        generator.multinomial(faces, chances, size=min(block, resamples - start)) @ values / faces
+        for start in range(0, resamples, block)
+    ]
+    return np.concatenate(means)
+
+
+def mean_intervals(values: np.ndarray, *, resamples: int, seed: int) -> list[Interval]:
+    """Mean and interval of each column of values (N, C); see `resampled_means`."""
+    drawn = resampled_means(values, resamples=resamples, seed=seed)
+    return [
+        _interval(mean, column)
+        for mean, column in zip(np.mean(values, axis=0), drawn.T, strict=True)
+    ]
+
+
+def compare(a: np.ndarray, b: np.ndarray, *, resamples: int, seed: int) -> PairedComparison:
+    """Compare the errors (N,) of two networks on the same faces, resampled together.
+
+    Raises:
+        ValueError: not the same number of faces, none, or errors that are not finite or below
+            zero, or all zero.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"errors must be two (N,) of the same faces, found {a.shape}, {b.shape}")
+    if (a < 0).any() or (b <= 0).any():
+        raise ValueError("errors must not be below zero, and b's must be above it")
+    columns = np.stack([a, b, a < b], axis=1)
+    drawn_a, drawn_b, drawn_better = resampled_means(columns, resamples=resamples, seed=seed).T
+    mean_a, mean_b, better = columns.mean(axis=0)
+    return PairedComparison(
+        difference=_interval(mean_a - mean_b, drawn_a - drawn_b),
+        ratio=_interval(mean_a / mean_b, drawn_a / drawn_b),
+        better=_interval(better, drawn_better),
+    )
+
+
+def _interval(value: float, drawn: np.ndarray) -> Interval:
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(value), float(low), float(high))

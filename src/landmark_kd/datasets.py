@@ -1,0 +1,58 @@
+"""The data sets that can be read.
+
+`DATASETS` is the one place that knows a set's parts on disk, their splits and subsets, and how
+many faces its authors published.
+"""
+
+from __future__ import annotations
+
+import re
+
+from landmark_kd.pts_folders import read_pts_folders
+from landmark_kd.records import Dataset, Part
+
+
+def _photo_is_the_picture(part: Part, stem: str) -> str:
+    return f"{part.folder}/{stem}"
+
+
+def _photo_without_face_number(part: Part, stem: str) -> str:
+    """AFW, HELEN and IBUG name the faces of one photo 111076519_1, 111076519_2, image_003_1.
+
+    LFPW has a face a photo, image_0001, whose number is the photo's: what remains of a name
+    must still hold a number.
+    """
+    match = re.fullmatch(r"(.*\d) *_\d+", stem)
+    return f"{part.folder.split('/')[0]}/{match[1] if match else stem}"
+
+
+DATASETS = {
+    "synthetic": Dataset(
+        name="synthetic",
+        points=68,
+        parts=(Part("train", "train", "train", None), Part("test", "test", "test", None)),
+        unions={},
+        reader=read_pts_folders,
+        photo=_photo_is_the_picture,
+        source="",
+    ),
+    "300w": Dataset(
+        name="300w",
+        points=68,
+        parts=(
+            Part("afw", "train", "train", 337),
+            Part("helen/trainset", "train", "train", 2000),
+            Part("lfpw/trainset", "train", "train", 811),
+            Part("helen/testset", "test", "common", 330),
+            Part("lfpw/testset", "test", "common", 224),
+            Part("ibug", "test", "challenging", 135),
+        ),
+        unions={"full": "test"},
+        reader=read_pts_folders,
+        photo=_photo_without_face_number,
+        source=(
+            "300-W (300 Faces In-the-Wild, for research only) comes from "
+            "https://ibug.doc.ic.ac.uk/resources/300-W/"
+        ),
+    ),
+}

@@ -1,0 +1,63 @@
+"""Landmarks drawn on a picture: contours as lines, points as dots, with a dark rim around both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+Colour = tuple[int, int, int]
+Contours = Sequence[tuple[Sequence[int], bool]]
+
+# BGR, as OpenCV draws.
+GREEN: Colour = (80, 255, 80)
+RIM: Colour = (0, 0, 0)
+
+# A face of this many pixels is drawn with lines one pixel wide.
+FACE_PIXELS_PER_LINE_PIXEL = 250
+# OpenCV takes coordinates in 1 / 2^SHIFT pixels.
+SHIFT = 4
+# OpenCV's integer coordinates overflow beyond this; such a point is far outside any picture.
+FAR = 30_000
+
+
+def draw_landmarks(
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    contours: Contours = (),
+    colour: Colour = GREEN,
+    thickness: int | None = None,
+) -> np.ndarray:
+    """Return a copy of a picture with one face's landmarks on it.
+
+    Args:
+        image: (H, W, 3) uint8 BGR; not changed.
+        landmarks: (K, 2) float, pixels of `image`; may lie outside of it.
+        contours: (indices, closed) of each line, as in `Topology.contours`.
+        colour: BGR of lines and points; a dark rim keeps them visible on any background.
+        thickness: of the lines in pixels; None takes it from the size of the face.
+
+    Raises:
+        ValueError: a landmark is not finite.
+    """
+    landmarks = np.asarray(landmarks, dtype=np.float64)
+    if not np.isfinite(landmarks).all():
+        raise ValueError("landmarks to draw must be finite")
+    if thickness is None:
+        extent = float(np.ptp(landmarks, axis=0).max())
+        thickness = max(1, round(extent / FACE_PIXELS_PER_LINE_PIXEL))
+    fixed_point = np.rint(landmarks.clip(-FAR, FAR) * 2**SHIFT).astype(np.int32)
+    radius = round(1.25 * thickness * 2**SHIFT)
+    rim = max(1, thickness // 2)
+
+    drawn = np.ascontiguousarray(image).copy()
+    for width, ink in ((thickness + 2 * rim, RIM), (thickness, colour)):
+        for indices, closed in contours:
+            line = fixed_point[list(indices)]
+            cv2.polylines(drawn, [line], closed, ink, width, cv2.LINE_AA, SHIFT)
+    for grow, ink in ((rim << SHIFT, RIM), (0, colour)):
+        for x, y in fixed_point.tolist():
+            cv2.circle(drawn, (x, y), radius + grow, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    return drawn
+

@@ -1,0 +1,49 @@
+"""One kind of error for everything a user can put right, and the way it ends a program."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+# 128 + SIGINT, what a shell reports for a program ended by Ctrl-C.
+INTERRUPTED_STATUS = 130
+
+
+class UserError(Exception):
+    """Bad input, said in one sentence: what, where, what was expected, what to do."""
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a program's `main` and end the process with a clear sentence and a status.
+
+    `UserError` and operating-system errors (a full disk, a missing right) end in one line on
+    stderr and status 1, Ctrl-C in one line and status 130. Anything else is a defect of ours
+    and keeps its traceback.
+    """
+    try:
+        main()
+    except UserError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; outputs of before are untouched.", INTERRUPTED_STATUS)
+    except BrokenPipeError:
+        # The reader went away (`… | head`). Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(describe_os_error(error), 1)
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return one sentence for an operating-system error, with what to do about a full disk."""
+    where = f" while writing or reading {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}; free some space and run the same command again."
+    return f"{error.strerror or error}{where}; put that right and run the same command again."
+
+
+def _fail(sentence: str, status: int) -> None:
+    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    sys.exit(status)

@@ -1,0 +1,173 @@
+"""Prepared faces on disk: one large array of pictures, one of landmarks, one table.
+
+`prepare` writes a folder for the train faces and one for the test faces; every later stage reads
+them memory-mapped, so a run's memory does not grow with the number of faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from landmark_kd import geometry
+from landmark_kd.errors import UserError
+from landmark_kd.files import read_json, write_json
+from landmark_kd.topology import TOPOLOGIES, Topology
+
+COLUMNS = ["name", "photo", "subset", "validation"]
+
+
+@dataclass(frozen=True)
+class FacesInfo:
+    """What holds for all faces of a folder.
+
+    Attributes:
+        dataset: name of the data set.
+        points: landmarks a face, K.
+        crop_size: side of the networks' crop in pixels.
+        border: pixels stored around it on each side; stored side = crop_size + 2 border.
+        margin: the crop's side is the box's longer side times 1 + margin.
+        box: where the box came from, landmarks or dataset.
+        published: faces that the data set's authors give for each subset; null where there is
+            no published count.
+        missing: parts of the data set that were not on disk, in words.
+    """
+
+    dataset: str
+    points: int
+    crop_size: int
+    border: int
+    margin: float
+    box: str
+    published: dict[str, int | None]
+    missing: list[str]
+
+    @property
+    def topology(self) -> Topology:
+        return TOPOLOGIES[self.points]
+
+    @property
+    def stored_size(self) -> int:
+        return self.crop_size + 2 * self.border
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N prepared faces.
+
+    Attributes:
+        images: (N, S, S, 3) uint8 RGB, S = info.stored_size; memory-mapped.
+        landmarks: (N, K, 2) float64, pixels of the original picture.
+        crop_to_image: (N, 2, 3) float64, from crop pixels (not stored pixels) to the picture's.
+        table: a row a face: name, photo (faces of one photo share it), subset, validation.
+        info: what holds for all.
+    """
+
+    images: np.ndarray
+    landmarks: np.ndarray
+    crop_to_image: np.ndarray
+    table: pd.DataFrame
+    info: FacesInfo
+
+    def __len__(self) -> int:
+        return len(self.landmarks)
+
+    def crop_landmarks(self) -> np.ndarray:
+        """Hard-landmarks (N, K, 2) in the networks' coordinates, [-0.5, 0.5] of the crop."""
+        in_crop = geometry.apply(geometry.invert(self.crop_to_image), self.landmarks)
+        return geometry.to_network(in_crop, self.info.crop_size)
+
+    def to_image(self, network_points: np.ndarray) -> np.ndarray:
+        """Network coordinates (N, K, 2) of all faces to pixels of their original pictures."""
+        crop = geometry.from_network(network_points, self.info.crop_size)
+        return geometry.apply(self.crop_to_image, crop)
+
+    def crops(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The networks' un-augmented crops (n, size, size, 3) uint8 RGB of some faces."""
+        inner = slice(self.info.border, self.info.border + self.info.crop_size)
+        return np.asarray(self.images[rows, inner, inner])
+
+    def train_rows(self) -> np.ndarray:
+        """Indices of the faces to train on."""
+        return np.flatnonzero(~self.table["validation"].to_numpy())
+
+    def validation_rows(self) -> np.ndarray:
+        """Indices of the faces held out of training."""
+        return np.flatnonzero(self.table["validation"].to_numpy())
+
+    def subset_rows(self) -> dict[str, np.ndarray]:
+        """Indices by subset; on 300W also `full`, where all of its subsets are there."""
+        names = self.table["subset"].to_numpy()
+        rows = {name: np.flatnonzero(names == name) for name in pd.unique(names)}
+        if "full" in self.info.published and {"common", "challenging"} <= set(rows):
+            rows["full"] = np.arange(len(self))
+        return rows
+
+
+def save_faces(
+    folder: Path,
+    landmarks: np.ndarray,
+    crop_to_image: np.ndarray,
+    table: pd.DataFrame,
+    info: FacesInfo,
+) -> None:
+    """Write all but the pictures, which `prepare` streams into `folder/images.npy`."""
+    np.save(folder / "landmarks.npy", landmarks.astype(np.float64), allow_pickle=False)
+    np.save(folder / "crop_to_image.npy", crop_to_image.astype(np.float64), allow_pickle=False)
+    table[COLUMNS].to_csv(folder / "faces.csv", index=False)
+    write_json(folder / "info.json", asdict(info))
+
+
+def load_faces(folder: Path) -> Faces:
+    """Open a folder that `prepare` wrote; the pictures stay on disk.
+
+    Raises:
+        UserError: a file is missing, truncated or does not fit the others.
+    """
+    try:
+        info = FacesInfo(**read_json(folder / "info.json"))
+    except TypeError as error:
+        raise _damaged(folder / "info.json", error) from None
+    images = load_array(folder / "images.npy")
+    landmarks = load_array(folder / "landmarks.npy")
+    crop_to_image = load_array(folder / "crop_to_image.npy")
+    try:
+        types = {"name": str, "photo": str, "subset": str, "validation": bool}
+        table = pd.read_csv(folder / "faces.csv", dtype=types, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise _damaged(folder / "faces.csv", error) from None
+    n, side = len(landmarks), info.stored_size
+    expected: list[tuple[str, Any, Any]] = [
+        ("images.npy", images.shape, (n, side, side, 3)),
+        ("landmarks.npy", landmarks.shape, (n, info.points, 2)),
+        ("crop_to_image.npy", crop_to_image.shape, (n, 2, 3)),
+        ("faces.csv", (len(table), list(table.columns)), (n, COLUMNS)),
+    ]
+    for name, found, wanted in expected:
+        if found != wanted:
+            raise _damaged(folder / name, f"found {found}, expected {wanted}")
+    return Faces(images, np.array(landmarks), np.array(crop_to_image), table, info)
+
+
+def load_array(path: Path) -> np.ndarray:
+    """Memory-map a .npy file of an earlier stage, read-only and without pickle.
+
+    Raises:
+        UserError: it is missing or truncated.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, why: object) -> UserError:
+    return UserError(
+        f"{path} is damaged ({why}); delete it and run `dvc checkout` or `dvc repro` again."
+    )

@@ -1,0 +1,110 @@
+"""What an exported network says about itself, in its ONNX file's metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+# Changes when a reader of older files would go wrong.
+FORMAT = "landmark-kd 1"
+
+INPUT_NAME = "image"
+OUTPUT_NAME = "landmarks"
+
+# For whoever runs the file without this project.
+_HOW_TO_USE = {
+    "input": "(N, 3, input_size, input_size) float32 in colour_order, (pixel - mean) / std",
+    "output": "(N, points, 2) float32; x, y in pixels of the crop = (v + 0.5) * input_size - 0.5",
+    "crop": "square around the centre of the face's box, side = longer side * (1 + margin)",
+}
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """All that is needed to turn a picture and a face's box into landmarks.
+
+    Attributes:
+        dataset: name of the data set trained on.
+        licence: what that data set allows.
+        backbone: timm name of the network.
+        points: landmarks a face, K.
+        input_size: side of the crop in pixels.
+        mean, std: in units of 0..255, in `colour_order`; the input is (pixel - mean) / std.
+        colour_order: RGB.
+        margin: the crop's side is the box's longer side times 1 + margin.
+        box: what the box encloses: landmarks, or dataset for a box that the set brought.
+        point_names: K names.
+        flip: (K,) permutation; point i of a mirrored face is point flip[i].
+        contours: (indices, closed) of each line to draw.
+    """
+
+    dataset: str
+    licence: str
+    backbone: str
+    points: int
+    input_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    colour_order: str
+    margin: float
+    box: str
+    point_names: tuple[str, ...]
+    flip: tuple[int, ...]
+    contours: tuple[tuple[tuple[int, ...], bool], ...]
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return texts by name: words as they are, everything else as JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+        return {"format": FORMAT, **texts, **_HOW_TO_USE}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> ModelInfo:
+        """Read what `to_metadata` wrote.
+
+        Raises:
+            ValueError: it is of another program, another format, or does not fit together; the
+                message is a clause that goes on "the file ...".
+        """
+        if "format" not in metadata:
+            raise ValueError("has no metadata of landmark-kd")
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"has the format {metadata['format']!r}, expected {FORMAT!r}")
+        try:
+            info = cls(**{field.name: _read(field.type, metadata[field.name]) for field in fields(cls)})
+        except KeyError as error:
+            raise ValueError(f"lacks {error} in its metadata") from None
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError(f"has damaged metadata ({error})") from None
+        info._check()
+        return info
+
+    def _check(self) -> None:
+        k = self.points
+        fits = {
+            "points": isinstance(k, int) and k > 0,
+            "input_size": isinstance(self.input_size, int) and self.input_size > 0,
+            "mean": _numbers(self.mean, 3),
+            "std": _numbers(self.std, 3) and all(v > 0 for v in self.std),
+            "colour_order": self.colour_order == "RGB",
+            "margin": _numbers((self.margin,), 1) and self.margin > -1,
+            "point_names": len(self.point_names) == k,
+            "flip": sorted(self.flip) == list(range(k)),
+            "contours": all(0 <= i < k for indices, _ in self.contours for i in indices),
+        }
+        wrong = [name for name, fit in fits.items() if not fit]
+        if wrong:
+            raise ValueError(f"has metadata that does not fit together: {', '.join(wrong)}")
+
+
+def _read(kind: object, text: str) -> Any:
+    return text if kind == "str" else _tuples(json.loads(text))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _numbers(values: Any, count: int) -> bool:
+    return len(values) == count and all(isinstance(v, int | float) for v in values)

@@ -1,0 +1,270 @@
+"""params.yaml as typed values; whatever is wrong with it is said before any work begins."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from landmark_kd.errors import UserError
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NormalizationName = Literal["auto", "symmetric", "imagenet"]
+LossName = Literal["l1", "l2", "smooth_l1", "wing"]
+HeadName = Literal["spatial", "pool"]
+
+
+class _Section(BaseModel):
+    # strict: "12" is no number and 1 is no true; protected_namespaces: no key begins with model_.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class BaseParams(_Section):
+    seed: Seed
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    workers: Annotated[int, Field(ge=0, le=256)]
+
+
+class DataParams(_Section):
+    name: Literal["synthetic", "300w"]
+    path: str | None
+    on_bad: Literal["error", "skip"]
+
+
+class SyntheticParams(_Section):
+    train: Annotated[int, Field(ge=4)]
+    test: Annotated[int, Field(ge=2)]
+    size: Annotated[int, Field(ge=64, le=1024)]
+
+
+class PrepareParams(_Section):
+    validation: Annotated[float, Field(gt=0, lt=1)]
+
+
+class CropParams(_Section):
+    size: Annotated[int, Field(ge=32, le=1024)]
+    margin: Annotated[float, Field(ge=0, le=2)]
+    box: Literal["landmarks", "dataset"]
+    context: Annotated[float, Field(ge=1, le=4)]
+
+    @property
+    def border(self) -> int:
+        """Whole pixels stored on each side of the crop; the stored side is size + 2 border."""
+        return round(self.size * (self.context - 1) / 2)
+
+
+class AsmParams(_Section):
+    variance: Annotated[float, Field(gt=0, le=1)]
+    align: Literal["similarity", "none"]
+    limit: Positive
+
+
+class AugmentParams(_Section):
+    rotation: Annotated[float, Field(ge=0, le=3.15)]
+    scale_min: Annotated[float, Field(gt=0, le=4)]
+    scale_max: Annotated[float, Field(gt=0, le=4)]
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    flip: Probability
+    colour: Probability
+    blur: Probability
+    occlusion: Probability
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AugmentParams:
+        if self.scale_min > self.scale_max:
+            raise ValueError(
+                f"scale_min {self.scale_min} is greater than scale_max {self.scale_max}; "
+                "give a scale_min that is at most scale_max"
+            )
+        return self
+
+
+class TrainingParams(_Section):
+    """A network and the budget it is trained with."""
+
+    backbone: str
+    head: HeadName
+    init: str
+    normalization: NormalizationName
+    loss: LossName
+    epochs: PositiveInt
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    weight_decay: NonNegative
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    clip: NonNegative
+
+    @model_validator(mode="after")
+    def _possible(self) -> TrainingParams:
+        # timm takes seconds to import, so only those who read params pay for it.
+        import timm
+
+        if not timm.is_model(self.backbone):
+            near = difflib.get_close_matches(self.backbone, timm.list_models(), n=3)
+            raise ValueError(
+                f"backbone '{self.backbone}' is no timm network; "
+                + (f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()")
+            )
+        if self.init == "pretrained" and not timm.is_model_pretrained(self.backbone):
+            raise ValueError(
+                f"init is 'pretrained' but timm has no weights for backbone '{self.backbone}'; "
+                "take random or a .safetensors file"
+            )
+        if self.init not in ("random", "pretrained"):
+            if not self.init.endswith(".safetensors"):
+                raise ValueError(
+                    f"init is '{self.init}'; it must be random, pretrained or the path of a "
+                    ".safetensors file"
+                )
+            if not Path(self.init).is_file():
+                raise ValueError(f"init names the file '{self.init}', which does not exist")
+        if self.warmup_epochs > 0 and self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}"
+            )
+        return self
+
+
+class StudentParams(TrainingParams):
+    seed: Seed | None
+
+
+class AssistiveParams(_Section):
+    positive: NonNegative
+    negative: Annotated[float, Field(le=0)]
+
+
+class KDWeights(_Section):
+    main: Positive
+    tough: NonNegative
+    tolerant: NonNegative
+
+
+class KDParams(_Section):
+    variant: Literal["paper", "code"]
+    beta: Annotated[float, Field(gt=0, lt=1)]
+    tau: Positive
+    tough: AssistiveParams
+    tolerant: AssistiveParams
+    weights: KDWeights
+    coordinate_scale: Positive
+    teacher_predictions: Literal["cached", "online"]
+
+    @model_validator(mode="after")
+    def _truth_is_minimum(self) -> KDParams:
+        # Near e = 0 the slope of the paper's form is w_main - sum(w |negative|) / beta.
+        pull = self.weights.tough * abs(self.tough.negative)
+        pull += self.weights.tolerant * abs(self.tolerant.negative)
+        needed = pull / self.beta
+        if self.variant == "paper" and self.weights.main < needed:
+            raise ValueError(
+                f"weights.main is {self.weights.main:g}, under which the ground truth is no "
+                f"minimum of the loss; it must be at least {needed:g} = "
+                "(tough weight x |tough.negative| + tolerant weight x |tolerant.negative|) / beta"
+            )
+        return self
+
+
+class EvaluateParams(_Section):
+    bootstrap: Annotated[int, Field(ge=100)]
+
+
+class ExportParams(_Section):
+    check_faces: PositiveInt
+
+
+class Params(_Section):
+    """The whole of params.yaml."""
+
+    base: BaseParams
+    data: DataParams
+    synthetic: SyntheticParams
+    prepare: PrepareParams
+    crop: CropParams
+    asm: AsmParams
+    augment: AugmentParams
+    teacher: TrainingParams
+    student: StudentParams
+    kd: KDParams
+    evaluate: EvaluateParams
+    export: ExportParams
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Params:
+        if self.data.name != "synthetic" and not self.data.path:
+            raise ValueError(
+                f"data.path is not set, but data.name is {self.data.name}; give the folder that "
+                "holds the data set, as in -S data.path=/data/300w"
+            )
+        if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
+            raise ValueError(
+                f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks"
+            )
+        return self
+
+    @property
+    def student_seed(self) -> int:
+        """The students' seed: student.seed, or base.seed where that is null."""
+        return self.base.seed if self.student.seed is None else self.student.seed
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check all of params.yaml, whichever section a stage needs.
+
+    Raises:
+        UserError: one sentence with the key, its value and what is allowed.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run from the project's top folder.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold sections such as base and data, but holds {content!r}.")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_sentence(error, content)}") from None
+
+
+def _sentence(error: ValidationError, content: dict[str, Any]) -> str:
+    """Say the first mistake; how many more there are follows."""
+    mistakes = error.errors()
+    first = mistakes[0]
+    key = ".".join(str(part) for part in first["loc"]) or "params"
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}."
+        text = f"{key} is no known key (its value: {first['input']!r}); {hint}"
+    elif first["type"] == "missing":
+        text = f"{key} is missing; `git diff params.yaml` shows what was removed."
+    elif first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")
+        text = message + "." if key == "params" else f"{key}: {message}."
+    else:
+        allowed = first["msg"][0].lower() + first["msg"][1:]
+        text = f"{key} is {first['input']!r}, but {allowed}."
+    more = len(mistakes) - 1
+    return text + (f" ({more} more mistake{'s' if more > 1 else ''} after this one)" if more else "")
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    section: type[BaseModel] = Params
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        section = annotation
+    return list(section.model_fields)

@@ -1,0 +1,26 @@
+"""Every path the stages read and write, relative to the project's top folder.
+
+dvc.yaml names the same paths as outs and deps; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+TRAIN_FACES = Path("data/faces/train")
+TEST_FACES = Path("data/faces/test")
+SOFT_LANDMARKS = Path("data/soft_landmarks")
+TEACHER_PREDICTIONS = Path("data/teacher_predictions")
+MODELS = Path("models")
+ONNX_MODEL = Path("models/landmarks.onnx")
+
+METRICS = Path("reports/metrics.json")
+COST = Path("reports/cost.json")
+INTERVALS = Path("reports/evaluation/intervals.json")
+SOFT_LANDMARK_METRICS = Path("reports/soft_landmarks.json")
+EXPORT_METRICS = Path("reports/export.json")
+CURVES = Path("reports/curves")
+ASM_REPORT = Path("reports/asm")
+EVALUATION_REPORT = Path("reports/evaluation")
+KD_LOSS_REPORT = Path("reports/kd_loss")

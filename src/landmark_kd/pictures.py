@@ -1,0 +1,33 @@
+"""Pictures of data sets, read as their annotators saw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from landmark_kd.errors import UserError
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """Return a picture (H, W, 3) uint8 BGR, its pixels as stored.
+
+    An EXIF orientation is ignored: the landmarks of these sets were placed on pictures as
+    Matlab reads them, which ignores it too. Read by way of numpy, since OpenCV cannot open
+    every file name on every system.
+
+    Raises:
+        UserError: it does not decode.
+    """
+    content = np.fromfile(path, dtype=np.uint8)
+    image = None
+    if content.size:
+        try:
+            image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:  # more pixels than OpenCV takes
+            image = None
+    if image is None:
+        state = "is cut off, damaged or no picture" if content.size else "is empty"
+        raise UserError(f"the picture {path} does not decode: it {state}.")
+    return image

@@ -1,0 +1,115 @@
+"""Data sets that are folders of pictures with a .pts file beside each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from landmark_kd.errors import UserError
+from landmark_kd.pts import read_pts
+from landmark_kd.records import BadFaces, Dataset, FaceRecord, Part
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+LANDMARKS_SUFFIX = ".pts"
+# The iBUG group also hands out mirrored copies of its pictures; augmentation mirrors here.
+MIRRORED_ENDING = "_mirror"
+
+
+def read_pts_folders(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+    """Yield the faces of all parts that are on disk, parts in order, faces by name.
+
+    Raises:
+        UserError: the folder does not have the set's layout; a face is bad and `on_bad` is error.
+    """
+    check_layout(dataset, folder)
+    for part in dataset.parts:
+        yield from _read_part(dataset, part, folder, bad)
+
+
+def check_layout(dataset: Dataset, folder: Path) -> None:
+    """Check that a folder holds faces of both splits in a data set's layout.
+
+    Raises:
+        UserError: it does not; the sentence says what was expected and, where a folder beside or
+            within it fits, which.
+    """
+    layout = f"{dataset.name} is read from the folders {_listed(p.folder for p in dataset.parts)}"
+    source = f"; {dataset.source}" if dataset.source else ""
+    if not folder.exists():
+        raise UserError(f"the folder {folder} does not exist; {layout} in it{source}.")
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file, but {layout}{source}.")
+    if not any((folder / part.folder).is_dir() for part in dataset.parts):
+        near = [other for other in _neighbours(folder) if _holds_parts(dataset, other)]
+        hint = f"; did you mean {near[0]}?" if near else f"{source}."
+        state = "is empty" if not any(folder.iterdir()) else "holds none of them"
+        raise UserError(f"{folder} {state}: {layout}{hint}")
+    for split in ("train", "test"):
+        parts = [part for part in dataset.parts if part.split == split]
+        if not any(part_files(folder, part) for part in parts):
+            wanted = _listed(p.folder for p in parts)
+            raise UserError(
+                f"{folder} holds no {split} faces: pictures with .pts files beside them are "
+                f"looked for in {wanted}{source}."
+            )
+
+
+def part_files(folder: Path, part: Part) -> list[Path]:
+    """The pictures and .pts files of a part, sorted; none where the part is not on disk."""
+    path = folder / part.folder
+    if not path.is_dir():
+        return []
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in (*PICTURE_SUFFIXES, LANDMARKS_SUFFIX)
+        and not file.stem.endswith(MIRRORED_ENDING)
+        and not file.name.startswith(".")
+        and file.is_file()
+    )
+
+
+def _read_part(dataset: Dataset, part: Part, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+    by_stem: dict[str, list[Path]] = {}
+    for file in part_files(folder, part):
+        by_stem.setdefault(file.stem, []).append(file)
+    for stem, files in by_stem.items():
+        try:
+            image, landmarks = _pair(files)
+            record = FaceRecord(
+                name=f"{part.folder}/{stem}",
+                image=image,
+                landmarks=read_pts(landmarks, dataset.points),
+                photo=dataset.photo(part, stem),
+                part=part,
+            )
+        except UserError as error:
+            bad.add(part, error)
+        else:
+            yield record
+
+
+def _pair(files: list[Path]) -> tuple[Path, Path]:
+    """Return picture and .pts file of one face from the files that share its name."""
+    landmarks = [file for file in files if file.suffix.lower() == LANDMARKS_SUFFIX]
+    images = [file for file in files if file not in landmarks]
+    if not landmarks:
+        raise UserError(f"the picture {images[0]} has no {files[0].stem}.pts beside it.")
+    if not images:
+        raise UserError(f"{landmarks[0]} has no picture ({', '.join(PICTURE_SUFFIXES)}) beside it.")
+    if len(files) > 2:
+        raise UserError(f"{_listed(map(str, files))} have one name, but a face is two files.")
+    return images[0], landmarks[0]
+
+
+def _holds_parts(dataset: Dataset, folder: Path) -> bool:
+    return any((folder / part.folder).is_dir() for part in dataset.parts)
+
+
+def _neighbours(folder: Path) -> list[Path]:
+    return [*sorted(child for child in folder.iterdir() if child.is_dir()), folder.resolve().parent]
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

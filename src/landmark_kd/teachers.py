@@ -1,0 +1,70 @@
+"""Teachers: the tough one learns hard-landmarks, the tolerant one soft-landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landmark_kd.errors import UserError
+from landmark_kd.faces import Faces, load_array
+from landmark_kd.files import replaced_folder
+from landmark_kd.loader import Batch
+from landmark_kd.losses import REGRESSION_LOSSES
+from landmark_kd.networks import load_network, predict_faces
+from landmark_kd.training import Objective
+
+TEACHERS = ("tough", "tolerant")
+
+
+def regression_objective(loss: str) -> Callable[[torch.device], Objective]:
+    """Return what `train` needs to learn target set 0 with a plain regression loss."""
+    function = REGRESSION_LOSSES[loss]
+
+    def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        return function(pred, targets[:, 0]), {}
+
+    return lambda device: objective
+
+
+def teacher_targets(teacher: str, faces: Faces, soft_landmarks: Path) -> np.ndarray:
+    """Return what a teacher learns, (N, 1, K, 2) network coordinates.
+
+    Args:
+        teacher: tough (hard-landmarks) or tolerant (soft-landmarks).
+        soft_landmarks: folder of the stage of that name.
+    """
+    if teacher == "tough":
+        return faces.crop_landmarks()[:, None]
+    return landmarks_file(soft_landmarks / "soft.npy", faces)[:, None]
+
+
+def landmarks_file(path: Path, faces: Faces) -> np.ndarray:
+    """Load landmarks (N, K, 2) that an earlier stage made for all of `faces`.
+
+    Raises:
+        UserError: they are missing, damaged or were made for other faces.
+    """
+    landmarks = np.array(load_array(path))
+    if landmarks.shape != faces.landmarks.shape:
+        raise UserError(
+            f"{path} holds {landmarks.shape} numbers, but the faces need "
+            f"{faces.landmarks.shape}; run `dvc repro` to make it again."
+        )
+    return landmarks
+
+
+def write_predictions(faces: Faces, models: Path, out: Path, device: torch.device) -> None:
+    """Predict all train faces' un-augmented crops with both teachers, once for all students.
+
+    Args:
+        models: folder that holds the teachers' folders.
+        out: folder for `tough.npy` and `tolerant.npy`, (N, K, 2) float64 network coordinates.
+    """
+    with replaced_folder(out) as temporary:
+        for teacher in TEACHERS:
+            net = load_network(models / teacher, device)
+            np.save(temporary / f"{teacher}.npy", predict_faces(net, faces), allow_pickle=False)

@@ -1,0 +1,35 @@
+"""Measure all networks on the test faces, and report.
+
+In: data/faces/train, data/faces/test, models/{tough,tolerant,baseline,kd}, reports/curves/*.
+Out: reports/metrics.json, intervals.json, cost.json, evaluation/, kd_loss/.
+Params: base, kd, evaluate.
+"""
+
+from landmark_kd import paths
+from landmark_kd.cost import machine, network_cost
+from landmark_kd.errors import run_main
+from landmark_kd.evaluate import NETWORKS, Evaluation, intervals, metrics_table, predict_all
+from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss_report
+from landmark_kd.faces import load_faces
+from landmark_kd.files import write_json
+from landmark_kd.losses import KDLoss
+from landmark_kd.params import load_params
+from landmark_kd.runtime import setup
+
+
+def main() -> None:
+    params = load_params()
+    device = setup(params.base)
+    train, test = load_faces(paths.TRAIN_FACES), load_faces(paths.TEST_FACES)
+    evaluation = Evaluation.of(test, predict_all(train, test, paths.MODELS, device))
+    write_json(paths.METRICS, metrics_table(evaluation))
+    write_json(
+        paths.INTERVALS,
+        intervals(evaluation, resamples=params.evaluate.bootstrap, seed=params.base.seed),
+    )
+    write_evaluation_report(evaluation, paths.CURVES, paths.EVALUATION_REPORT)
+    write_kd_loss_report(KDLoss.from_params(params.kd), paths.KD_LOSS_REPORT)
+
+
+if __name__ == "__main__":
+    run_main(main)

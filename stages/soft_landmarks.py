@@ -1,0 +1,26 @@
+"""Make the tolerant teacher's soft-landmarks with a shape model of the train faces.
+
+In: data/faces/train. Out: data/soft_landmarks, reports/asm, reports/soft_landmarks.json.
+Params: asm.
+"""
+
+from landmark_kd import paths
+from landmark_kd.errors import run_main
+from landmark_kd.faces import load_faces
+from landmark_kd.params import load_params
+from landmark_kd.soft_landmarks import write_soft_landmarks
+
+
+def main() -> None:
+    params = load_params()
+    write_soft_landmarks(
+        load_faces(paths.TRAIN_FACES),
+        params.asm,
+        out=paths.SOFT_LANDMARKS,
+        report=paths.ASM_REPORT,
+        scores=paths.SOFT_LANDMARK_METRICS,
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

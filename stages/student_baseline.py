@@ -1,0 +1,34 @@
+"""Train the student without teachers: the yardstick of distillation.
+
+In: data/faces/train. Out: models/baseline, reports/curves/baseline.
+Params: base, crop, augment, student.
+"""
+
+from landmark_kd import paths
+from landmark_kd.errors import run_main
+from landmark_kd.faces import load_faces
+from landmark_kd.params import load_params
+from landmark_kd.teachers import regression_objective
+from landmark_kd.training import train
+
+
+def main() -> None:
+    params = load_params()
+    faces = load_faces(paths.TRAIN_FACES)
+    train(
+        "baseline",
+        faces,
+        faces.crop_landmarks()[:, None],
+        regression_objective(params.student.loss),
+        network=params.student,
+        augment=params.augment,
+        crop=params.crop,
+        base=params.base,
+        seed=params.student_seed,
+        model_folder=paths.MODELS / "baseline",
+        curves_folder=paths.CURVES / "baseline",
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,34 @@
+"""Train the student with KD-Loss, with the budget, seed and first weights of the baseline.
+
+In: data/faces/train, data/teacher_predictions, models/tough, models/tolerant.
+Out: models/kd, reports/curves/kd. Params: base, crop, augment, student, kd.
+"""
+
+from landmark_kd import paths
+from landmark_kd.errors import run_main
+from landmark_kd.faces import load_faces
+from landmark_kd.params import load_params
+from landmark_kd.student import kd_objective, kd_targets
+from landmark_kd.training import train
+
+
+def main() -> None:
+    params = load_params()
+    faces = load_faces(paths.TRAIN_FACES)
+    train(
+        "kd",
+        faces,
+        kd_targets(params.kd, faces, paths.TEACHER_PREDICTIONS),
+        kd_objective(params.kd, paths.MODELS),
+        network=params.student,
+        augment=params.augment,
+        crop=params.crop,
+        base=params.base,
+        seed=params.student_seed,
+        model_folder=paths.MODELS / "kd",
+        curves_folder=paths.CURVES / "kd",
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,39 @@
+"""Train one teacher: `python -m stages.teacher tough` or `… tolerant`.
+
+In: data/faces/train, data/soft_landmarks. Out: models/<teacher>, reports/curves/<teacher>.
+Params: base, crop, augment, teacher.
+"""
+
+import sys
+
+from landmark_kd import paths
+from landmark_kd.errors import UserError, run_main
+from landmark_kd.faces import load_faces
+from landmark_kd.params import load_params
+from landmark_kd.teachers import TEACHERS, regression_objective, teacher_targets
+from landmark_kd.training import train
+
+
+def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1] not in TEACHERS:
+        raise UserError(f"name one teacher: python -m stages.teacher {' | '.join(TEACHERS)}")
+    name = sys.argv[1]
+    params = load_params()
+    faces = load_faces(paths.TRAIN_FACES)
+    train(
+        name,
+        faces,
+        teacher_targets(name, faces, paths.SOFT_LANDMARKS),
+        regression_objective(params.teacher.loss),
+        network=params.teacher,
+        augment=params.augment,
+        crop=params.crop,
+        base=params.base,
+        seed=params.base.seed,
+        model_folder=paths.MODELS / name,
+        curves_folder=paths.CURVES / name,
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

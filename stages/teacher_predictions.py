@@ -1,0 +1,24 @@
+"""Predict the train faces with both teachers, once for all student runs.
+
+In: data/faces/train, models/tough, models/tolerant. Out: data/teacher_predictions.
+Params: base.
+"""
+
+from landmark_kd import paths
+from landmark_kd.errors import run_main
+from landmark_kd.faces import load_faces
+from landmark_kd.params import load_params
+from landmark_kd.runtime import setup
+from landmark_kd.teachers import write_predictions
+
+
+def main() -> None:
+    params = load_params()
+    device = setup(params.base)
+    write_predictions(
+        load_faces(paths.TRAIN_FACES), paths.MODELS, paths.TEACHER_PREDICTIONS, device
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

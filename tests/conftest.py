@@ -1,0 +1,20 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real faces, which is never part of the repository."""
+    default = PROJECT.parent / "shared"
+    folder = Path(os.environ.get("LANDMARK_KD_SHARED", default))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real data at {folder}; LANDMARK_KD_SHARED may name its folder")
+    return folder

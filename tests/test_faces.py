@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from landmark_kd import geometry
+from landmark_kd.errors import UserError
+from landmark_kd.faces import FacesInfo, load_faces, save_faces
+
+CROP, BORDER, POINTS = 16, 4, 68
+
+
+def _save(folder: Path, subsets: list[str]) -> Path:
+    """Write faces whose picture i has the value i, each with a crop map of its own."""
+    n, side = len(subsets), CROP + 2 * BORDER
+    folder.mkdir()
+    images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, side, side, 3))
+    np.save(folder / "images.npy", images)
+    landmarks = np.random.default_rng(0).uniform(0, 300, (n, POINTS, 2))
+    boxes = geometry.landmarks_box(landmarks)
+    crops = np.stack([geometry.square_crop(box, 0.25, CROP) for box in boxes])
+    table = pd.DataFrame(
+        {
+            "name": [f"{i:04}" for i in range(n)],
+            "photo": ["NA", *(f"{i:03}" for i in range(1, n))],
+            "subset": subsets,
+            "validation": [i % 3 == 0 for i in range(n)],
+        }
+    )
+    published: dict[str, int | None] = {"common": 554, "challenging": 135, "full": 689}
+    info = FacesInfo("300w", POINTS, CROP, BORDER, 0.25, "landmarks", published, ["ibug"])
+    save_faces(folder, landmarks, geometry.invert(crops), table, info)
+    return folder
+
+
+def test_faces_are_read_as_they_were_written(tmp_path: Path) -> None:
+    faces = load_faces(_save(tmp_path / "faces", ["common"] * 7))
+    assert len(faces) == 7
+    assert isinstance(faces.images, np.memmap)
+    assert faces.info.stored_size == 24
+    assert faces.info.published == {"common": 554, "challenging": 135, "full": 689}
+    assert faces.info.topology.points == POINTS
+    # Names made of digits, or that pandas takes for a missing value, stay names.
+    assert faces.table["name"].tolist() == ["0000", "0001", "0002", "0003", "0004", "0005", "0006"]
+    assert faces.table["photo"].tolist() == ["NA", "001", "002", "003", "004", "005", "006"]
+    np.testing.assert_array_equal(faces.validation_rows(), [0, 3, 6])
+    np.testing.assert_array_equal(faces.train_rows(), [1, 2, 4, 5])
+
+
+def test_landmarks_go_into_the_crop_and_back_without_loss(tmp_path: Path) -> None:
+    faces = load_faces(_save(tmp_path / "faces", ["common"] * 3))
+    in_crop = faces.crop_landmarks()
+    assert np.abs(in_crop).max() <= 0.4 + 1e-9
+    assert np.abs(faces.to_image(in_crop) - faces.landmarks).max() < 1e-4
+
+
+def test_a_crop_is_the_inner_part_of_the_stored_picture(tmp_path: Path) -> None:
+    folder = _save(tmp_path / "faces", ["common"] * 3)
+    images = np.load(folder / "images.npy").copy()
+    images[:, BORDER:-BORDER, BORDER:-BORDER] += 100
+    np.save(folder / "images.npy", images)
+    crops = load_faces(folder).crops(np.array([2, 0]))
+    assert crops.shape == (2, CROP, CROP, 3)
+    assert (crops[0] == 102).all()
+    assert (crops[1] == 100).all()
+
+
+def test_full_is_there_only_where_all_of_its_subsets_are(tmp_path: Path) -> None:
+    both = load_faces(_save(tmp_path / "both", ["common", "challenging", "common"])).subset_rows()
+    assert {name: rows.tolist() for name, rows in both.items()} == {
+        "common": [0, 2],
+        "challenging": [1],
+        "full": [0, 1, 2],
+    }
+    common = load_faces(_save(tmp_path / "common", ["common"] * 2)).subset_rows()
+    assert list(common) == ["common"]
+
+
+ARRAYS = ["images.npy", "landmarks.npy", "crop_to_image.npy"]
+
+
+@pytest.mark.parametrize("name", [*ARRAYS, "info.json", "faces.csv"])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.98])
+def test_a_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> None:
+    folder = _save(tmp_path / "faces", ["common"] * 7)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(UserError, match=rf"{name} is damaged"):
+        load_faces(folder)
+
+
+@pytest.mark.parametrize("name", [*ARRAYS, "info.json", "faces.csv"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = _save(tmp_path / "faces", ["common"] * 2)
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=name):
+        load_faces(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("info.json", "[]"), ("info.json", '{"dataset": "300w"}')]
+)
+def test_information_of_another_kind_is_named(tmp_path: Path, name: str, text: str) -> None:
+    folder = _save(tmp_path / "faces", ["common"] * 2)
+    (folder / name).write_text(text)
+    with pytest.raises(UserError, match=rf"{name} is damaged"):
+        load_faces(folder)
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_an_array_that_does_not_fit_the_others_is_named(tmp_path: Path, name: str) -> None:
+    folder = _save(tmp_path / "faces", ["common"] * 3)
+    np.save(folder / name, np.load(folder / name)[:, :1])
+    with pytest.raises(UserError, match=rf"{name} is damaged \(found .* expected"):
+        load_faces(folder)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from landmark_kd.errors import UserError
+from landmark_kd.fetch import fetch
+from landmark_kd.params import DataParams, SyntheticParams
+from tests.raw_faces import STEMS_300W, snapshot, write_300w
+
+FACES = SyntheticParams(train=4, test=2, size=64)
+
+
+def _fetch_300w(source: Path | str, out: Path) -> None:
+    data = DataParams(name="300w", path=str(source), on_bad="error")
+    fetch(data, FACES, seed=1, out=out)
+
+
+def test_pictures_and_landmarks_of_300w_are_copied_and_nothing_else(tmp_path: Path) -> None:
+    source = write_300w(tmp_path / "mine", without=("ibug",))
+    faces = snapshot(source)
+    for other in ("afw/11_1_mirror.png", "afw/box.mat", "300w.zip", "more/x.png"):
+        (source / other).parent.mkdir(exist_ok=True)
+        (source / other).write_bytes(b"not asked for")
+    _fetch_300w(source, tmp_path / "raw")
+    assert snapshot(tmp_path / "raw" / "300w") == faces
+    assert len(faces) == 2 * sum(len(s) for part, s in STEMS_300W.items() if part != "ibug")
+
+
+def test_copies_are_files_of_their_own_that_can_be_replaced(tmp_path: Path) -> None:
+    source = write_300w(tmp_path / "mine")
+    original = source / "afw" / "11_1.pts"
+    original.chmod(0o444)
+    _fetch_300w(source, tmp_path / "raw")
+    copy = tmp_path / "raw" / "300w" / "afw" / "11_1.pts"
+    assert not copy.is_symlink()
+    assert copy.stat().st_ino != original.stat().st_ino
+    assert copy.stat().st_mode & 0o200
+
+
+def test_only_the_data_set_fetched_last_is_left(tmp_path: Path) -> None:
+    out = tmp_path / "raw"
+    (out / "synthetic").mkdir(parents=True)
+    _fetch_300w(write_300w(tmp_path / "mine"), out)
+    assert [folder.name for folder in out.iterdir()] == ["300w"]
+
+
+def test_a_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_300w(tmp_path / "mine")
+    _fetch_300w("~/mine", tmp_path / "raw")
+    assert (tmp_path / "raw" / "300w" / "ibug").is_dir()
+
+
+def test_synthetic_faces_are_made_the_same_from_the_same_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    data = DataParams(name="synthetic", path=None, on_bad="error")
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fetch(data, FACES, seed, tmp_path / out)
+    made = snapshot(tmp_path / "a")
+    assert sum(name.endswith(".pts") for name in made) == 6
+    assert made == snapshot(tmp_path / "b")
+    assert made != snapshot(tmp_path / "c")
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+def test_a_folder_that_cannot_be_read_leaves_what_was_there(tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "raw"
+    _fetch_300w(write_300w(tmp_path / "mine"), out)
+    before = snapshot(out)
+    source = tmp_path / kind
+    if kind == "empty":
+        source.mkdir()
+    elif kind == "file":
+        source.write_bytes(b"")
+    with pytest.raises(UserError, match=str(source)):
+        _fetch_300w(source, out)
+    assert snapshot(out) == before
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
+)
+def test_a_copy_that_breaks_off_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    source, out = write_300w(tmp_path / "mine"), tmp_path / "raw"
+    _fetch_300w(source, out)
+    before = snapshot(tmp_path)
+    copied: list[Path] = []
+
+    def copy_three(file: Path, copy: Path) -> None:
+        if len(copied) == 3:
+            raise failure
+        copied.append(file)
+        copy.write_bytes(b"new")
+
+    monkeypatch.setattr(shutil, "copyfile", copy_three)
+    with pytest.raises(type(failure)):
+        _fetch_300w(source, out)
+    assert len(copied) == 3
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("inside", ["", "300w"])
+def test_the_users_own_data_set_is_not_deleted_by_fetching_it(tmp_path: Path, inside: str) -> None:
+    out = tmp_path / "raw"
+    write_300w(out / inside)
+    before = snapshot(out)
+    with pytest.raises(UserError, match="is deleted and written anew by each fetch"):
+        _fetch_300w(out / inside, out)
+    assert snapshot(out) == before

@@ -1,0 +1,87 @@
+"""Batches: the same for any number of workers, different each epoch, train faces only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from landmark_kd.augment import Augmenter
+from landmark_kd.faces import Faces
+from landmark_kd.loader import Batch, train_loader
+from landmark_kd.params import AugmentParams
+
+from .fake_faces import BORDER, SIZE, write_faces
+
+AUGMENT = AugmentParams(
+    rotation=0.5,
+    scale_min=0.8,
+    scale_max=1.2,
+    shift=0.05,
+    flip=0.5,
+    colour=0.5,
+    blur=0.5,
+    occlusion=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    return write_faces(tmp_path_factory.mktemp("faces"), 22, validation=5)
+
+
+def epochs(faces: Faces, *, seed: int = 1, workers: int = 0, count: int = 2) -> list[list[Batch]]:
+    augmenter = Augmenter(AUGMENT, SIZE, BORDER, faces.info.topology.flip)
+    loader, sampler = train_loader(
+        faces,
+        faces.crop_landmarks()[:, None],
+        augmenter,
+        batch_size=4,
+        seed=seed,
+        workers=workers,
+        pin_memory=False,
+    )
+    found = []
+    for epoch in range(1, count + 1):
+        sampler.epoch = epoch
+        found.append(list(loader))
+    return found
+
+
+def bits(batches: list[list[Batch]]) -> list[bytes]:
+    return [b.images.numpy().tobytes() + b.targets.numpy().tobytes() for e in batches for b in e]
+
+
+def test_batches_are_the_same_with_and_without_worker_processes(faces: Faces) -> None:
+    assert bits(epochs(faces, workers=2)) == bits(epochs(faces))
+
+
+def test_another_seed_and_another_epoch_give_other_batches(faces: Faces) -> None:
+    one = epochs(faces)
+    assert bits([one[0]]) != bits([one[1]])
+    assert bits(one) != bits(epochs(faces, seed=2))
+
+
+def test_validation_faces_are_never_trained_on_and_no_face_comes_twice(faces: Faces) -> None:
+    for epoch in epochs(faces):
+        rows = torch.cat([batch.rows for batch in epoch]).tolist()
+        assert len(rows) == len(set(rows)) == 16
+        assert set(rows) <= set(faces.train_rows().tolist())
+
+
+def test_batches_are_full_and_fewer_faces_than_a_batch_make_one(
+    faces: Faces, tmp_path: Path
+) -> None:
+    assert {len(batch.rows) for epoch in epochs(faces) for batch in epoch} == {4}
+    few = write_faces(tmp_path, 3)
+    assert [len(batch.rows) for batch in epochs(few, count=1)[0]] == [3]
+
+
+def test_targets_are_the_landmarks_of_the_rows_pictures(faces: Faces) -> None:
+    batch = epochs(faces, count=1)[0][0]
+    assert batch.images.shape == (4, SIZE, SIZE, 3)
+    assert batch.images.dtype == torch.uint8
+    assert batch.targets.shape == (4, 1, 68, 2)
+    assert np.abs(batch.targets.numpy()).max() < 1

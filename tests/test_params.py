@@ -1,0 +1,113 @@
+"""params.yaml: what is wrong is said in one sentence, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from landmark_kd.errors import UserError
+from landmark_kd.params import load_params
+
+from .conftest import PROJECT
+
+Edit = Callable[..., Path]
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Edit:
+    """Write the project's params.yaml with some values replaced: edited({"base.seed": 3})."""
+
+    def edit(changes: dict[str, Any]) -> Path:
+        content = yaml.safe_load((PROJECT / "params.yaml").read_text())
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            section = content
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return edit
+
+
+def message(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_the_projects_own_params_are_valid() -> None:
+    assert load_params(PROJECT / "params.yaml").data.name == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"augment.rotatoin": 0.1}, ["augment.rotatoin", "0.1", "did you mean rotation"]),
+        ({"nonsense": 1}, ["nonsense", "known here are", "base"]),
+        ({"student.epochs": 0}, ["student.epochs", "0", "greater than or equal to 1"]),
+        ({"student.epochs": "many"}, ["student.epochs", "'many'", "integer"]),
+        ({"student.epochs": 2.5}, ["student.epochs", "2.5", "integer"]),
+        ({"teacher.learning_rate": -1.0}, ["teacher.learning_rate", "-1.0", "greater than 0"]),
+        ({"teacher.learning_rate": float("nan")}, ["teacher.learning_rate", "nan", "finite"]),
+        ({"base.device": "gpu"}, ["base.device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
+        ({"augment.scale_min": 2.0}, ["augment", "scale_min 2.0", "scale_max 1.3"]),
+        ({"teacher.warmup_epochs": 99}, ["teacher", "warmup_epochs 99", "less than epochs"]),
+        ({"student.backbone": "mobilenetv2_10"}, ["mobilenetv2_10'", "did you mean mobilenetv2_"]),
+        ({"student.init": "imagenet"}, ["student", "'imagenet'", "random, pretrained or the path"]),
+        ({"student.init": "no/file.safetensors"}, ["no/file.safetensors", "does not exist"]),
+        ({"data.name": "300w"}, ["data.path is not set", "300w"]),
+        ({"crop.box": "dataset"}, ["crop.box is dataset", "synthetic brings no boxes"]),
+        ({"kd.weights.main": 2.0}, ["kd", "weights.main is 2", "no minimum", "at least 2.125"]),
+        ({"kd.beta": 1.5}, ["kd.beta", "1.5", "less than 1"]),
+        ({"kd.tough.negative": 0.4}, ["kd.tough.negative", "0.4", "less than or equal to 0"]),
+        ({"kd.tough.negtive": -0.4}, ["kd.tough.negtive", "did you mean negative"]),
+        ({"base.seed": -1}, ["base.seed", "-1", "greater than or equal to 0"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_value_and_what_is_allowed(
+    edited: Edit, changes: dict[str, Any], parts: list[str]
+) -> None:
+    text = message(edited(changes))
+    for part in parts:
+        assert part in text
+
+
+def test_weights_of_the_published_code_are_allowed_in_its_own_variant(edited: Edit) -> None:
+    assert load_params(edited({"kd.weights.main": 2.0, "kd.variant": "code"}))
+
+
+def test_without_the_tolerant_teacher_a_smaller_main_weight_is_enough(edited: Edit) -> None:
+    assert load_params(edited({"kd.weights.main": 1.2, "kd.weights.tolerant": 0.0}))
+
+
+def test_a_removed_key_is_named(edited: Edit, tmp_path: Path) -> None:
+    path = edited({})
+    content = yaml.safe_load(path.read_text())
+    del content["kd"]["tau"]
+    path.write_text(yaml.safe_dump(content))
+    assert "kd.tau is missing" in message(path)
+
+
+@pytest.mark.parametrize("text", ["base: [1, 2", "just words", ""])
+def test_what_is_no_yaml_of_sections_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert "params.yaml" in message(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "params.yaml is missing" in message(tmp_path / "params.yaml")
+
+
+def test_the_students_seed_is_the_projects_unless_it_has_its_own(edited: Edit) -> None:
+    assert load_params(edited({"base.seed": 7})).student_seed == 7
+    assert load_params(edited({"base.seed": 7, "student.seed": 9})).student_seed == 9

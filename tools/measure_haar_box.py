@@ -1,0 +1,74 @@
+"""Measure where the landmarks lie in a box of OpenCV's Haar detector, on 300-W train faces.
+
+    python tools/measure_haar_box.py /where/300w/lies
+
+Prints the numbers that stand in `landmark_kd.haar`: the landmark box in units of the Haar box
+(medians over all faces found) and the 95th percentile of the detector's sums. Test folders are
+never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from landmark_kd import geometry, haar
+
+TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")
+# A Haar box belongs to the landmarks when their boxes overlap this much (intersection / union):
+# low, since the two boxes differ by nature, and high enough to leave out neighbours' faces.
+SAME_FACE = 0.4
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return intersection over union of boxes (M, 4) with one box (4,)."""
+    shared = np.minimum(a[:, 2:], b[2:]) - np.maximum(a[:, :2], b[:2])
+    common = shared.clip(min=0).prod(axis=1)
+    areas = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[2:] - b[:2]).prod()
+    return common / (areas - common)
+
+
+def read_points(path: Path) -> np.ndarray:
+    """Read the (68, 2) points of a .pts file, 0-based."""
+    numbers = path.read_text().split("{")[1].split("}")[0].split()
+    return np.array(numbers, dtype=np.float64).reshape(68, 2) - 1
+
+
+def picture_of(points: Path) -> Path:
+    """Return the picture beside a .pts file."""
+    return next(p for s in (".jpg", ".png") if (p := points.with_suffix(s)).is_file())
+
+
+def measure(root: Path) -> None:
+    """Print the medians, their spread and the share of faces found."""
+    relative, weights, others = [], [], 0
+    files = [path for folder in TRAIN_FOLDERS for path in sorted((root / folder).glob("*.pts"))]
+    for path in files:
+        box = geometry.landmarks_box(read_points(path))
+        found, sums = haar.haar_boxes(cv2.imread(str(picture_of(path)), cv2.IMREAD_COLOR))
+        overlaps = overlap(found, box)
+        best = int(overlaps.argmax()) if len(found) else -1
+        matched = best >= 0 and overlaps[best] >= SAME_FACE
+        others += len(found) - matched
+        if matched:
+            corner, extent = found[best, :2], found[best, 2:] - found[best, :2]
+            relative.append((box - np.tile(corner, 2)) / np.tile(extent, 2))
+            weights.append(sums[best])
+    low, median, high = np.percentile(relative, [10, 50, 90], axis=0).round(4)
+    print(f"{len(relative)} of {len(files)} faces found, {others} other boxes")
+    print(f"landmark box in Haar boxes: median {median.tolist()}")
+    print(f"  10 % {low.tolist()}\n  90 % {high.tolist()}")
+    print(f"last-stage sum: 5, 50, 95 % {np.percentile(weights, [5, 50, 95]).round(2).tolist()}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the Haar detector against landmarks.")
+    parser.add_argument("root", type=Path, help="300-W in its official layout")
+    measure(parser.parse_args().root)
+
+
+if __name__ == "__main__":
+    main()
