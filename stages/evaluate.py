@@ -6,9 +6,8 @@ Params: base, kd, evaluate.
 """
 
 from landmark_kd import paths
-from landmark_kd.cost import machine, network_cost
 from landmark_kd.errors import run_main
-from landmark_kd.evaluate import NETWORKS, Evaluation, intervals, metrics_table, predict_all
+from landmark_kd.evaluate import Evaluation, costs, intervals, metrics_table, predict_all
 from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss_report
 from landmark_kd.faces import load_faces
 from landmark_kd.files import write_json
@@ -27,6 +26,7 @@ def main() -> None:
         paths.INTERVALS,
         intervals(evaluation, resamples=params.evaluate.bootstrap, seed=params.base.seed),
     )
+    write_json(paths.COST, costs(paths.MODELS))
     write_evaluation_report(evaluation, paths.CURVES, paths.EVALUATION_REPORT)
     write_kd_loss_report(KDLoss.from_params(params.kd), paths.KD_LOSS_REPORT)
 

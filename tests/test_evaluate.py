@@ -19,6 +19,7 @@ from landmark_kd.evaluate import (
     NETWORKS,
     Evaluation,
     ced_table,
+    costs,
     error_table,
     faces_title,
     intervals,
@@ -210,6 +211,21 @@ def test_tables_agree_with_the_metrics(evaluation: Evaluation) -> None:
     assert landmarks["kd"].mean() == pytest.approx(full["nme"], abs=1e-6)
 
 
+def test_costs_name_the_machine_and_count_each_networks_parameters(tmp_path: Path) -> None:
+    sizes = dict(zip(NETWORKS, (48, 40, 32, 32), strict=True))
+    for name, size in sizes.items():
+        net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=size)
+        save_network(net, tmp_path / name)
+    found = costs(tmp_path)
+    assert set(found) == {*NETWORKS, "machine"}
+    assert found["machine"]["cpu"]
+    assert found["machine"]["threads"] == torch.get_num_threads()
+    assert found["kd"]["parameters"] == sum(p.numel() for p in net.parameters())
+    assert found["kd"]["flops"] == found["baseline"]["flops"]
+    assert float(found["tough"]["flops"]) > float(found["kd"]["flops"])
+    assert float(found["kd"]["ms_per_face"]) > 0
+
+
 def test_the_title_says_aloud_that_faces_are_missing(evaluation: Evaluation) -> None:
     assert faces_title(evaluation.faces) == (
         "tiny, test faces: common 8 of 554, challenging 4 of 135"
@@ -238,7 +254,7 @@ def test_three_test_faces_are_enough_for_a_report(
     evaluation: Evaluation, curves: Path, tmp_path: Path
 ) -> None:
     faces = prepared_faces(tmp_path / "faces", 3)
-    few = Evaluation.of(faces, {name: faces.landmarks + 3 for name in ALL})
+    few = Evaluation.of(faces, dict.fromkeys(ALL, faces.landmarks + 3))
     write_evaluation_report(few, curves, tmp_path / "report")
     assert (tmp_path / "report/median.png").is_file()
     assert intervals(few, resamples=100, seed=1)["networks"]["kd"]["test"]

@@ -86,7 +86,7 @@ def test_normalisers_are_the_distances_their_names_say() -> None:
 def test_landmarks_without_meaning_are_refused(true: np.ndarray) -> None:
     hole = true.copy()
     hole[1, 4, 0] = np.nan
-    cases = [
+    cases: list[tuple[tuple[np.ndarray, np.ndarray, np.ndarray | float], str]] = [
         ((true[:, :67], true, 1.0), r"shape \(3, 67, 2\), true \(3, 68, 2\)"),
         ((true[0], true[0], 1.0), r"must be \(N, K, 2\)"),
         ((true[:0], true[:0], 1.0), "at least one face"),

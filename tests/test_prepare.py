@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,11 +12,14 @@ import pytest
 
 from landmark_kd import geometry
 from landmark_kd import prepare as prepare_module
+from landmark_kd.datasets import DATASETS
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces, load_faces
 from landmark_kd.params import CropParams, DataParams
+from landmark_kd.pictures import read_picture
 from landmark_kd.prepare import prepare, validation_split
 from landmark_kd.pts import write_pts
+from landmark_kd.records import BadFaces, Dataset, FaceRecord
 from tests.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
 
 CROP = CropParams(size=48, margin=0.25, box="landmarks", context=1.5)
@@ -211,6 +216,35 @@ def test_pictures_still_belong_to_their_faces_when_others_are_left_out(
     assert train.table["name"].tolist()[:2] == ["afw/11_1", "afw/12_1"]
     assert (train.images[0] == 10).all()
     assert (train.images[1] == 30).all()
+
+
+def test_a_picture_with_several_faces_is_decoded_once_for_neighbours(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = DATASETS["300w"]
+    afw = raw / "300w" / "afw"
+    for level, stem in ((10, "11_1"), (20, "11_2")):
+        write_face(afw, stem, picture=np.full((60, 80, 3), level, dtype=np.uint8))
+    order = ["11_1", "11_1", "11_2", "11_1"]
+
+    def reader(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        for part in (dataset.parts[0], dataset.parts[-1]):
+            for i, stem in enumerate(order):
+                image = folder / "afw" / f"{stem}.png"
+                yield FaceRecord(f"{i}", image, landmarks_in(80, 60), f"{i}", part)
+
+    decoded: list[str] = []
+
+    def read_and_note(path: Path) -> np.ndarray:
+        decoded.append(path.stem)
+        return read_picture(path)
+
+    monkeypatch.setitem(DATASETS, "300w", replace(dataset, reader=reader))
+    monkeypatch.setattr(prepare_module, "read_picture", read_and_note)
+    train, test = _prepare(raw, tmp_path / "faces")
+    assert decoded == ["11_1", "11_2", "11_1"] * 2
+    for faces in (train, test):
+        assert faces.images[:, 0, 0, 0].tolist() == [10, 10, 20, 10]
 
 
 def test_a_set_whose_test_faces_are_all_bad_is_refused(raw: Path, tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ def test_lips_are_redder_than_the_skin_above_and_below_them(faces: Faces) -> Non
         lips = (points[[50, 51, 52, 56, 57, 58]] + points[[61, 62, 63, 65, 66, 67]]) / 2
         down = points[8] - points[33]
         skin = points[[50, 51, 52, 56, 57, 58]] + np.outer([-0.15] * 3 + [0.15] * 3, down)
-        return value_at(red, lips + (0.0, shift)) - value_at(red, skin + (0.0, shift))
+        move = np.array([0.0, shift])
+        return value_at(red, lips + move) - value_at(red, skin + move)
 
     coloured = [face for face in faces if np.ptp(face[0], axis=2).mean() > 5]
     assert len(coloured) > 40

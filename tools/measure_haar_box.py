@@ -48,7 +48,7 @@ def measure(root: Path) -> None:
     files = [path for folder in TRAIN_FOLDERS for path in sorted((root / folder).glob("*.pts"))]
     for path in files:
         box = geometry.landmarks_box(read_points(path))
-        found, sums = haar.haar_boxes(cv2.imread(str(picture_of(path)), cv2.IMREAD_COLOR))
+        found, sums = haar.haar_boxes(read_picture(picture_of(path)))
         overlaps = overlap(found, box)
         best = int(overlaps.argmax()) if len(found) else -1
         matched = best >= 0 and overlaps[best] >= SAME_FACE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from landmark_kd import metrics
 from landmark_kd.bootstrap import LEVEL, Interval, compare, mean_intervals
+from landmark_kd.cost import network_cost
 from landmark_kd.faces import Faces
 from landmark_kd.networks import load_network, predict_faces
 
@@ -151,6 +153,22 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
     return {"protocol": protocol, "networks": networks, "kd_against_baseline": paired}
 
 
+def costs(models: Path) -> dict[str, dict[str, float | str]]:
+    """Measure what each network costs on this machine's CPU, for reports/cost.json.
+
+    Returns:
+        {network: {parameters, flops, ms_per_face, …}} as `network_cost` gives them, and
+        `machine`: {cpu, threads}. Times differ from run to run.
+    """
+    table: dict[str, dict[str, float | str]] = {}
+    for name in NETWORKS:
+        cost = network_cost(load_network(models / name))
+        threads = cost.pop("threads")
+        table[name] = {key: round(value, DECIMALS) for key, value in cost.items()}
+    table["machine"] = {"cpu": _cpu_name(), "threads": threads}
+    return table
+
+
 def error_table(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row a test face: name, subset, and each network's inter-ocular NME (percent)."""
     return pd.concat(
@@ -206,6 +224,17 @@ def _face_values(evaluation: Evaluation, name: str) -> dict[str, np.ndarray]:
 
 def _of_published(found: int, published: int | None) -> str:
     return f" of {published}" if published is not None and published != found else ""
+
+
+def _cpu_name() -> str:
+    """Name of the processor; Linux alone tells it in a file, others by `platform`."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
 
 
 def _rounded(value: float) -> float:

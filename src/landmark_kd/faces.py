@@ -81,10 +81,14 @@ class Faces:
         in_crop = geometry.apply(geometry.invert(self.crop_to_image), self.landmarks)
         return geometry.to_network(in_crop, self.info.crop_size)
 
-    def to_image(self, network_points: np.ndarray) -> np.ndarray:
-        """Network coordinates (N, K, 2) of all faces to pixels of their original pictures."""
-        crop = geometry.from_network(network_points, self.info.crop_size)
-        return geometry.apply(self.crop_to_image, crop)
+    def to_image(self, network_points: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Network coordinates (n, K, 2) of the faces `rows` to pixels of their own pictures.
+
+        Args:
+            rows: (n,) indices of the faces; all N by default.
+        """
+        matrices = self.crop_to_image if rows is None else self.crop_to_image[rows]
+        return geometry.apply(matrices, geometry.from_network(network_points, self.info.crop_size))
 
     def crops(self, rows: np.ndarray | slice) -> np.ndarray:
         """The networks' un-augmented crops (n, size, size, 3) uint8 RGB of some faces."""

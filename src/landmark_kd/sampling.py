@@ -9,9 +9,6 @@ import numpy as np
 
 from landmark_kd import geometry
 
-# Pixels of the shrunk picture kept around the region that a crop covers, for interpolation.
-RIM = 2
-
 
 def sample(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Cut a square crop out of a picture.
@@ -67,10 +64,11 @@ def _needed(coordinates: np.ndarray, block: int, length: int) -> tuple[int, int]
     """Return first and last + 1 of the picture's `length` columns (or rows) to look at.
 
     They begin and end with a block counted from the picture's first pixel, so that a crop's
-    pixels do not depend on how much around it is cut with it.
+    pixels do not depend on how much around it is cut with it. `coordinates` are of the crop's
+    outer corners, half a crop pixel beyond the outermost centres: room to interpolate.
     """
-    first = math.floor(coordinates.min()) // block - RIM
-    last = math.ceil(coordinates.max()) // block + RIM + 1
+    first = math.floor(coordinates.min()) // block
+    last = math.ceil(coordinates.max()) // block + 1
     # A crop beside the picture still needs its nearest pixels.
     first = min(max(first, 0), (length - 1) // block)
     last = max(last, first + 1)

@@ -65,10 +65,8 @@ def render_face(rng: np.random.Generator, size: int = 192) -> tuple[np.ndarray, 
 
     strength, shine = rng.uniform(0.25, 0.85), rng.uniform(0, 45)
     factor, highlight = light_on_head(head, look.light, strength, shine, face.shape[0])
-    person = (canvas.image != background).any(axis=2)
-    factor = np.where(person, factor, np.float32(1))
-    highlight = highlight * (face / np.float32(255))
-    canvas.image = canvas.image * factor[..., None] + highlight[..., None]
+    person = cv2.absdiff(canvas.image, background).max(axis=2) > 0
+    canvas.shade(np.where(person, factor, np.float32(1)), highlight * (face / np.float32(255)))
 
     if rng.random() < GLASSES_SHARE:
         occluders.draw_glasses(canvas, head, face, rng)

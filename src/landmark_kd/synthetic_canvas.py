@@ -89,25 +89,39 @@ class Canvas:
 
     def blend(self, mask: np.ndarray, colour: Colour, alpha: float = 1.0) -> None:
         """Paint through a whole-canvas (S, S) uint8 mask."""
-        self._blend(_WHOLE, mask, colour, alpha)
+        x, y, width, height = cv2.boundingRect(mask)
+        region = (slice(y, y + height), slice(x, x + width))
+        if width > 0:
+            self._blend(region, mask[region], colour, alpha)
+
+    def shade(self, factor: np.ndarray, highlight: np.ndarray) -> None:
+        """Multiply by (S, S) `factor` and add (S, S) `highlight`, both float32."""
+        self.image = cv2.multiply(self.image, cv2.merge([factor] * 3))
+        self.image = cv2.add(self.image, cv2.merge([highlight] * 3))
 
     def _mask_around(self, points: np.ndarray, margin: float) -> tuple[np.ndarray, Region]:
         """An empty mask just large enough for the points, and its place on the canvas."""
         pad = margin + 2.0
-        low = np.floor((points.min(axis=0) - pad) * SUPERSAMPLING)
-        high = np.ceil((points.max(axis=0) + pad) * SUPERSAMPLING) + 1
+        left, top = ((points.min(axis=0) - pad) * SUPERSAMPLING).tolist()
+        right, bottom = ((points.max(axis=0) + pad) * SUPERSAMPLING).tolist()
         side = self.image.shape[0]
-        x0, y0 = np.clip(low, 0, side - 1).astype(int).tolist()
+        x0, y0 = (min(max(int(low), 0), side - 1) for low in (left, top))
         # At least one pixel, also for what lies outside the canvas.
-        x1, y1 = np.clip(high, (x0 + 1, y0 + 1), side).astype(int).tolist()
+        x1 = min(max(int(right) + 2, x0 + 1), side)
+        y1 = min(max(int(bottom) + 2, y0 + 1), side)
         return np.zeros((y1 - y0, x1 - x0), np.uint8), (slice(y0, y1), slice(x0, x1))
 
     def _blend(self, region: Region, mask: np.ndarray, colour: Colour, alpha: float) -> None:
-        paint = np.asarray(colour, np.float32)
+        paint = np.asarray(colour)
+        here = self.image[region]
+        # OpenCV throughout: numpy is several times slower where it broadcasts over 3 channels.
         if paint.ndim == 3:
-            paint = paint[region]
-        weight = (mask.astype(np.float32) * np.float32(alpha / 255))[..., None]
-        self.image[region] += weight * (paint - self.image[region])
+            change = cv2.subtract(here, paint[region])
+        else:
+            change = cv2.subtract(here, np.append(paint, 0.0), dtype=cv2.CV_32F)
+        weight = cv2.cvtColor(mask, cv2.COLOR_GRAY2BGR)
+        change = cv2.multiply(change, weight, scale=alpha / 255, dtype=cv2.CV_32F)
+        cv2.subtract(here, change, dst=here)
 
 
 def _clipped(mask: np.ndarray, clip: np.ndarray | None, region: Region) -> np.ndarray:
@@ -178,6 +192,11 @@ def resampled(contour: np.ndarray, count: int) -> np.ndarray:
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(ring, axis=0), axis=1))])
     at = np.linspace(0.0, along[-1], count, endpoint=False)
     return np.column_stack([np.interp(at, along, ring[:, k]) for k in range(2)])
+
+
+def tinted(colour: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """A colour made brighter and darker by (S, S) `factor`: an (S, S, 3) float32 texture."""
+    return cv2.merge([np.clip(factor * np.float32(c), 0, 255) for c in colour])
 
 
 def noise(rng: np.random.Generator, cells_x: int, cells_y: int, side: int) -> np.ndarray:

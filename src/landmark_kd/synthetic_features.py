@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landmark_kd.synthetic_canvas import Canvas, ellipse, noise, spline
+from landmark_kd.synthetic_canvas import Canvas, ellipse, noise, spline, tinted
 from landmark_kd.synthetic_head import Look
 from landmark_kd.synthetic_shape import Head
 
@@ -222,8 +222,8 @@ def draw_beard(
     unit, points = head.unit, head.landmarks
     down = (points[8] - points[33]) / np.linalg.norm(points[8] - points[33])
     side = canvas.image.shape[0]
-    hairs = 1 + 0.2 * noise(rng, side // 2, side // 4, side)[..., None]
-    texture = np.clip(look.hair * 0.8 * hairs, 0, 255).astype(np.float32)
+    hairs = 1 + 0.2 * noise(rng, side // 2, side // 4, side)
+    texture = tinted(look.hair * 0.8, hairs)
 
     moustache = np.concatenate(
         [

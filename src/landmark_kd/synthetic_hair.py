@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from landmark_kd.synthetic_canvas import Canvas, ellipse, hull, noise, resampled, spline
+from landmark_kd.synthetic_canvas import (
+    SUPERSAMPLING,
+    Canvas,
+    ellipse,
+    hull,
+    noise,
+    resampled,
+    spline,
+    tinted,
+)
 from landmark_kd.synthetic_head import Look, forehead_line, skull_points
 from landmark_kd.synthetic_shape import Head
 
@@ -60,21 +69,21 @@ def sample_hair(rng: np.random.Generator, head: Head, look: Look, side: int) -> 
     if kind in ("beanie", "cap", "veil"):
         cloth = rng.uniform(15, 225, 3)
         weave = noise(rng, side // 3, side // 5, side) * 0.06
-        texture = cloth * (1 + weave[..., None])
+        texture = tinted(cloth, 1 + weave)
     elif kind == "curly":
         curls = (
             noise(rng, side // 7, side // 7, side) * 0.28
             + noise(rng, side // 3, side // 3, side) * 0.2
         )
-        texture = look.hair * (1 + curls[..., None])
+        texture = tinted(look.hair, np.maximum(1 + curls, 0.55))
     else:
         # Strands run away from the crown: noise that is fine in angle and coarse in radius.
         polar = noise(rng, 7, 240, side) * 0.17 + noise(rng, 4, 50, side) * 0.12
-        x, y = head.project(np.array([[0.1, -2.0, -1.1]]))[0] * 2
+        x, y = head.project(np.array([[0.1, -2.0, -1.1]]))[0] * SUPERSAMPLING
         # Without the fill flag, pixels beyond the largest radius keep what was in memory.
         flags = cv2.WARP_POLAR_LINEAR | cv2.WARP_INVERSE_MAP | cv2.WARP_FILL_OUTLIERS
         strands = cv2.warpPolar(polar, (side, side), (float(x), float(y)), 1.5 * side, flags)
-        texture = look.hair * (1.05 + strands[..., None])
+        texture = tinted(look.hair, 1.05 + strands)
     return Hair(
         kind=kind,
         height=height,
@@ -84,7 +93,7 @@ def sample_hair(rng: np.random.Generator, head: Head, look: Look, side: int) -> 
         ),
         length=rng.uniform(0.5, 2.3),
         parting=rng.uniform(-0.4, 0.4),
-        texture=np.clip(texture, 0, 255).astype(np.float32),
+        texture=texture,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landmark_kd.synthetic_canvas import Canvas, ellipse, hull, noise, spline
+from landmark_kd.synthetic_canvas import Canvas, ellipse, hull, noise, spline, tinted
 from landmark_kd.synthetic_shape import SKULL_CENTRE, SKULL_RADII, Head
 
 # From very light to very dark, BGR.
@@ -210,11 +210,9 @@ def draw_skin(
     # At the widest turns lips and brow of the averted side reach over the cheek's outline.
     mask = canvas.mask([outline, hull(points[17:])])
     side = len(mask)
-    canvas.blend(mask, look.skin)
-
     blotches = noise(rng, 14, 14, side) * 0.03 + noise(rng, side // 2, side // 2, side) * 0.02
-    uneven = look.skin * (1 + blotches[..., None] * np.float32(rng.uniform(0.4, 1.3)))
-    canvas.blend(mask, uneven.astype(np.float32))
+    uneven = 1 + blotches * np.float32(rng.uniform(0.4, 1.3))
+    canvas.blend(mask, tinted(look.skin, uneven))
 
     blush = look.skin * (0.78, 0.78, 1.0)
     strength = rng.uniform(0.15, 0.6)

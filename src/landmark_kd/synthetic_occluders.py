@@ -29,7 +29,9 @@ def draw_glasses(canvas: Canvas, head: Head, face: np.ndarray, rng: np.random.Ge
         bridge.append(head.camera.project(middle + np.array([-side * width, -0.03, 0.02])))
         hinge = head.camera.project(middle + np.array([side * width, -0.04, -0.06]))
         ear = head.project(np.array([side * 0.83, -0.48, -0.75]))
-        canvas.stroke(np.array([hinge, ear]), frame, thick, 0.9, clip=face)
+        # On the averted side the arm runs behind the face.
+        if side * (ear - hinge) @ (head.landmarks[45] - head.landmarks[36]) > 0:
+            canvas.stroke(np.array([hinge, ear]), frame, thick, 0.9, clip=face)
     if dark:
         tint = rng.uniform(5, 60, 3)
         canvas.fill(lenses, tint, alpha=rng.uniform(0.8, 0.97))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from landmark_kd.synthetic_canvas import noise
+from landmark_kd.synthetic_canvas import SUPERSAMPLING, noise
 from landmark_kd.synthetic_shape import Head
 
 SHOULDER = np.float32(185)  # brightness above which a camera compresses
@@ -80,7 +80,7 @@ def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     if blur:
         image = cv2.GaussianBlur(image, (0, 0), float(blur) * size / 192)
     grain = noise(rng, size // 2, size // 2, size) * np.float32(rng.uniform(0, 6))
-    return np.asarray(image + grain[..., None])
+    return cv2.add(image, cv2.merge([grain] * 3))
 
 
 def light_on_head(
@@ -95,14 +95,13 @@ def light_on_head(
         light: (3,) unit vector towards the light; x right, y down, z towards the viewer.
         strength: 0 is flat light, 1 leaves the averted side black.
         shine: brightness of the highlights, 0 to 255.
-        size: side of the square map to return.
+        size: side of the canvas, and of the square maps to return.
 
     Returns:
         factor (size, size) float32, about 1 where the face looks at the viewer, and highlight
         (size, size) float32 to be added to skin.
     """
-    picture = size / 2  # the canvas has twice the picture's pixels
-    step = picture / _GRID
+    step = size / SUPERSAMPLING / _GRID
     grid = (np.arange(_GRID, dtype=np.float32) + 0.5) * step - 0.5
     middle = head.project(np.array([[0.0, -0.3, -0.35]]))[0]
     tilt = np.radians(head.roll)

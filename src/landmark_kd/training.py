@@ -158,9 +158,8 @@ def validation_nme(net: LandmarkNet, faces: Faces, truth: np.ndarray) -> float:
         truth: (N, K, 2) network coordinates of all faces.
     """
     rows = faces.validation_rows()
-    pred = np.empty_like(truth)
-    pred[rows] = predict_faces(net, faces, rows)
-    found, wanted = faces.to_image(pred)[rows], faces.to_image(truth)[rows]
+    found = faces.to_image(predict_faces(net, faces, rows), rows)
+    wanted = faces.to_image(truth[rows], rows)
     distance = interocular(faces.landmarks[rows], faces.info.topology)
     return float(nme(found, wanted, distance).mean())
 

@@ -1,0 +1,153 @@
+"""The student as an ONNX file that says all about itself, held against torch."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from landmark_kd import geometry, networks
+from landmark_kd.errors import UserError
+from landmark_kd.faces import Faces, FacesInfo
+from landmark_kd.files import replaced_file
+from landmark_kd.model_info import INPUT_NAME, OUTPUT_NAME, ModelInfo
+from landmark_kd.networks import LandmarkNet, NetworkConfig
+
+# Understood by onnxruntime since 1.13 and by the converters for phones.
+OPSET = 17
+# A landmark of the ONNX file may lie this far from torch's, in pixels.
+TOLERANCE = 0.01
+# Faces at once in the check, besides one by one.
+SEVERAL = 32
+
+LICENCES = {
+    "synthetic": (
+        "Trained on rendered faces without pictures of people; the statistics of their shapes "
+        "come from the 300-W annotations, which are for research."
+    ),
+    "300w": (
+        "Trained on 300-W (https://ibug.doc.ic.ac.uk/resources/300-W): for research only, no "
+        "commercial use."
+    ),
+}
+
+
+def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> dict[str, Any]:
+    """Write a network as ONNX float32 with dynamic batch, if it gives what torch gives.
+
+    Input `image` (N, 3, S, S), normalised; output `landmarks` (N, K, 2), network coordinates; the
+    metadata is that of `ModelInfo`. The same weights give the same bytes.
+
+    Args:
+        net: the network; runs on the CPU here, wherever it is.
+        faces: prepared faces, of which `check_faces` (or all) spread over the set are predicted
+            with torch and onnxruntime, one by one and several at once.
+        out: the file; what stood there before stays if the check fails.
+
+    Returns:
+        What was written and the largest distances of a landmark from torch's, in pixels of the
+        crop and of the original picture.
+
+    Raises:
+        UserError: the two differ by TOLERANCE or more.
+    """
+    net = copy.deepcopy(net).cpu().eval()
+    with replaced_file(out) as temporary:
+        _write_onnx(net, model_info(net.config, faces.info), temporary)
+        rows = np.linspace(0, len(faces) - 1, min(check_faces, len(faces))).round().astype(int)
+        in_crop, in_image = _largest_differences(net, faces, rows, temporary)
+        # Written this way round, a difference that is no number fails, too.
+        if not (in_crop < TOLERANCE and in_image < TOLERANCE):
+            raise UserError(
+                f"the ONNX file gives landmarks up to {in_crop:.4g} pixels of the crop "
+                f"({in_image:.4g} of the picture) away from torch's on {len(rows)} test faces, "
+                f"allowed is {TOLERANCE:g}; {out} was not written. Check that the versions in "
+                "requirements.txt are installed."
+            )
+        size = temporary.stat().st_size
+    return {
+        "bytes": size,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "opset": OPSET,
+        "faces_checked": len(rows),
+        "max_difference_crop_px": in_crop,
+        "max_difference_image_px": in_image,
+    }
+
+
+def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
+    """Gather what the file says about itself."""
+    topology = info.topology
+    return ModelInfo(
+        dataset=info.dataset,
+        licence=LICENCES.get(info.dataset, f"See the licence of the data set {info.dataset}."),
+        backbone=config.backbone,
+        points=config.points,
+        input_size=config.size,
+        mean=config.mean,
+        std=config.std,
+        colour_order="RGB",
+        margin=info.margin,
+        box=info.box,
+        point_names=topology.names,
+        flip=tuple(topology.flip.tolist()),
+        contours=topology.contours,
+    )
+
+
+def _write_onnx(net: LandmarkNet, info: ModelInfo, path: Path) -> None:
+    size = net.config.size
+    with warnings.catch_warnings():
+        # The newer exporter needs onnxscript and writes the paths of source files into the model,
+        # so its bytes depend on where the project lies. This one folds BatchNorm, too.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            net,
+            (torch.zeros(2, 3, size, size),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_axes={INPUT_NAME: {0: "faces"}, OUTPUT_NAME: {0: "faces"}},
+        )
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, info.to_metadata())
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _largest_differences(
+    net: LandmarkNet, faces: Faces, rows: np.ndarray, path: Path
+) -> tuple[float, float]:
+    """Return the largest distance of a landmark from torch's, in crop and in picture pixels."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    size = net.config.size
+    in_crop = in_image = 0.0
+    for start in range(0, len(rows), SEVERAL):
+        part = rows[start : start + SEVERAL]
+        crops = faces.crops(part)
+        expected = geometry.from_network(networks.predict(net, crops), size)
+        inputs = net.normalize(torch.from_numpy(crops)).numpy()
+        several = _run(session, inputs)
+        one_by_one = np.concatenate([_run(session, inputs[i : i + 1]) for i in range(len(part))])
+        for outputs in (several, one_by_one):
+            away = geometry.from_network(outputs.astype(np.float64), size) - expected
+            in_crop = np.maximum(in_crop, np.linalg.norm(away, axis=-1).max())
+            linear = faces.crop_to_image[part][:, None, :, :2]
+            away = (linear @ away[..., None])[..., 0]
+            in_image = np.maximum(in_image, np.linalg.norm(away, axis=-1).max())
+    return float(in_crop), float(in_image)
+
+
+def _run(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:
+    (outputs,) = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(inputs)})
+    return np.asarray(outputs)

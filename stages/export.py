@@ -1,0 +1,33 @@
+"""Write the `kd` student as an ONNX file for use without torch, checked against torch.
+
+Inputs: models/kd, data/faces/test. Outputs: models/landmarks.onnx, reports/export.json.
+Parameters: base, export.
+"""
+
+from landmark_kd import paths
+from landmark_kd.errors import run_main
+from landmark_kd.export import export_onnx
+from landmark_kd.faces import load_faces
+from landmark_kd.files import write_json
+from landmark_kd.networks import load_network
+from landmark_kd.params import load_params
+from landmark_kd.runtime import setup
+
+
+def main() -> None:
+    params = load_params()
+    setup(params.base)
+    # On the CPU, where the exported file will run.
+    net = load_network(paths.MODELS / "kd")
+    faces = load_faces(paths.TEST_FACES)
+    report = export_onnx(net, faces, paths.ONNX_MODEL, params.export.check_faces)
+    write_json(paths.EXPORT_METRICS, report)
+    print(
+        f"{paths.ONNX_MODEL}: {report['bytes'] / 1e6:.1f} MB, at most "
+        f"{report['max_difference_image_px']:.1g} pixels from torch on "
+        f"{report['faces_checked']} test faces"
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,213 @@
+"""Training: it learns, repeats to the last bit, keeps the best epoch, stops at a broken loss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from landmark_kd import teachers
+from landmark_kd.errors import UserError
+from landmark_kd.faces import Faces
+from landmark_kd.networks import load_network, predict_faces, save_network
+from landmark_kd.params import Params
+from landmark_kd.student import kd_objective, kd_targets
+from landmark_kd.teachers import landmarks_file, regression_objective, write_predictions
+from landmark_kd.training import Objective, Result, train, validation_nme
+
+from .conftest import PROJECT
+from .fake_faces import BORDER, SIZE, write_faces
+
+# A network that learns in seconds.
+NETWORK = {"backbone": "mobilenetv2_035", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
+
+
+def params(**student: Any) -> Params:
+    content = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    content["student"].update(NETWORK | student)
+    content["augment"].update(rotation=0.1, scale_min=0.9, scale_max=1.1, occlusion=0.0)
+    content["base"].update(threads=1, device="cpu")
+    content["crop"].update(size=SIZE, context=(SIZE + 2 * BORDER) / SIZE)
+    return Params.model_validate(content)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    return write_faces(tmp_path_factory.mktemp("faces"), 40, validation=8)
+
+
+def run(
+    faces: Faces,
+    folder: Path,
+    *,
+    settings: Params | None = None,
+    targets: np.ndarray | None = None,
+    objective: Callable[[torch.device], Objective] | None = None,
+    seed: int = 1,
+) -> Result:
+    settings = settings or params()
+    return train(
+        "baseline",
+        faces,
+        faces.crop_landmarks()[:, None] if targets is None else targets,
+        objective or regression_objective("l1"),
+        network=settings.student,
+        augment=settings.augment,
+        crop=settings.crop,
+        base=settings.base,
+        seed=seed,
+        model_folder=folder / "model",
+        curves_folder=folder / "curves",
+    )
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model" / "weights.safetensors").read_bytes()
+
+
+def curve(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / "curves" / "plots" / "metrics" / f"{name}.tsv"
+    return pd.read_csv(path, sep="\t")
+
+
+def test_training_learns_more_than_the_mean_shape(tmp_path: Path) -> None:
+    faces = write_faces(tmp_path / "faces", 250, validation=50)
+    settings = params(epochs=12, learning_rate=0.003, batch_size=16)
+    result = run(faces, tmp_path, settings=settings)
+    truth = faces.crop_landmarks()
+    mean = np.broadcast_to(truth[faces.train_rows()].mean(axis=0), truth.shape)
+    rows = faces.validation_rows()
+    floor = np.linalg.norm(mean - truth, axis=2)[rows].mean()
+    net = load_network(tmp_path / "model")
+    found = np.linalg.norm(predict_faces(net, faces, rows) - truth[rows], axis=2).mean()
+    assert found < 0.6 * floor
+    assert result.best_nme == pytest.approx(validation_nme(net, faces, truth), abs=1e-4)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    faces: Faces, tmp_path: Path
+) -> None:
+    run(faces, tmp_path / "a")
+    run(faces, tmp_path / "b")
+    run(faces, tmp_path / "c", seed=2)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert weights(tmp_path / "a") != weights(tmp_path / "c")
+
+
+def test_curves_hold_every_named_part_the_learning_rate_and_validation_nme(
+    faces: Faces, tmp_path: Path
+) -> None:
+    run(faces, tmp_path)
+    for name, column in [
+        ("train/loss", "loss"),
+        ("learning_rate", "learning_rate"),
+        ("val/nme", "nme"),
+    ]:
+        assert len(curve(tmp_path, name)[column]) == NETWORK["epochs"]
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch_by_validation_nme(
+    faces: Faces, tmp_path: Path
+) -> None:
+    # A learning rate that is too high makes the validation error jump up and down.
+    settings = params(epochs=5, learning_rate=0.03, ema=0.0)
+    result = run(faces, tmp_path, settings=settings)
+    errors = curve(tmp_path, "val/nme")["nme"]
+    assert result.best_nme == pytest.approx(errors.min())
+    assert result.best_epoch == errors.argmin() + 1
+    kept = validation_nme(load_network(tmp_path / "model"), faces, faces.crop_landmarks())
+    assert kept == pytest.approx(errors.min(), abs=1e-3)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch_and_faces_and_keeps_old_weights(
+    faces: Faces, tmp_path: Path
+) -> None:
+    run(faces, tmp_path)
+    before = weights(tmp_path)
+    broken = faces.crop_landmarks()[:, None].copy()
+    broken[faces.train_rows()[3]] = np.nan
+    with pytest.raises(UserError, match=r"the loss is nan in epoch 1, batch \d \(faces face_"):
+        run(faces, tmp_path, targets=broken)
+    assert weights(tmp_path) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["curves", "model"]
+
+
+def test_the_moving_average_is_what_is_kept(faces: Faces, tmp_path: Path) -> None:
+    run(faces, tmp_path / "with", settings=params(ema=0.999))
+    run(faces, tmp_path / "without", settings=params(ema=0.0))
+    assert weights(tmp_path / "with") != weights(tmp_path / "without")
+
+
+@pytest.fixture(scope="module")
+def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `models` with two trained teachers, and their predictions in `predictions`."""
+    folder = tmp_path_factory.mktemp("teachers")
+    for seed, name in enumerate(teachers.TEACHERS):
+        run(faces, folder / name, seed=seed)
+        save_network(load_network(folder / name / "model"), folder / "models" / name)
+    write_predictions(faces, folder / "models", folder / "predictions", torch.device("cpu"))
+    return folder
+
+
+def test_teacher_predictions_are_those_of_the_teachers_on_the_plain_crops(
+    faces: Faces, trained: Path
+) -> None:
+    for name in teachers.TEACHERS:
+        found = landmarks_file(trained / "predictions" / f"{name}.npy", faces)
+        net = load_network(trained / "models" / name)
+        np.testing.assert_array_equal(found, predict_faces(net, faces))
+
+
+def test_kd_trains_with_cached_and_with_online_predictions(
+    faces: Faces, trained: Path, tmp_path: Path
+) -> None:
+    kd = params().kd
+    for mode in ("cached", "online"):
+        settings = kd.model_copy(update={"teacher_predictions": mode})
+        targets = kd_targets(settings, faces, trained / "predictions")
+        assert targets.shape[1] == (3 if mode == "cached" else 1)
+        objective = kd_objective(settings, trained / "models")
+        run(faces, tmp_path / mode, targets=targets, objective=objective)
+        parts = [curve(tmp_path / mode, f"train/{p}")[p] for p in ("main", "tough", "tolerant")]
+        total = curve(tmp_path / mode, "train/loss")["loss"]
+        np.testing.assert_allclose(sum(parts), total, rtol=1e-5)
+    assert weights(tmp_path / "cached") != weights(tmp_path / "online")
+
+
+def test_kd_with_both_teachers_weights_zero_is_the_baseline_up_to_the_main_weight(
+    faces: Faces, trained: Path, tmp_path: Path
+) -> None:
+    """Without teachers and with weight 1 the two students are the same run, bit for bit."""
+    kd = params().kd
+    alone = kd.weights.model_copy(update={"main": 1.0, "tough": 0.0, "tolerant": 0.0})
+    settings = kd.model_copy(update={"weights": alone})
+    run(
+        faces,
+        tmp_path / "kd",
+        targets=kd_targets(settings, faces, trained / "predictions"),
+        objective=kd_objective(settings, trained / "models"),
+    )
+    run(faces, tmp_path / "baseline")
+    kd_weights = load_network(tmp_path / "kd" / "model").state_dict()
+    for name, value in load_network(tmp_path / "baseline" / "model").state_dict().items():
+        torch.testing.assert_close(kd_weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_predictions_for_other_faces_are_refused(faces: Faces, tmp_path: Path) -> None:
+    np.save(tmp_path / "tough.npy", np.zeros((3, 68, 2)))
+    with pytest.raises(UserError, match="run `dvc repro`"):
+        landmarks_file(tmp_path / "tough.npy", faces)
+
+
+def test_a_network_says_where_its_first_weights_came_from(faces: Faces, tmp_path: Path) -> None:
+    run(faces, tmp_path)
+    config = json.loads((tmp_path / "model" / "network.json").read_text())
+    assert config["init"] == "random"
+    assert config["backbone"] == NETWORK["backbone"]
