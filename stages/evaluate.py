@@ -1,7 +1,7 @@
 """Measure all networks on the test faces, and report.
 
 In: data/faces/train, data/faces/test, models/{tough,tolerant,baseline,kd}, reports/curves/*.
-Out: reports/metrics.json, intervals.json, cost.json, evaluation/, kd_loss/.
+Out: reports/metrics.json, reports/cost.json, reports/evaluation, reports/kd_loss.
 Params: base, kd, evaluate.
 """
 
@@ -22,12 +22,9 @@ def main() -> None:
     train, test = load_faces(paths.TRAIN_FACES), load_faces(paths.TEST_FACES)
     evaluation = Evaluation.of(test, predict_all(train, test, paths.MODELS, device))
     write_json(paths.METRICS, metrics_table(evaluation))
-    write_json(
-        paths.INTERVALS,
-        intervals(evaluation, resamples=params.evaluate.bootstrap, seed=params.base.seed),
-    )
     write_json(paths.COST, costs(paths.MODELS))
-    write_evaluation_report(evaluation, paths.CURVES, paths.EVALUATION_REPORT)
+    scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=params.base.seed)
+    write_evaluation_report(evaluation, scores, paths.CURVES, paths.EVALUATION_REPORT)
     write_kd_loss_report(KDLoss.from_params(params.kd), paths.KD_LOSS_REPORT)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from landmark_kd import metrics
+from landmark_kd import metrics, paths
 from landmark_kd.errors import UserError
 from landmark_kd.evaluate import (
     FLOOR,
@@ -36,6 +36,8 @@ from tests.prepared_faces import prepared_faces
 
 PUBLISHED: dict[str, int | None] = {"common": 554, "challenging": 135, "full": 689}
 ALL = (*NETWORKS, FLOOR)
+# Stands for what `intervals` returns where a test is about files.
+SCORES = {"protocol": {"dataset": "tiny"}}
 
 
 @pytest.fixture(scope="module")
@@ -236,16 +238,18 @@ def test_the_report_folder_holds_its_tables_and_pictures(
     evaluation: Evaluation, curves: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
-    write_evaluation_report(evaluation, curves, out)
+    write_evaluation_report(evaluation, SCORES, curves, out)
     pictures = ["best", "ced", "median", "per_landmark", "training_curves", "worst"]
     tables = ["ced", "errors", "per_landmark"]
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        [f"{name}.png" for name in pictures] + [f"{name}.csv" for name in tables]
+        ["intervals.json", *(f"{n}.png" for n in pictures), *(f"{n}.csv" for n in tables)]
     )
     for name in pictures:
         drawn = cv2.imread(str(out / f"{name}.png"))
         assert drawn is not None
         assert drawn.std() > 5
+    assert paths.INTERVALS == paths.EVALUATION_REPORT / "intervals.json"
+    assert json.loads((out / "intervals.json").read_text()) == SCORES
     errors = pd.read_csv(out / "errors.csv")
     np.testing.assert_allclose(errors["kd"], evaluation.errors["kd"], atol=1e-6)
 
@@ -255,9 +259,9 @@ def test_three_test_faces_are_enough_for_a_report(
 ) -> None:
     faces = prepared_faces(tmp_path / "faces", 3)
     few = Evaluation.of(faces, dict.fromkeys(ALL, faces.landmarks + 3))
-    write_evaluation_report(few, curves, tmp_path / "report")
+    write_evaluation_report(few, intervals(few, resamples=100, seed=1), curves, tmp_path / "report")
     assert (tmp_path / "report/median.png").is_file()
-    assert intervals(few, resamples=100, seed=1)["networks"]["kd"]["test"]
+    assert json.loads((tmp_path / "report/intervals.json").read_text())["networks"]["kd"]["test"]
 
 
 def test_numbers_repeat_to_the_last_bit(evaluation: Evaluation) -> None:
@@ -277,13 +281,13 @@ def test_a_missing_or_damaged_curve_is_named_and_the_report_of_before_stays(
     path = curves / "kd/plots/metrics/val/nme.tsv"
     path.write_text("step\tother\n0\t1\n")
     with pytest.raises(UserError, match=r"nme\.tsv is damaged"):
-        write_evaluation_report(evaluation, curves, out)
+        write_evaluation_report(evaluation, SCORES, curves, out)
     path.write_text("")
     with pytest.raises(UserError, match=r"nme\.tsv is damaged"):
-        write_evaluation_report(evaluation, curves, out)
+        write_evaluation_report(evaluation, SCORES, curves, out)
     path.unlink()
     with pytest.raises(UserError, match=r"kd/plots/metrics/val/nme\.tsv is missing"):
-        write_evaluation_report(evaluation, curves, out)
+        write_evaluation_report(evaluation, SCORES, curves, out)
     assert [p.name for p in out.iterdir()] == ["before"]
 
 

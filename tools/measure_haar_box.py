@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from landmark_kd import geometry, haar
+from landmark_kd.pictures import read_picture
+from landmark_kd.pts import read_pts
 
 TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")
+POINTS = 68
 # A Haar box belongs to the landmarks when their boxes overlap this much (intersection / union):
 # low, since the two boxes differ by nature, and high enough to leave out neighbours' faces.
 SAME_FACE = 0.4
@@ -31,12 +33,6 @@ def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return common / (areas - common)
 
 
-def read_points(path: Path) -> np.ndarray:
-    """Read the (68, 2) points of a .pts file, 0-based."""
-    numbers = path.read_text().split("{")[1].split("}")[0].split()
-    return np.array(numbers, dtype=np.float64).reshape(68, 2) - 1
-
-
 def picture_of(points: Path) -> Path:
     """Return the picture beside a .pts file."""
     return next(p for s in (".jpg", ".png") if (p := points.with_suffix(s)).is_file())
@@ -47,7 +43,7 @@ def measure(root: Path) -> None:
     relative, weights, others = [], [], 0
     files = [path for folder in TRAIN_FOLDERS for path in sorted((root / folder).glob("*.pts"))]
     for path in files:
-        box = geometry.landmarks_box(read_points(path))
+        box = geometry.landmarks_box(read_pts(path, POINTS))
         found, sums = haar.haar_boxes(read_picture(picture_of(path)))
         overlaps = overlap(found, box)
         best = int(overlaps.argmax()) if len(found) else -1

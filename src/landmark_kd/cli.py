@@ -124,7 +124,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             print(f"error: {error}", file=sys.stderr, flush=True)
             continue
         faces = detector.detect(image, boxes)
-        _write_results(out, picture, image, faces, detector, arguments.model)
+        _write_results(out, picture, image, faces=faces, detector=detector, model=arguments.model)
         count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
         print(f"{picture}: {count} -> {out / picture.stem}.json, .png", flush=True)
     if failed:
@@ -194,6 +194,7 @@ def _write_results(
     out: Path,
     picture: Path,
     image: np.ndarray,
+    *,
     faces: list[Face],
     detector: LandmarkDetector,
     model: Path,

@@ -60,4 +60,3 @@ def draw_landmarks(
         for x, y in fixed_point.tolist():
             cv2.circle(drawn, (x, y), radius + grow, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
     return drawn
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from landmark_kd.figures import (
     draw_per_landmark,
     draw_training_curves,
 )
-from landmark_kd.files import replaced_folder
+from landmark_kd.files import replaced_folder, write_json
 from landmark_kd.kd_loss_curve import TEACHER_DISTANCES, kd_loss_curve
 from landmark_kd.losses import KDLoss
 
@@ -34,13 +35,17 @@ FACES_SHOWN = 4
 STUDENTS = ("baseline", "kd")
 
 
-def write_evaluation_report(evaluation: Evaluation, curves: Path, out: Path) -> None:
+def write_evaluation_report(
+    evaluation: Evaluation, scores: dict[str, Any], curves: Path, out: Path
+) -> None:
     """Write tables and pictures of the test faces, and the training curves, to a folder.
 
-    errors.csv, ced.csv, per_landmark.csv, ced.png, per_landmark.png, training_curves.png, and the
-    test faces on which `kd` does best, middling and worst: best.png, median.png, worst.png.
+    intervals.json, errors.csv, ced.csv, per_landmark.csv, ced.png, per_landmark.png,
+    training_curves.png, and the test faces on which `kd` does best, middling and worst: best.png,
+    median.png, worst.png.
 
     Args:
+        scores: of `intervals`.
         curves: folder that holds each network's dvclive folder.
 
     Raises:
@@ -50,6 +55,7 @@ def write_evaluation_report(evaluation: Evaluation, curves: Path, out: Path) -> 
     ced, landmarks = ced_table(evaluation), per_landmark_table(evaluation)
     training = {name: _validation_curve(curves / name) for name in NETWORKS}
     with replaced_folder(out) as folder:
+        write_json(folder / "intervals.json", scores)
         _write_csv(folder / "errors.csv", error_table(evaluation))
         _write_csv(folder / "ced.csv", ced)
         _write_csv(folder / "per_landmark.csv", landmarks)

@@ -44,7 +44,7 @@ INK = "#222222"
 SHADE = "#F3F3F3"
 
 DPI = 130
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",

@@ -30,6 +30,6 @@ def kd_loss_curve(loss: KDLoss) -> pd.DataFrame:
     rows = []
     for error in errors:
         total, parts = loss(torch.full_like(hard, error), hard, tough, tolerant)
-        parts = {name: float(value) for name, value in parts.items()}
-        rows.append({"error": error, "total": float(total), **parts})
+        weighted = {name: float(value) for name, value in parts.items()}
+        rows.append({"error": float(error), "total": float(total), **weighted})
     return pd.DataFrame(rows)

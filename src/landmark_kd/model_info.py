@@ -72,15 +72,20 @@ class ModelInfo:
         if metadata["format"] != FORMAT:
             raise ValueError(f"has the format {metadata['format']!r}, expected {FORMAT!r}")
         try:
-            info = cls(**{field.name: _read(field.type, metadata[field.name]) for field in fields(cls)})
+            info = cls(
+                **{field.name: _read(field.type, metadata[field.name]) for field in fields(cls)}
+            )
+            wrong = info._unfit()
         except KeyError as error:
             raise ValueError(f"lacks {error} in its metadata") from None
         except (json.JSONDecodeError, TypeError) as error:
             raise ValueError(f"has damaged metadata ({error})") from None
-        info._check()
+        if wrong:
+            raise ValueError(f"has metadata that does not fit together: {', '.join(wrong)}")
         return info
 
-    def _check(self) -> None:
+    def _unfit(self) -> list[str]:
+        """Return the names of values that cannot be; TypeError where one is of another kind."""
         k = self.points
         fits = {
             "points": isinstance(k, int) and k > 0,
@@ -93,9 +98,7 @@ class ModelInfo:
             "flip": sorted(self.flip) == list(range(k)),
             "contours": all(0 <= i < k for indices, _ in self.contours for i in indices),
         }
-        wrong = [name for name, fit in fits.items() if not fit]
-        if wrong:
-            raise ValueError(f"has metadata that does not fit together: {', '.join(wrong)}")
+        return [name for name, fit in fits.items() if not fit]
 
 
 def _read(kind: object, text: str) -> Any:

@@ -119,7 +119,9 @@ class LandmarkDetector:
         info = self.info
         if len(boxes) == 0:
             return np.empty((0, info.points, 2))
-        to_crop = np.stack([geometry.square_crop(box, info.margin, info.input_size) for box in boxes])
+        to_crop = np.stack(
+            [geometry.square_crop(box, info.margin, info.input_size) for box in boxes]
+        )
         crops = np.stack([sample(image, matrix, info.input_size) for matrix in to_crop])
         rgb = crops[..., ::-1].astype(np.float32)
         mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))

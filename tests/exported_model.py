@@ -1,0 +1,39 @@
+"""A tiny network and its ONNX file, for the tests of export, prediction and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from landmark_kd.export import export_onnx
+from landmark_kd.faces import Faces
+from landmark_kd.networks import LandmarkNet, build_network
+from tests.prepared_faces import prepared_faces
+
+SIZE = 64
+
+
+def tiny_network(seed: int = 0) -> LandmarkNet:
+    """An untrained network whose points spread over the crop and depend on the picture."""
+    torch.manual_seed(seed)
+    net = build_network("mobilenetv2_050", "spatial", "random", "imagenet", points=68, size=SIZE)
+    with torch.no_grad():
+        net.output.bias.uniform_(-0.4, 0.4)
+        net.output.weight.mul_(10)
+        # Running statistics that differ from the initial ones, so that folding them shows.
+        net.train()
+        net(torch.randn(8, 3, SIZE, SIZE))
+    return net.eval()
+
+
+def tiny_faces(folder: Path, count: int = 5) -> Faces:
+    """Prepared faces that fit `tiny_network`."""
+    return prepared_faces(folder, count, crop_size=SIZE)
+
+
+def exported_model(folder: Path) -> Path:
+    """Export `tiny_network` to a file in `folder`."""
+    path = folder / "landmarks.onnx"
+    export_onnx(tiny_network(), tiny_faces(folder / "faces"), path, check_faces=2)
+    return path
