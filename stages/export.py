@@ -1,7 +1,7 @@
 """Write the `kd` student as an ONNX file for use without torch, checked against torch.
 
 Inputs: models/kd, data/faces/test. Outputs: models/landmarks.onnx, reports/export.json.
-Parameters: base, export.
+Parameters: base.threads, export.
 """
 
 from landmark_kd import paths

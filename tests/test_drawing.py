@@ -53,7 +53,8 @@ def test_lines_grow_with_the_face() -> None:
 def test_points_outside_the_picture_are_no_error(far: float) -> None:
     points = np.vstack([SQUARE, [[far, far]]])
     drawn = draw_landmarks(picture(), points, [((0, 4), False)], RED, thickness=1)
-    assert is_red(drawn[80, 80])
+    assert is_red(drawn[80, 80]), "a point inside"
+    assert is_red(drawn[50, 50]) == (far > 0), "the line towards the far point"
 
 
 def test_a_landmark_that_is_no_number_is_refused() -> None:

@@ -89,7 +89,8 @@ def test_weights_are_taken_from_a_timm_file_with_the_normalisation_it_states(
     tmp_path: Path,
 ) -> None:
     source = tiny().backbone
-    state = {k: v.contiguous() + 0.5 for k, v in source.state_dict().items() if v.is_floating_point()}
+    floats = {k: v for k, v in source.state_dict().items() if v.is_floating_point()}
+    state = {name: value.contiguous() + 0.5 for name, value in floats.items()}
     state["classifier.weight"] = torch.zeros(2, 2)
     path = tmp_path / "timm.safetensors"
     safetensors.torch.save_file(state, path, metadata={"normalization": "imagenet"})
@@ -148,7 +149,7 @@ def test_pretrained_weights_that_cannot_be_downloaded_end_in_one_sentence(
         return real(name, **options)
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(UserError, match="could not be downloaded.*no route to host"):
+    with pytest.raises(UserError, match=r"could not be downloaded.*no route to host"):
         tiny("pretrained")
 
 
@@ -190,8 +191,6 @@ def test_a_full_disk_while_weights_are_written_leaves_the_old_ones_whole(
 
 def test_the_imagenet_stand_in_fits_mobilenetv2(shared: Path) -> None:
     path = shared / "weights" / "mobilenetv2_100_imagenet.safetensors"
-    net = build_network(
-        "mobilenetv2_100", "pool", str(path), "symmetric", points=68, size=64
-    )
+    net = build_network("mobilenetv2_100", "pool", str(path), "symmetric", points=68, size=64)
     expected = safetensors.torch.load_file(path)["conv_stem.weight"]
     torch.testing.assert_close(net.backbone.state_dict()["conv_stem.weight"], expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,6 +110,6 @@ def train_loader(
     return loader, sampler
 
 
-def _as_is(batch: Batch) -> Batch:
-    """`__getitems__` has made the batch already."""
+def _as_is(batch: Any) -> Any:
+    """`__getitems__` has made the Batch already; torch's types expect a list of faces here."""
     return batch

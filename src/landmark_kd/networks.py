@@ -135,7 +135,7 @@ def build_network(
     net = LandmarkNet(NetworkConfig(backbone, head, points, size, mean, std, init))
     if state is not None:
         _load_backbone(net.backbone, state, init)
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.to(memory_format=torch.channels_last)
 
 
 def save_network(net: LandmarkNet, folder: Path) -> None:
@@ -157,7 +157,7 @@ def load_network(folder: Path, device: str | torch.device = "cpu") -> LandmarkNe
     config["mean"], config["std"] = tuple(config["mean"]), tuple(config["std"])
     net = LandmarkNet(NetworkConfig(**config))
     net.load_state_dict(_read_safetensors(folder / WEIGHTS_FILE))
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = net.to(memory_format=torch.channels_last)
     return net.to(device).eval()
 
 
@@ -199,8 +199,9 @@ def _initial_weights(
                 f"({type(error).__name__}: {str(error).splitlines()[0]}); check the connection, "
                 "or set init to random or to a local .safetensors file."
             ) from None
-        mean = tuple(255 * v for v in source.default_cfg["mean"])
-        std = tuple(255 * v for v in source.default_cfg["std"])
+        statistics: dict[str, tuple[float, ...]] = source.pretrained_cfg  # type: ignore[assignment]
+        mean = tuple(255 * v for v in statistics["mean"])
+        std = tuple(255 * v for v in statistics["std"])
         return source.state_dict(), (mean, std)
     path = Path(init)
     return _read_safetensors(path), _file_normalization(path)

@@ -258,13 +258,16 @@ def _sentence(error: ValidationError, content: dict[str, Any]) -> str:
         allowed = first["msg"][0].lower() + first["msg"][1:]
         text = f"{key} is {first['input']!r}, but {allowed}."
     more = len(mistakes) - 1
-    return text + (f" ({more} more mistake{'s' if more > 1 else ''} after this one)" if more else "")
+    return text + (
+        f" ({more} more mistake{'s' if more > 1 else ''} after this one)" if more else ""
+    )
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     section: type[BaseModel] = Params
     for part in location:
         annotation = section.model_fields[str(part)].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
         section = annotation
     return list(section.model_fields)

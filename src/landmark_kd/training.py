@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ from landmark_kd.runtime import seed_all, setup
 WARMUP_START = 0.01
 COSINE_END = 0.01
 
-# (pred (N, K, 2), targets (N, T, K, 2), normalised input) -> (total, named parts)
+# (pred (N, K, 2), targets (N, T, K, 2), the whole batch) -> (total, named parts)
 Objective = Callable[[Tensor, Tensor, Batch], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -95,19 +96,8 @@ def train(
         pin_memory=device.type == "cuda",
     )
     objective = make_objective(device)
-    optimizer = create_optimizer_v2(
-        net, opt="adamw", lr=network.learning_rate, weight_decay=network.weight_decay
-    )
-    scheduler = CosineLRScheduler(
-        optimizer,
-        t_initial=network.epochs * len(sampler),
-        lr_min=network.learning_rate * COSINE_END,
-        warmup_t=network.warmup_epochs * len(sampler),
-        warmup_lr_init=network.learning_rate * WARMUP_START,
-        t_in_epochs=False,
-    )
-    ema = ModelEmaV3(net, decay=network.ema, use_warmup=True) if network.ema else None
-    shadow: LandmarkNet = ema.module if ema else net
+    learner = _Learner(net, objective, network, steps_per_epoch=len(sampler))
+    shadow = learner.averaged
 
     best_epoch, best_nme, best_state = 0, math.inf, _copy_state(shadow)
     seconds = 0.0
@@ -116,23 +106,25 @@ def train(
         for epoch in range(1, network.epochs + 1):
             sampler.epoch = epoch
             start = time.perf_counter()
-            parts = _train_epoch(
-                f"{name} {epoch}/{network.epochs}",
-                net,
+            progress = tqdm(
                 loader,
-                objective,
-                optimizer,
-                scheduler,
-                ema,
-                network.clip,
-                epoch,
-                faces,
+                f"{name} {epoch}/{network.epochs}",
+                leave=False,
+                unit="batch",
+                disable=not sys.stderr.isatty(),
             )
+            sums: Counter[str] = Counter()
+            for index, batch in enumerate(progress, start=1):
+                parts = learner.step(batch)
+                if not math.isfinite(parts["loss"]):
+                    raise _not_finite(parts["loss"], epoch, index, batch, faces)
+                sums.update(parts)
             seconds += time.perf_counter() - start
             error = validation_nme(shadow.eval(), faces, targets[:, 0])
-            for part, value in parts.items():
+            means = {part: total / len(sampler) for part, total in sums.items()}
+            for part, value in means.items():
                 live.log_metric(f"train/{part}", value)
-            live.log_metric("learning_rate", optimizer.param_groups[0]["lr"])
+            live.log_metric("learning_rate", learner.learning_rate)
             live.log_metric("val/nme", error)
             live.next_step()
             if error < best_nme:
@@ -140,7 +132,7 @@ def train(
             rate = epoch * len(sampler) * sampler.batch_size / seconds
             left = (network.epochs - epoch) * seconds / epoch
             print(
-                f"{name} epoch {epoch}/{network.epochs}  loss {parts['loss']:.5f}  "
+                f"{name} epoch {epoch}/{network.epochs}  loss {means['loss']:.5f}  "
                 f"val NME {error:.3f} (best {best_nme:.3f})  {rate:.0f} images/s  "
                 f"{left / 60:.1f} min left",
                 flush=True,
@@ -164,47 +156,76 @@ def validation_nme(net: LandmarkNet, faces: Faces, truth: np.ndarray) -> float:
     return float(nme(found, wanted, distance).mean())
 
 
-def _train_epoch(
-    title: str,
-    net: LandmarkNet,
-    loader: torch.utils.data.DataLoader[Batch],
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    scheduler: CosineLRScheduler,
-    ema: ModelEmaV3 | None,
-    clip: float,
-    epoch: int,
-    faces: Faces,
-) -> dict[str, float]:
-    """Train for one epoch; return the means of the loss and of its named parts."""
-    net.train()
-    device = net.mean.device
-    sums: dict[str, float] = {}
-    progress = tqdm(loader, title, leave=False, unit="batch", disable=not sys.stderr.isatty())
-    for index, batch in enumerate(progress):
-        scheduler.step_update((epoch - 1) * len(loader) + index)
+class _Learner:
+    """A network with its optimiser, schedule and moving average."""
+
+    def __init__(
+        self,
+        net: LandmarkNet,
+        objective: Objective,
+        settings: TrainingParams,
+        *,
+        steps_per_epoch: int,
+    ) -> None:
+        self.net = net
+        self.objective = objective
+        self.clip = settings.clip
+        self.steps = 0
+        self.optimizer = create_optimizer_v2(
+            net, opt="adamw", lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.scheduler = CosineLRScheduler(
+            self.optimizer,
+            t_initial=settings.epochs * steps_per_epoch,
+            lr_min=settings.learning_rate * COSINE_END,
+            warmup_t=settings.warmup_epochs * steps_per_epoch,
+            warmup_lr_init=settings.learning_rate * WARMUP_START,
+            t_in_epochs=False,
+        )
+        # The warm-up of the decay lets the average forget the untrained weights.
+        self.ema = ModelEmaV3(net, decay=settings.ema, use_warmup=True) if settings.ema else None
+
+    @property
+    def averaged(self) -> LandmarkNet:
+        """The network to validate and keep."""
+        return self.ema.module if self.ema else self.net
+
+    @property
+    def learning_rate(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Learn from one batch; return `loss` and its named parts.
+
+        With a loss that is not finite the network is left as it was.
+        """
+        self.net.train()
+        self.scheduler.step_update(self.steps)
+        device = self.net.mean.device
         batch.images = batch.images.to(device, non_blocking=True)
         targets = batch.targets.to(device, non_blocking=True)
-        pred = net(net.normalize(batch.images))
-        loss, parts = objective(pred, targets, batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            names = faces.table["name"].iloc[batch.rows.numpy()[:3]].tolist()
-            raise UserError(
-                f"the loss is {value} in epoch {epoch}, batch {index + 1} (faces "
-                f"{', '.join(names)}, …); lower the learning rate, or look at these faces' "
-                "landmarks and pictures."
-            )
-        optimizer.zero_grad(set_to_none=True)
+        pred = self.net(self.net.normalize(batch.images))
+        loss, parts = self.objective(pred, targets, batch)
+        values = {part: float(value.detach()) for part, value in {"loss": loss, **parts}.items()}
+        if not math.isfinite(values["loss"]):
+            return values
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if clip:
-            nn.utils.clip_grad_norm_(net.parameters(), clip)
-        optimizer.step()
-        if ema:
-            ema.update(net, step=(epoch - 1) * len(loader) + index)
-        for part, tensor in {"loss": loss, **parts}.items():
-            sums[part] = sums.get(part, 0.0) + float(tensor.detach())
-    return {part: total / len(loader) for part, total in sums.items()}
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update(self.net, step=self.steps)
+        self.steps += 1
+        return values
+
+
+def _not_finite(value: float, epoch: int, index: int, batch: Batch, faces: Faces) -> UserError:
+    names = faces.table["name"].iloc[batch.rows.numpy()[:3]].tolist()
+    return UserError(
+        f"the loss is {value} in epoch {epoch}, batch {index} (faces {', '.join(names)}, …); "
+        "lower the learning rate, or look at these faces' landmarks and pictures."
+    )
 
 
 def _copy_state(net: nn.Module) -> dict[str, Tensor]:
