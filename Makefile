@@ -23,7 +23,6 @@ $(VENV)/.complete: requirements.txt pyproject.toml
 	@touch $@
 
 repro: env ## Run the pipeline, fetch to export, with the settings of params.yaml
-	@test -d .git || git init --quiet
 	$(BIN)/dvc repro
 	@$(BIN)/dvc metrics show reports/metrics.json
 

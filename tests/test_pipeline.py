@@ -1,0 +1,334 @@
+"""dvc.yaml against the code, and the whole pipeline in a copy of the repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from landmark_kd import paths
+
+from .conftest import PROJECT
+from .pipeline_imports import project_files, read_params
+
+PIPELINE: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+STAGES: dict[str, Any] = PIPELINE["stages"]
+
+# The smallest pipeline that is still whole: a handful of faces, one epoch.
+TINY = {
+    "base": {"threads": 1, "device": "cpu"},
+    "synthetic": {"train": 24, "test": 6, "size": 96},
+    "crop": {"size": 32, "context": 1.25},
+    "teacher": {"backbone": "mobilenetv2_035", "epochs": 1, "batch_size": 8, "warmup_epochs": 0},
+    "student": {"backbone": "mobilenetv2_035", "epochs": 1, "batch_size": 8, "warmup_epochs": 0},
+    "evaluate": {"bootstrap": 100},
+    "export": {"check_faces": 2},
+}
+
+
+def outs(stage: dict[str, Any]) -> list[str]:
+    """Declared outs and metrics of a stage, with a matrix spelled out."""
+    declared = [*stage.get("outs", []), *stage.get("metrics", [])]
+    names = [entry if isinstance(entry, str) else next(iter(entry)) for entry in declared]
+    items = stage.get("matrix", {}).get("target", [""])
+    return [name.replace("${item.target}", item) for name in names for item in items]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_project_module_that_a_stage_imports_is_in_its_deps(name: str) -> None:
+    declared = {dep for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))}
+    assets = {dep for dep in declared if dep.startswith("src/landmark_kd/assets/")}
+    assert declared - assets == project_files(PROJECT / "stages" / f"{name}.py")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_parameter_that_a_stage_reads_is_declared(name: str) -> None:
+    declared = STAGES[name]["params"]
+    # What is read through a property or a whole section, and what of it counts.
+    spelled_out = {
+        "student_seed": ["base.seed", "student.seed"],
+        "base": ["base.device", "base.threads"],
+        "data": ["data.name"],
+    }
+    for read in read_params(PROJECT / "stages" / f"{name}.py"):
+        for value in spelled_out.get(read, [read]):
+            covered = any(value == d or value.startswith(d + ".") for d in declared)
+            assert covered, f"{name} reads {value}"
+
+
+def test_every_path_that_the_code_names_is_an_out_or_holds_outs() -> None:
+    declared = {out for stage in STAGES.values() for out in outs(stage)}
+    for name, value in vars(paths).items():
+        if isinstance(value, Path):
+            path = value.as_posix()
+            related = (
+                o == path or o.startswith(path + "/") or path.startswith(o) for o in declared
+            )
+            assert any(related), name
+
+
+class Copy:
+    """A copy of the repository that the tests may run, break and change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+            "DVC_NO_ANALYTICS": "1",
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@example.org",
+        }
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.env,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, done.stdout[-4000:] + done.stderr[-4000:]
+        return done
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("python", "-m", f"stages.{name}", *arguments, check=False)
+
+    def set_params(self, changes: dict[str, dict[str, Any]]) -> None:
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        for section, values in changes.items():
+            content[section].update(values)
+        path.write_text(yaml.safe_dump(content))
+
+    def metrics(self, rev: str | None = None) -> dict[str, Any]:
+        if rev is None:
+            return json.loads((self.folder / paths.METRICS).read_text())
+        return json.loads(self.run("git", "show", f"{rev}:{paths.METRICS.as_posix()}").stdout)
+
+
+def copy_repository(folder: Path) -> Copy:
+    """Copy the files that git tracks or would track into a repository of their own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    for name in listed.stdout.decode().split("\0"):
+        if name and (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(PROJECT / name, folder / name)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    copy = Copy(folder)
+    copy.run("git", "init", "--quiet")
+    copy.set_params(TINY)
+    copy.commit("tiny settings")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    """A copy in which the tiny pipeline has run once, all of it committed."""
+    copy = copy_repository(tmp_path_factory.mktemp("pipeline") / "landmark-kd")
+    copy.run("dvc", "repro")
+    copy.commit("tiny run")
+    yield copy
+    copy.run("dvc", "queue", "stop", "--kill", check=False)
+
+
+@pytest.mark.slow
+def test_the_whole_pipeline_makes_every_declared_out(pipeline: Copy) -> None:
+    for name, stage in STAGES.items():
+        for out in outs(stage):
+            path = pipeline.folder / out
+            assert path.exists(), f"{name}: {out}"
+            assert path.is_file() or any(path.iterdir()), f"{name}: {out} is empty"
+    metrics = pipeline.metrics()
+    assert set(metrics) == {"tough", "tolerant", "baseline", "kd", "mean_shape"}
+    for scores in metrics.values():
+        assert set(scores["test"]) == {"nme", "fr8", "fr10", "auc8", "auc10", "n"}
+        assert scores["test"]["n"] == TINY["synthetic"]["test"]
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing(pipeline: Copy) -> None:
+    assert "Data and pipelines are up to date." in pipeline.run("dvc", "repro").stdout
+    assert pipeline.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.slow
+def test_git_holds_nothing_that_the_pipeline_makes_but_the_small_reports(pipeline: Copy) -> None:
+    tracked = pipeline.run("git", "ls-files", "reports", "models", "data").stdout.split()
+    assert sorted(p for p in tracked if not p.endswith(".gitkeep") and p.count("/") == 1) == [
+        "reports/cost.json",
+        "reports/export.json",
+        "reports/metrics.json",
+        "reports/soft_landmarks.json",
+    ]
+
+
+@pytest.mark.slow
+def test_plots_and_metrics_can_be_shown(pipeline: Copy) -> None:
+    shown = json.loads(pipeline.run("dvc", "plots", "show", "--json").stdout)
+    for title in ("Cumulative error distribution", "Validation NME", "Training loss", "KD-Loss"):
+        assert title in shown["data"], title
+        assert not shown.get("errors")
+    table = pipeline.run("dvc", "metrics", "show", "--json", "reports/metrics.json").stdout
+    assert json.loads(table)[""]["data"]["reports/metrics.json"]["data"] == pipeline.metrics()
+
+
+@pytest.mark.slow
+def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher(
+    pipeline: Copy,
+) -> None:
+    before = pipeline.metrics()
+    done = pipeline.run("dvc", "exp", "run", "-n", "set", "-S", "kd.weights.tolerant=0")
+    assert "Running stage 'student_kd'" in done.stdout
+    for stage in ("fetch", "prepare", "teacher@tough", "student_baseline"):
+        assert f"Running stage '{stage}'" not in done.stdout
+    after = pipeline.metrics()
+    assert after["baseline"] == before["baseline"]
+    assert after["tough"] == before["tough"]
+    assert after["kd"] != before["kd"]
+    diff = pipeline.run("dvc", "metrics", "diff", "HEAD", "--json").stdout
+    changed = json.loads(diff)["diff"]["reports/metrics.json"]
+    assert any(key.startswith("kd.") for key in changed)
+    assert not any(key.startswith("baseline.") for key in changed)
+    drawn = json.loads(pipeline.run("dvc", "plots", "diff", "HEAD", "workspace", "--json").stdout)
+    assert "Validation NME" in drawn["data"]
+    params = json.loads(pipeline.run("dvc", "params", "diff", "HEAD", "--json").stdout)
+    assert "kd.weights.tolerant" in json.dumps(params)
+    pipeline.run("git", "checkout", "--quiet", ".")
+    pipeline.run("dvc", "checkout")
+    assert pipeline.metrics() == before
+
+
+def change_rounding(copy: Copy, decimals: int) -> None:
+    """Edit the copy's own source so that metrics show which code measured them."""
+    path = copy.folder / "src" / "landmark_kd" / "evaluate.py"
+    lines = path.read_text().splitlines(keepends=True)
+    edited = [f"DECIMALS = {decimals}\n" if x.startswith("DECIMALS = ") else x for x in lines]
+    assert edited != lines
+    path.write_text("".join(edited))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["temp", "queue"])
+def test_exp_runs_beside_the_workspace_run_the_code_of_their_own_copy(
+    pipeline: Copy, way: str
+) -> None:
+    before = pipeline.metrics()
+    change_rounding(pipeline, 1)
+    flag = f"--{way}"
+    pipeline.run("dvc", "exp", "run", "-n", way, flag, "-S", "evaluate.bootstrap=101")
+    # The workspace's code is put back; the copy must still run what it was made of.
+    pipeline.run("git", "checkout", "--quiet", ".")
+    if way == "queue":
+        pipeline.run("dvc", "queue", "start", "-j", "1")
+        deadline = time.monotonic() + 120
+        while "Success" not in (status := pipeline.run("dvc", "queue", "status").stdout):
+            assert "Failed" not in status
+            assert time.monotonic() < deadline, status
+            time.sleep(1)
+    found = pipeline.metrics(way)
+    for name, scores in before.items():
+        assert found[name]["test"]["nme"] == round(scores["test"]["nme"], 1)
+    assert pipeline.metrics() == before
+
+
+@pytest.fixture
+def raw(pipeline: Copy, tmp_path: Path) -> Copy:
+    """A copy of the finished pipeline for breaking things in."""
+    folder = tmp_path / "landmark-kd"
+    shutil.copytree(pipeline.folder, folder, ignore=shutil.ignore_patterns(".dvc", ".git"))
+    return Copy(folder)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for top in ("data", "models", "reports")
+        for p in sorted((folder / top).rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "stage", "sentence"),
+    [
+        ({"student": {"epoch": 3}}, "fetch", "student.epoch is no known key"),
+        ({"data": {"name": "300w", "path": "/no/such"}}, "fetch", "/no/such"),
+        ({"base": {"device": "gpu"}}, "teacher", "base.device"),
+    ],
+)
+def test_a_users_mistake_ends_in_one_sentence_and_leaves_all_outputs_whole(
+    raw: Copy, changes: dict[str, dict[str, Any]], stage: str, sentence: str
+) -> None:
+    before = contents(raw.folder)
+    raw.set_params(changes)
+    done = raw.stage(stage, *(["tough"] if stage == "teacher" else []))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert contents(raw.folder) == before
+
+
+@pytest.mark.slow
+def test_a_truncated_prepared_file_is_named(raw: Copy) -> None:
+    path = raw.folder / paths.TRAIN_FACES / "images.npy"
+    path.write_bytes(path.read_bytes()[:1000])
+    done = raw.stage("student_baseline")
+    assert done.returncode == 1
+    assert "images.npy is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Copy) -> None:
+    before = contents(raw.folder)
+    raw.set_params({"student": {"epochs": 5000}})
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stages.student_baseline"],
+        cwd=raw.folder,
+        env=raw.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert "epoch 1/" in running.stdout.readline()
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert contents(raw.folder) == before
+
+
+@pytest.mark.slow
+def test_predict_works_right_after_the_pipeline(pipeline: Copy, tmp_path: Path) -> None:
+    picture = next((pipeline.folder / "data" / "raw").rglob("test/*.jpg"))
+    done = pipeline.run("landmark-kd", "predict", str(picture), "--out", str(tmp_path / "out"))
+    assert (tmp_path / "out" / f"{picture.stem}.json").is_file(), done.stdout
+    assert (tmp_path / "out" / f"{picture.stem}.png").is_file()

@@ -1,0 +1,163 @@
+"""Put several experiments that differ in `student.seed` into one table.
+
+    python tools/seed_table.py reports/300w 300w-s1 300w-s2 300w-s3
+
+Reads each experiment's metrics and per-face errors through DVC, so it runs in the repository that
+ran them. Writes DIR/results.json and prints the table as Markdown. A network's error on a face is
+its mean over the seeds; intervals and the paired comparison resample the faces (95 %).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import Any
+
+import dvc.api
+import numpy as np
+import pandas as pd
+import yaml
+
+from landmark_kd import paths
+from landmark_kd.bootstrap import Interval, compare, mean_intervals
+from landmark_kd.errors import UserError, run_main
+from landmark_kd.evaluate import FLOOR, NETWORKS, THRESHOLDS
+from landmark_kd.files import write_json
+from landmark_kd.metrics import auc, failure_rate
+
+RESAMPLES = 10_000
+BOOTSTRAP_SEED = 0
+DECIMALS = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("out", type=Path, help="folder for results.json")
+    parser.add_argument("experiments", nargs="+", help="names of experiments, one a seed")
+    arguments = parser.parse_args()
+    runs = [read_experiment(name) for name in arguments.experiments]
+    results = summarise(runs)
+    write_json(arguments.out / "results.json", results)
+    print(markdown(results))
+
+
+def read_experiment(name: str) -> dict[str, Any]:
+    """Read one experiment: its students' seed and a row of errors a test face.
+
+    Raises:
+        UserError: there is no such experiment, or its files are not in the cache.
+    """
+    try:
+        errors = pd.read_csv(
+            io.StringIO(dvc.api.read((paths.EVALUATION_REPORT / "errors.csv").as_posix(), rev=name))
+        )
+        params = yaml.safe_load(dvc.api.read("params.yaml", rev=name))
+    except Exception as error:  # DVC has a kind of its own for each thing that can be missing
+        raise UserError(
+            f"experiment {name} cannot be read ({error}); see `dvc exp show`."
+        ) from None
+    seed = params["student"]["seed"]
+    return {
+        "name": name,
+        "seed": params["base"]["seed"] if seed is None else seed,
+        "errors": errors,
+    }
+
+
+def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return scores of each network, of each seed, and `kd` against `baseline`.
+
+    Raises:
+        UserError: the experiments were not measured on the same faces.
+    """
+    first = runs[0]["errors"]
+    for run in runs[1:]:
+        if not run["errors"]["name"].equals(first["name"]):
+            raise UserError(f"{run['name']} and {runs[0]['name']} have other test faces.")
+    subsets = {s: (first["subset"] == s).to_numpy() for s in first["subset"].unique()}
+    results: dict[str, Any] = {
+        "experiments": {run["name"]: run["seed"] for run in runs},
+        "bootstrap": RESAMPLES,
+        "subsets": {},
+    }
+    for subset, rows in subsets.items():
+        errors = {
+            network: np.stack([run["errors"].loc[rows, network].to_numpy() for run in runs])
+            for network in (*NETWORKS, FLOOR)
+        }
+        results["subsets"][subset] = {
+            "n": int(rows.sum()),
+            "networks": {name: _scores(values) for name, values in errors.items()},
+            "kd_against_baseline": {
+                "mean_of_seeds": _comparison(errors["kd"].mean(0), errors["baseline"].mean(0)),
+                **{
+                    f"seed_{run['seed']}": _comparison(errors["kd"][i], errors["baseline"][i])
+                    for i, run in enumerate(runs)
+                },
+            },
+        }
+    return results
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Return the tables of `summarise` as Markdown."""
+    lines: list[str] = []
+    for subset, part in results["subsets"].items():
+        lines += [
+            f"{subset}, n = {part['n']}",
+            "",
+            "| network | NME of each seed | NME, mean [95 %] | FR@8 | FR@10 | AUC@8 | AUC@10 |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name, scores in part["networks"].items():
+            seeds = " / ".join(f"{v:.2f}" for v in dict.fromkeys(scores["nme_of_seeds"]))
+            others = " | ".join(f"{scores[key]:.2f}" for key in ("fr8", "fr10", "auc8", "auc10"))
+            lines.append(f"| {name} | {seeds} | {_text(scores['nme'], '.2f')} | {others} |")
+        lines += [
+            "",
+            "| kd - baseline | difference of NME [95 %] | ratio [95 %] | kd better on |",
+            "|---|---|---|---|",
+        ]
+        for name, found in part["kd_against_baseline"].items():
+            lines.append(
+                f"| {name.replace('_', ' ')} | {_text(found['difference'], '+.3f')} "
+                f"| {_text(found['ratio'], '.3f')} | {100 * found['better']['value']:.0f} % |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _text(interval: dict[str, float], form: str) -> str:
+    return f"{interval['value']:{form}} [{interval['low']:{form}}, {interval['high']:{form}}]"
+
+
+def _scores(errors: np.ndarray) -> dict[str, Any]:
+    """Scores of one network from its errors (seeds, faces); rates are means over the seeds."""
+    (nme,) = mean_intervals(errors.mean(axis=0)[:, None], resamples=RESAMPLES, seed=BOOTSTRAP_SEED)
+    scores: dict[str, Any] = {
+        "nme_of_seeds": [round(float(v), DECIMALS) for v in errors.mean(axis=1)],
+        "nme": _rounded(nme),
+    }
+    for key, measure in (("fr", failure_rate), ("auc", auc)):
+        for threshold in THRESHOLDS:
+            value = np.mean([measure(seed_errors, threshold) for seed_errors in errors])
+            scores[f"{key}{threshold}"] = round(float(value), DECIMALS)
+    return scores
+
+
+def _comparison(kd: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:
+    found = compare(kd, baseline, resamples=RESAMPLES, seed=BOOTSTRAP_SEED)
+    return {
+        "difference": _rounded(found.difference),
+        "ratio": _rounded(found.ratio),
+        "better": _rounded(found.better),
+    }
+
+
+def _rounded(interval: Interval) -> dict[str, float]:
+    return {key: round(value, DECIMALS) for key, value in vars(interval).items()}
+
+
+if __name__ == "__main__":
+    run_main(main)
