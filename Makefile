@@ -7,8 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The stages are run as `python -m …` by DVC, so the environment's python must come first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# The numbers of threads are params.yaml's; waiting threads must not burn the other cores.
-export OMP_WAIT_POLICY := PASSIVE
 
 help: ## Print this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18

@@ -1,10 +1,11 @@
-"""Small folders of prepared faces, with real face shapes on grey noise."""
+"""Small folders of prepared faces: real face shapes, a dark dot at each landmark."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -14,6 +15,7 @@ from landmark_kd.synthetic_shape import load_prior
 
 MARGIN = 0.25
 BORDER = 8
+SIZE = 32
 
 
 def real_shapes(count: int, seed: int = 0, size: float = 200.0) -> np.ndarray:
@@ -36,7 +38,7 @@ def prepared_faces(
     subsets: Sequence[str] = ("test",),
     published: dict[str, int | None] | None = None,
     validation: int = 0,
-    crop_size: int = 32,
+    crop_size: int = SIZE,
     seed: int = 0,
 ) -> Faces:
     """Write `count` faces as `prepare` does and open them.
@@ -45,14 +47,19 @@ def prepared_faces(
         subsets: given to the faces in turn.
         validation: so many of the first faces are held out of training.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     landmarks = real_shapes(count, seed)
-    to_crop = [
-        geometry.square_crop(box, MARGIN, crop_size) for box in geometry.landmarks_box(landmarks)
-    ]
+    # A box that is a little off, as a detector's is: otherwise all faces lie alike in the crop.
+    boxes = geometry.landmarks_box(landmarks) + rng.uniform(-30, 30, (count, 4))
+    to_crop = np.stack([geometry.square_crop(box, MARGIN, crop_size) for box in boxes])
     side = crop_size + 2 * BORDER
-    np.save(folder / "images.npy", rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+    images = np.empty((count, side, side, 3), np.uint8)
+    for image, points in zip(images, geometry.apply(to_crop, landmarks) + BORDER, strict=True):
+        image[:] = rng.integers(100, 256, 3)
+        for x, y in points.round().astype(int).tolist():
+            cv2.circle(image, (x, y), 1, (20, 20, 20), -1)
+    np.save(folder / "images.npy", images)
     names = [f"face_{i:03d}" for i in range(count)]
     table = pd.DataFrame(
         {
@@ -72,5 +79,5 @@ def prepared_faces(
         published=published or {},
         missing=[],
     )
-    save_faces(folder, landmarks, geometry.invert(np.stack(to_crop)), table, info)
+    save_faces(folder, landmarks, geometry.invert(to_crop), table, info)
     return load_faces(folder)

@@ -12,8 +12,7 @@ from landmark_kd.augment import Augmenter
 from landmark_kd.faces import Faces
 from landmark_kd.loader import Batch, train_loader
 from landmark_kd.params import AugmentParams
-
-from .fake_faces import BORDER, SIZE, write_faces
+from tests.prepared_faces import BORDER, SIZE, prepared_faces
 
 AUGMENT = AugmentParams(
     rotation=0.5,
@@ -29,7 +28,7 @@ AUGMENT = AugmentParams(
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    return write_faces(tmp_path_factory.mktemp("faces"), 22, validation=5)
+    return prepared_faces(tmp_path_factory.mktemp("faces"), 22, validation=5)
 
 
 def epochs(faces: Faces, *, seed: int = 1, workers: int = 0, count: int = 2) -> list[list[Batch]]:
@@ -75,7 +74,7 @@ def test_batches_are_full_and_fewer_faces_than_a_batch_make_one(
     faces: Faces, tmp_path: Path
 ) -> None:
     assert {len(batch.rows) for epoch in epochs(faces) for batch in epoch} == {4}
-    few = write_faces(tmp_path, 3)
+    few = prepared_faces(tmp_path, 3)
     assert [len(batch.rows) for batch in epochs(few, count=1)[0]] == [3]
 
 

@@ -22,8 +22,7 @@ from landmark_kd.networks import (
     predict_faces,
     save_network,
 )
-
-from .fake_faces import write_faces
+from tests.prepared_faces import prepared_faces
 
 TINY = "mobilenetv2_050"
 
@@ -78,7 +77,7 @@ def test_a_saved_network_predicts_the_same_to_the_last_bit(tmp_path: Path) -> No
 
 def test_batches_do_not_change_predictions_beyond_rounding(tmp_path: Path) -> None:
     net = tiny()
-    faces = write_faces(tmp_path, 7)
+    faces = prepared_faces(tmp_path, 7)
     whole = predict_faces(net, faces, batch_size=7)
     np.testing.assert_allclose(predict_faces(net, faces, batch_size=2), whole, atol=1e-5)
     some = predict_faces(net, faces, np.array([4, 1]))

@@ -11,8 +11,7 @@ import yaml
 
 from landmark_kd.errors import UserError
 from landmark_kd.params import load_params
-
-from .conftest import PROJECT
+from tests.conftest import PROJECT
 
 Edit = Callable[..., Path]
 

@@ -17,15 +17,14 @@ import pytest
 import yaml
 
 from landmark_kd import paths
-
-from .conftest import PROJECT
-from .pipeline_imports import project_files, read_params
+from tests.conftest import PROJECT
+from tests.pipeline_imports import project_files, read_params
 
 PIPELINE: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
 STAGES: dict[str, Any] = PIPELINE["stages"]
 
 # The smallest pipeline that is still whole: a handful of faces, one epoch.
-TINY = {
+TINY: dict[str, dict[str, Any]] = {
     "base": {"threads": 1, "device": "cpu"},
     "synthetic": {"train": 24, "test": 6, "size": 96},
     "crop": {"size": 32, "context": 1.25},
@@ -119,10 +118,16 @@ class Copy:
             content[section].update(values)
         path.write_text(yaml.safe_dump(content))
 
-    def metrics(self, rev: str | None = None) -> dict[str, Any]:
-        if rev is None:
+    def metrics(self, name: str | None = None) -> dict[str, Any]:
+        if name is None:
             return json.loads((self.folder / paths.METRICS).read_text())
-        return json.loads(self.run("git", "show", f"{rev}:{paths.METRICS.as_posix()}").stdout)
+        shown = self.run("git", "show", f"{self.experiment(name)}:{paths.METRICS.as_posix()}")
+        return json.loads(shown.stdout)
+
+    def experiment(self, name: str) -> str:
+        """The git reference under which DVC keeps an experiment."""
+        refs = self.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+        return next(ref for ref in refs if ref.endswith(f"/{name}"))
 
 
 def copy_repository(folder: Path) -> Copy:
@@ -210,7 +215,7 @@ def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher
     assert after["tough"] == before["tough"]
     assert after["kd"] != before["kd"]
     diff = pipeline.run("dvc", "metrics", "diff", "HEAD", "--json").stdout
-    changed = json.loads(diff)["diff"]["reports/metrics.json"]
+    changed = json.loads(diff)["reports/metrics.json"]
     assert any(key.startswith("kd.") for key in changed)
     assert not any(key.startswith("baseline.") for key in changed)
     drawn = json.loads(pipeline.run("dvc", "plots", "diff", "HEAD", "workspace", "--json").stdout)
@@ -292,6 +297,19 @@ def test_a_users_mistake_ends_in_one_sentence_and_leaves_all_outputs_whole(
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert contents(raw.folder) == before
+
+
+@pytest.mark.slow
+def test_after_a_failed_repro_dvc_checkout_brings_every_output_back(pipeline: Copy) -> None:
+    """DVC removes a stage's outs before it runs the stage; they stay in its cache."""
+    before = contents(pipeline.folder)
+    pipeline.set_params({"augment": {"rotatoin": 0.1}})
+    done = pipeline.run("dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "augment.rotatoin is no known key" in done.stderr
+    pipeline.run("git", "checkout", "--quiet", ".")
+    pipeline.run("dvc", "checkout")
+    assert contents(pipeline.folder) == before
 
 
 @pytest.mark.slow

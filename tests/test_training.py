@@ -21,9 +21,8 @@ from landmark_kd.params import Params
 from landmark_kd.student import kd_objective, kd_targets
 from landmark_kd.teachers import landmarks_file, regression_objective, write_predictions
 from landmark_kd.training import Objective, Result, train, validation_nme
-
-from .conftest import PROJECT
-from .fake_faces import BORDER, SIZE, write_faces
+from tests.conftest import PROJECT
+from tests.prepared_faces import BORDER, SIZE, prepared_faces
 
 # A network that learns in seconds.
 NETWORK = {"backbone": "mobilenetv2_035", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
@@ -40,7 +39,7 @@ def params(**student: Any) -> Params:
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
-    return write_faces(tmp_path_factory.mktemp("faces"), 40, validation=8)
+    return prepared_faces(tmp_path_factory.mktemp("faces"), 40, validation=8)
 
 
 def run(
@@ -78,7 +77,7 @@ def curve(folder: Path, name: str) -> pd.DataFrame:
 
 
 def test_training_learns_more_than_the_mean_shape(tmp_path: Path) -> None:
-    faces = write_faces(tmp_path / "faces", 250, validation=50)
+    faces = prepared_faces(tmp_path / "faces", 250, validation=50)
     settings = params(epochs=12, learning_rate=0.003, batch_size=16)
     result = run(faces, tmp_path, settings=settings)
     truth = faces.crop_landmarks()
