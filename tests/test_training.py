@@ -78,7 +78,8 @@ def curve(folder: Path, name: str) -> pd.DataFrame:
 
 def test_training_learns_more_than_the_mean_shape(tmp_path: Path) -> None:
     faces = prepared_faces(tmp_path / "faces", 250, validation=50)
-    settings = params(epochs=12, learning_rate=0.003, batch_size=16)
+    # A residual network learns from few faces; MobileNetV2 needs thousands of steps.
+    settings = params(backbone="resnet10t", epochs=10, learning_rate=0.002, batch_size=16)
     result = run(faces, tmp_path, settings=settings)
     truth = faces.crop_landmarks()
     mean = np.broadcast_to(truth[faces.train_rows()].mean(axis=0), truth.shape)
