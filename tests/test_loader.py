@@ -63,6 +63,12 @@ def test_another_seed_and_another_epoch_give_other_batches(faces: Faces) -> None
     assert bits(one) != bits(epochs(faces, seed=2))
 
 
+def test_the_same_face_is_augmented_anew_in_each_epoch(tmp_path: Path) -> None:
+    (first,), (second,) = epochs(prepared_faces(tmp_path, 1))
+    assert first.rows.tolist() == second.rows.tolist()
+    assert (first.targets != second.targets).all()
+
+
 def test_validation_faces_are_never_trained_on_and_no_face_comes_twice(faces: Faces) -> None:
     for epoch in epochs(faces):
         rows = torch.cat([batch.rows for batch in epoch]).tolist()
