@@ -24,8 +24,8 @@ repro: env ## Run the pipeline, fetch to export, with the settings of params.yam
 	$(BIN)/dvc repro
 	@$(BIN)/dvc metrics show reports/metrics.json
 
-test: env ## Run all tests
-	$(BIN)/python -m pytest
+test: env ## Run all tests, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: env ## Check style and types
 	$(BIN)/ruff check .
