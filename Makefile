@@ -22,7 +22,6 @@ $(VENV)/.complete: requirements.txt pyproject.toml
 
 repro: env ## Run the pipeline, fetch to export, with the settings of params.yaml
 	$(BIN)/dvc repro
-	@$(BIN)/dvc metrics show reports/metrics.json
 
 test: env ## Run all tests, two files at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -26,6 +26,7 @@ from landmark_kd.evaluate import (
     metrics_table,
     per_landmark_table,
     predict_all,
+    summary,
 )
 from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss_report
 from landmark_kd.faces import Faces
@@ -156,6 +157,18 @@ def test_a_subset_without_a_published_count_has_none(evaluation: Evaluation) -> 
     table = metrics_table(replace(evaluation, faces=unpublished))
     assert set(table["kd"]) == {"common", "challenging"}
     assert "n_published" not in table["kd"]["common"]
+
+
+def test_the_summary_has_a_line_a_network_and_subset_with_n_and_the_published_count(
+    evaluation: Evaluation,
+) -> None:
+    table = metrics_table(evaluation)
+    head, *lines = summary(table).splitlines()
+    assert head.split()[3:] == ["nme", "fr8", "fr10", "auc8", "auc10"]
+    assert len(lines) == len(ALL) * 3
+    kd = next(line for line in lines if line.split()[:2] == ["kd", "common"])
+    assert " 8 of 554 " in kd
+    assert f"{table['kd']['common']['nme']:.2f}" in kd.split()
 
 
 def test_intervals_hold_the_metrics_and_say_how_they_were_measured(

@@ -105,6 +105,20 @@ def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float
     return table
 
 
+def summary(table: dict[str, dict[str, dict[str, float | int]]]) -> str:
+    """Return `metrics_table`'s result as lines to read in a terminal."""
+    keys = ("nme", "fr8", "fr10", "auc8", "auc10")
+    lines = ["network      subset             n      " + "".join(f"{key:>8}" for key in keys)]
+    for name, subsets in table.items():
+        for subset, scores in subsets.items():
+            counts = str(scores["n"])
+            if "n_published" in scores:
+                counts += f" of {scores['n_published']}"
+            numbers = "".join(f"{scores[key]:8.2f}" for key in keys)
+            lines.append(f"{name:12} {subset:12} {counts:>12}  {numbers}")
+    return "\n".join(lines)
+
+
 def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str, Any]:
     """Return how sure the metrics are: bootstrap intervals, `kd` against `baseline`, protocol.
 
