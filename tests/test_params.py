@@ -58,7 +58,7 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"teacher.learning_rate": -1.0}, ["teacher.learning_rate", "-1.0", "greater than 0"]),
         ({"teacher.learning_rate": float("nan")}, ["teacher.learning_rate", "nan", "finite"]),
         ({"base.device": "gpu"}, ["base.device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
-        ({"augment.scale_min": 2.0}, ["augment", "scale_min 2.0", "scale_max 1.3"]),
+        ({"augment.scale_min": 2.0}, ["augment", "scale_min 2.0", "scale_max 1.15"]),
         ({"teacher.warmup_epochs": 99}, ["teacher", "warmup_epochs 99", "less than epochs"]),
         ({"student.backbone": "mobilenetv2_10"}, ["mobilenetv2_10'", "did you mean mobilenetv2_"]),
         ({"student.init": "imagenet"}, ["student", "'imagenet'", "random, pretrained or the path"]),
