@@ -326,18 +326,23 @@ def test_a_truncated_prepared_file_is_named(raw: Copy) -> None:
 def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Copy) -> None:
     before = contents(raw.folder)
     raw.set_params({"student": {"epochs": 5000}})
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "stages.student_baseline"],
         cwd=raw.folder,
         env=raw.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert running.stdout is not None
-    assert "epoch 1/" in running.stdout.readline()
-    running.send_signal(signal.SIGINT)
-    _, stderr = running.communicate(timeout=60)
+        # A shell's background jobs ignore Ctrl-C, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:
+        assert running.stdout is not None
+        assert "epoch 1/" in running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        try:
+            _, stderr = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert running.returncode == 130
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
