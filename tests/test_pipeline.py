@@ -322,7 +322,16 @@ def test_a_truncated_prepared_file_is_named(raw: Copy) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell's background jobs ignore Ctrl-C, and so would their children: let them heed it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Copy) -> None:
     before = contents(raw.folder)
     raw.set_params({"student": {"epochs": 5000}})
@@ -333,8 +342,6 @@ def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Cop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background jobs ignore Ctrl-C, and so would their children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         assert running.stdout is not None
         assert "epoch 1/" in running.stdout.readline()
