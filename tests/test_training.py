@@ -206,10 +206,10 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
         torch.testing.assert_close(found[part], value)
 
 
-def test_kd_with_both_teachers_weights_zero_is_the_baseline_up_to_the_main_weight(
+def test_kd_with_both_teachers_weights_zero_and_main_weight_one_is_the_baseline(
     faces: Faces, trained: Path, tmp_path: Path
 ) -> None:
-    """Without teachers and with weight 1 the two students are the same run, bit for bit."""
+    """Same initialisation, order and augmentation: without teachers the two are one run."""
     kd = params().kd
     alone = kd.weights.model_copy(update={"main": 1.0, "tough": 0.0, "tolerant": 0.0})
     settings = kd.model_copy(update={"weights": alone})

@@ -83,9 +83,7 @@ class LandmarkDetector:
 
         Without `boxes` faces are looked for with OpenCV's Haar detector, whose boxes fit the
         landmarks loosely: landmarks are predicted in them once, and once more in the box of that
-        first prediction (with a network trained elsewhere, on 361 faces of 300-W's train part:
-        mean error from 4.25 to 3.76 % of inter-ocular, above 8 % from 5.8 to 1.7 % of the faces;
-        a third time would give 3.59). Boxes that are given are taken as they are.
+        first prediction, which lies closer. Boxes that are given are taken as they are.
 
         Args:
             image: (H, W, 3) uint8 BGR as OpenCV reads it, or (H, W) uint8 grey.
