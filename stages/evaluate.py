@@ -7,10 +7,18 @@ Params: base, kd, evaluate.
 
 from landmark_kd import paths
 from landmark_kd.errors import run_main
-from landmark_kd.evaluate import Evaluation, costs, intervals, metrics_table, predict_all, summary
+from landmark_kd.evaluate import (
+    Evaluation,
+    costs,
+    intervals,
+    metrics_table,
+    predict_all,
+    summary,
+)
 from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss_report
 from landmark_kd.faces import load_faces
 from landmark_kd.files import write_json
+from landmark_kd.jittered_faces import jittered_faces
 from landmark_kd.losses import KDLoss
 from landmark_kd.params import load_params
 from landmark_kd.runtime import setup
@@ -20,14 +28,16 @@ def main() -> None:
     params = load_params()
     device = setup(params.base)
     train, test = load_faces(paths.TRAIN_FACES), load_faces(paths.TEST_FACES)
-    evaluation = Evaluation.of(test, predict_all(train, test, paths.MODELS, device))
+    jitter, seed = params.evaluate.box_jitter, params.base.seed
+    seen = jittered_faces(test, jitter, seed)
+    evaluation = Evaluation.of(test, predict_all(train, seen, paths.MODELS, device), jitter)
     table = metrics_table(evaluation)
     write_json(paths.METRICS, table)
     write_json(paths.COST, costs(paths.MODELS))
-    scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=params.base.seed)
+    scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=seed)
     write_evaluation_report(evaluation, scores, paths.CURVES, paths.EVALUATION_REPORT)
     write_kd_loss_report(KDLoss.from_params(params.kd), paths.KD_LOSS_REPORT)
-    print(summary(table))
+    print(summary(evaluation, table))
 
 
 if __name__ == "__main__":

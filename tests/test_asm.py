@@ -11,7 +11,7 @@ import pytest
 from landmark_kd import geometry
 from landmark_kd.asm import Align, ShapeModel
 from landmark_kd.errors import UserError
-from landmark_kd.metrics import interocular, nme
+from landmark_kd.metrics import normalizing_distance, nme
 from landmark_kd.topology import TOPOLOGIES
 from tests.prepared_faces import real_shapes
 
@@ -34,7 +34,7 @@ def real(shared: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moved(model: ShapeModel, shapes: np.ndarray) -> float:
-    distance = interocular(shapes, TOPOLOGIES[68])
+    distance = normalizing_distance(shapes, TOPOLOGIES[68])
     return float(nme(model.soften(shapes), shapes, distance).mean())
 
 

@@ -28,7 +28,7 @@ def test_nme_is_the_mean_distance_in_percent_of_the_normaliser(true: np.ndarray)
 
 def test_nme_does_not_change_with_the_size_of_the_picture(true: np.ndarray) -> None:
     pred = true + np.random.default_rng(1).normal(0, 2, true.shape)
-    distance = metrics.interocular(true, IBUG_68)
+    distance = metrics.normalizing_distance(true, IBUG_68)
     np.testing.assert_allclose(
         metrics.nme(pred, true, distance), metrics.nme(7 * pred, 7 * true, 7 * distance)
     )
@@ -72,7 +72,7 @@ def test_ced_is_the_share_of_faces_up_to_each_threshold() -> None:
 def test_normalisers_are_the_distances_their_names_say() -> None:
     face = np.zeros((1, 68, 2))
     face[0, 36], face[0, 45] = (10, 20), (40, 60)
-    assert metrics.interocular(face, IBUG_68)[0] == pytest.approx(50)
+    assert metrics.normalizing_distance(face, IBUG_68)[0] == pytest.approx(50)
 
     face = np.zeros((1, 68, 2))
     face[0, 36:42, 0], face[0, 42:48, 0] = np.arange(6), np.arange(6) + 30

@@ -13,7 +13,7 @@ import pytest
 from landmark_kd.asm import ShapeModel
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
-from landmark_kd.metrics import interocular, nme
+from landmark_kd.metrics import normalizing_distance, nme
 from landmark_kd.params import AsmParams
 from landmark_kd.soft_landmarks import variance_table, write_soft_landmarks
 from landmark_kd.topology import TOPOLOGIES
@@ -61,7 +61,7 @@ def test_the_scores_tell_modes_variance_and_how_far_landmarks_moved(
     scores = json.loads((written / "scores.json").read_text())
     hard = faces.crop_landmarks()
     soft = np.load(written / "soft/soft.npy", allow_pickle=False)
-    moved = nme(soft, hard, interocular(hard, faces.info.topology))
+    moved = nme(soft, hard, normalizing_distance(hard, faces.info.topology))
     assert scores["modes"] == len(ShapeModel.load(written / "soft/shape_model.npz").modes)
     assert 0.9 <= scores["variance_explained"] < 1
     assert scores["nme_train"] == pytest.approx(moved[10:].mean(), abs=1e-6)
@@ -94,7 +94,7 @@ def test_a_row_of_the_table_is_what_a_fit_with_its_variance_gives() -> None:
     table = variance_table(ShapeModel.fit(shapes, 1.0), shapes, TOPOLOGIES[68], 5)
     fitted = ShapeModel.fit(shapes, table["cumulative"][3])
     assert len(fitted.modes) == 4
-    errors = nme(fitted.soften(shapes), shapes, interocular(shapes, TOPOLOGIES[68]))
+    errors = nme(fitted.soften(shapes), shapes, normalizing_distance(shapes, TOPOLOGIES[68]))
     assert table["nme"][3] == pytest.approx(errors.mean())
 
 

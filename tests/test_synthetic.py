@@ -208,8 +208,8 @@ def test_opencvs_frontal_detector_finds_most_faces(faces: Faces) -> None:
 def test_the_priors_mean_is_its_own_mirror_image() -> None:
     mean = load_prior().mean
     mirror = mean[TOPOLOGIES[68].flip] * (-1, 1, 1)
-    interocular = np.linalg.norm(mean[45] - mean[36])
-    assert np.linalg.norm(mean - mirror, axis=1).max() < 0.03 * interocular
+    normalizing_distance = np.linalg.norm(mean[45] - mean[36])
+    assert np.linalg.norm(mean - mirror, axis=1).max() < 0.03 * normalizing_distance
     assert mean[45, 0] > mean[36, 0]  # point 36 is on the picture's left
     assert mean[8, 1] > mean[27, 1]  # the chin is below the nose
 

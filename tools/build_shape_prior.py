@@ -29,7 +29,7 @@ from sklearn.decomposition import PCA
 from landmark_kd.topology import TOPOLOGIES
 
 TRAIN_FOLDERS = ("AFW68/", "HELEN68/trainset/", "LFPW68/trainset/")
-OUTER_EYE_CORNERS = TOPOLOGIES[68].outer_eye_corners
+OUTER_EYE_CORNERS = TOPOLOGIES[68].normalizer
 ITERATIONS = 60  # depths are then within 0.02 units of where they settle
 NEAR_FRONTAL_DEGREES = 20.0
 KEPT_VARIANCE = 0.95

@@ -15,22 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from landmark_kd import geometry, haar
+from landmark_kd.face_boxes import SAME_FACE, in_haar, overlap
 from landmark_kd.pictures import read_picture
 from landmark_kd.pts import read_pts
 
 TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")
 POINTS = 68
-# A Haar box belongs to the landmarks when their boxes overlap this much (intersection / union):
-# low, since the two boxes differ by nature, and high enough to leave out neighbours' faces.
-SAME_FACE = 0.4
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return intersection over union of boxes (M, 4) with one box (4,)."""
-    shared = np.minimum(a[:, 2:], b[2:]) - np.maximum(a[:, :2], b[:2])
-    common = shared.clip(min=0).prod(axis=1)
-    areas = (a[:, 2:] - a[:, :2]).prod(axis=1) + (b[2:] - b[:2]).prod()
-    return common / (areas - common)
 
 
 def picture_of(points: Path) -> Path:
@@ -50,8 +40,7 @@ def measure(root: Path) -> None:
         matched = best >= 0 and overlaps[best] >= SAME_FACE
         others += len(found) - matched
         if matched:
-            corner, extent = found[best, :2], found[best, 2:] - found[best, :2]
-            relative.append((box - np.tile(corner, 2)) / np.tile(extent, 2))
+            relative.append(in_haar(box, found[best]))
             weights.append(sums[best])
     low, median, high = np.percentile(relative, [10, 50, 90], axis=0).round(4)
     print(f"{len(relative)} of {len(files)} faces found, {others} other boxes")

@@ -23,6 +23,7 @@ from landmark_kd import paths
 from landmark_kd.bootstrap import Interval, compare, mean_intervals
 from landmark_kd.errors import UserError, run_main
 from landmark_kd.evaluate import FLOOR, NETWORKS, THRESHOLDS
+from landmark_kd.faces import SEPARATOR
 from landmark_kd.files import write_json
 from landmark_kd.metrics import auc, failure_rate
 
@@ -75,7 +76,9 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     for run in runs[1:]:
         if not run["errors"]["name"].equals(first["name"]):
             raise UserError(f"{run['name']} and {runs[0]['name']} have other test faces.")
-    subsets = {s: (first["subset"] == s).to_numpy() for s in first["subset"].unique()}
+    of_face = first["subsets"].str.split(SEPARATOR)
+    names = dict.fromkeys(name for subsets in of_face for name in subsets)
+    subsets = {name: np.array([name in of_one for of_one in of_face]) for name in names}
     results: dict[str, Any] = {
         "experiments": {run["name"]: run["seed"] for run in runs},
         "bootstrap": RESAMPLES,

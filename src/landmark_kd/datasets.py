@@ -7,9 +7,15 @@ many faces its authors published.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from landmark_kd.pts_folders import read_pts_folders
+from landmark_kd.own_data import read_own_dataset
+from landmark_kd.pts_folders import pts_folders
 from landmark_kd.records import Dataset, Part
+from landmark_kd.topology import IBUG_68
+
+# `data.name` of a person's own data set.
+OWN = "pts"
 
 
 def _photo_is_the_picture(part: Part, stem: str) -> str:
@@ -29,16 +35,17 @@ def _photo_without_face_number(part: Part, stem: str) -> str:
 DATASETS = {
     "synthetic": Dataset(
         name="synthetic",
-        points=68,
+        topology=IBUG_68,
         parts=(Part("train", "train", "train", None), Part("test", "test", "test", None)),
-        unions={},
-        reader=read_pts_folders,
-        photo=_photo_is_the_picture,
-        source="",
+        layout=pts_folders(_photo_is_the_picture),
+        licence=(
+            "Trained on rendered faces without pictures of people; the statistics of their shapes "
+            "come from the 300-W annotations, which are for research."
+        ),
     ),
     "300w": Dataset(
         name="300w",
-        points=68,
+        topology=IBUG_68,
         parts=(
             Part("afw", "train", "train", 337),
             Part("helen/trainset", "train", "train", 2000),
@@ -47,12 +54,24 @@ DATASETS = {
             Part("lfpw/testset", "test", "common", 224),
             Part("ibug", "test", "challenging", 135),
         ),
-        unions={"full": "test"},
-        reader=read_pts_folders,
-        photo=_photo_without_face_number,
+        unions={"full": ("common", "challenging")},
+        layout=pts_folders(_photo_without_face_number),
         source=(
             "300-W (300 Faces In-the-Wild, for research only) comes from "
             "https://ibug.doc.ic.ac.uk/resources/300-W/"
         ),
+        licence=(
+            "Trained on 300-W (https://ibug.doc.ic.ac.uk/resources/300-W): for research only, no "
+            "commercial use."
+        ),
     ),
 }
+
+
+def dataset_at(name: str, folder: Path) -> Dataset:
+    """Return what the data set `data.name` is; a person's own (pts) says so in its folder.
+
+    Raises:
+        UserError: the folder of an own data set has no landmark-kd.yaml, or a wrong one.
+    """
+    return read_own_dataset(folder) if name == OWN else DATASETS[name]

@@ -17,12 +17,13 @@ from landmark_kd.bootstrap import LEVEL, Interval, compare, mean_intervals
 from landmark_kd.cost import network_cost
 from landmark_kd.faces import Faces
 from landmark_kd.networks import load_network, predict_faces
+from landmark_kd.params import BoxJitterParams
 
 NETWORKS = ("tough", "tolerant", "baseline", "kd")
 # The predictor that knows nothing but the box: the floor for every network.
 FLOOR = "mean_shape"
 
-# Percent of the inter-ocular distance; every data set gets the same two.
+# Percent of the normaliser; every data set gets the same two.
 THRESHOLDS = (8, 10)
 CED_LARGEST_ERROR = 10.0
 CED_STEPS = 200
@@ -36,32 +37,33 @@ class Evaluation:
 
     Attributes:
         faces: N test faces.
+        jitter: shift and scale of the boxes they were predicted in, see `jittered_faces.py`.
         predictions: (N, K, 2) a network, pixels of the original pictures.
-        errors: (N,) inter-ocular NME a network, percent.
-        errors_pupil, errors_box: the same by inter-pupil distance, and by the root of the
-            landmarks' box area.
+        errors: (N,) NME a network by the data set's normaliser, percent.
+        further_errors: {measure: the same by another normaliser}: nme_pupil, the pupils'
+            distance, where the landmarks have pupils; nme_box, the root of their box's area.
     """
 
     faces: Faces
+    jitter: BoxJitterParams
     predictions: dict[str, np.ndarray]
     errors: dict[str, np.ndarray]
-    errors_pupil: dict[str, np.ndarray]
-    errors_box: dict[str, np.ndarray]
+    further_errors: dict[str, dict[str, np.ndarray]]
 
     @classmethod
-    def of(cls, faces: Faces, predictions: dict[str, np.ndarray]) -> Evaluation:
+    def of(
+        cls, faces: Faces, predictions: dict[str, np.ndarray], jitter: BoxJitterParams
+    ) -> Evaluation:
         true, topology = faces.landmarks, faces.info.topology
 
         def errors(normalizer: np.ndarray) -> dict[str, np.ndarray]:
             return {name: metrics.nme(p, true, normalizer) for name, p in predictions.items()}
 
-        return cls(
-            faces=faces,
-            predictions=predictions,
-            errors=errors(metrics.interocular(true, topology)),
-            errors_pupil=errors(metrics.interpupil(true, topology)),
-            errors_box=errors(metrics.box_size(true)),
-        )
+        further = {"nme_box": errors(metrics.box_size(true))}
+        if topology.pupils is not None:
+            further["nme_pupil"] = errors(metrics.interpupil(true, topology))
+        distance = metrics.normalizing_distance(true, topology)
+        return cls(faces, jitter, predictions, errors(distance), further)
 
 
 def predict_all(
@@ -70,6 +72,7 @@ def predict_all(
     """Predict the test faces with every network and with the train faces' mean shape.
 
     Args:
+        test: the faces as the networks see them, their boxes jittered or not.
         models: folder that holds the networks' folders.
 
     Returns:
@@ -82,12 +85,15 @@ def predict_all(
 
 
 def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float | int]]]:
-    """Return {network: {subset: {nme, fr8, fr10, auc8, auc10, n, n_published}}}.
+    """Return {network: {subset: {nme, fr8, fr10, auc8, auc10, …, n, n_published}}}.
 
-    All but the counts are percent, by inter-ocular distance. `n_published` is there where the
-    data set's authors gave a count: less faces than that, and the number is none of theirs.
+    All but the counts are percent, by the data set's normaliser. `nme_pupil` is there where the
+    landmarks have pupils; `nme_visible` and `nme_occluded`, the mean errors of all visible and of
+    all occluded landmarks, where the data set marks these. `n_published` is there where the data
+    set's authors gave a count: less faces than that, and the number is none of theirs.
     """
     published = evaluation.faces.info.published
+    by_visibility = _landmark_errors_by_visibility(evaluation)
     table: dict[str, dict[str, dict[str, float | int]]] = {}
     for name, errors in evaluation.errors.items():
         table[name] = {}
@@ -97,6 +103,13 @@ def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float
             for key, measure in (("fr", metrics.failure_rate), ("auc", metrics.auc)):
                 for threshold in THRESHOLDS:
                     scores[f"{key}{threshold}"] = _rounded(measure(part, threshold))
+            if "nme_pupil" in evaluation.further_errors:
+                scores["nme_pupil"] = _rounded(
+                    evaluation.further_errors["nme_pupil"][name][rows].mean()
+                )
+            for key, found in by_visibility[name].items():
+                if not np.isnan(found[rows]).all():
+                    scores[key] = _rounded(np.nanmean(found[rows]))
             scores["n"] = len(rows)
             count = published.get(subset)
             if count is not None:
@@ -105,17 +118,61 @@ def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float
     return table
 
 
-def summary(table: dict[str, dict[str, dict[str, float | int]]]) -> str:
-    """Return `metrics_table`'s result as lines to read in a terminal."""
-    keys = ("nme", "fr8", "fr10", "auc8", "auc10")
-    lines = ["network      subset             n      " + "".join(f"{key:>8}" for key in keys)]
+def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """Return what the numbers were measured on and how: faces, boxes, normaliser.
+
+    Args:
+        seed: of the box jitter.
+    """
+    info, jitter = evaluation.faces.info, evaluation.jitter
+    occluded = evaluation.faces.occluded
+    return {
+        "dataset": info.dataset,
+        "subsets": {
+            name: {"n": len(rows), "n_published": info.published.get(name)}
+            for name, rows in evaluation.faces.subset_rows().items()
+        },
+        "missing": info.missing,
+        "points": info.points,
+        "occluded_landmarks": None if occluded is None else round(float(occluded.mean()), 4),
+        "normalizer": info.topology.normalizer_name,
+        "crop_size": info.crop_size,
+        "margin": info.margin,
+        "box": info.box,
+        "box_jitter": {"shift": jitter.shift, "scale": jitter.scale, "seed": seed},
+    }
+
+
+def protocol_line(evaluation: Evaluation) -> str:
+    """Return box, margin, normaliser and jitter in one line, for tables and diagrams."""
+    info, jitter = evaluation.faces.info, evaluation.jitter
+    line = f"box: {info.box}, margin {info.margin:g}; normaliser: {info.topology.normalizer_name}"
+    if jitter.shift or jitter.scale:
+        line += f"; boxes jittered: shift {jitter.shift:g}, scale {jitter.scale:g}"
+    return line
+
+
+def summary(evaluation: Evaluation, table: dict[str, dict[str, dict[str, float | int]]]) -> str:
+    """Return `metrics_table`'s result and its protocol as lines to read in a terminal."""
+    keys: tuple[str, ...] = ("nme", "fr8", "fr10", "auc8", "auc10")
+    every = [scores for subsets in table.values() for scores in subsets.values()]
+    keys += tuple(
+        key
+        for key in ("nme_pupil", "nme_visible", "nme_occluded")
+        if any(key in scores for scores in every)
+    )
+    heads = [key.removeprefix("nme_") for key in keys]
+    lines = [
+        protocol_line(evaluation),
+        f"{'network':12} {'subset':14} {'n':>12}  " + "".join(f"{head:>10}" for head in heads),
+    ]
     for name, subsets in table.items():
         for subset, scores in subsets.items():
             counts = str(scores["n"])
             if "n_published" in scores:
                 counts += f" of {scores['n_published']}"
-            numbers = "".join(f"{scores[key]:8.2f}" for key in keys)
-            lines.append(f"{name:12} {subset:12} {counts:>12}  {numbers}")
+            numbers = "".join(f"{scores[k]:10.2f}" if k in scores else f"{'-':>10}" for k in keys)
+            lines.append(f"{name:12} {subset:14} {counts:>12}  {numbers}")
     return "\n".join(lines)
 
 
@@ -125,9 +182,8 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
     Returns:
         `protocol`: what the numbers were measured on and how; `networks`: {network: {subset:
         {measure: {value, low, high}}}}; `kd_against_baseline`: {subset: {difference, ratio,
-        better}}, on the inter-ocular NME of the same faces.
+        better}}, on the NME of the same faces.
     """
-    info = evaluation.faces.info
     subsets = evaluation.faces.subset_rows()
     networks: dict[str, dict[str, Any]] = {name: {} for name in evaluation.errors}
     paired: dict[str, Any] = {}
@@ -149,22 +205,8 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
             "ratio": _rounded_interval(comparison.ratio),
             "better": _rounded_interval(comparison.better),
         }
-    protocol = {
-        "dataset": info.dataset,
-        "subsets": {
-            name: {"n": len(rows), "n_published": info.published.get(name)}
-            for name, rows in subsets.items()
-        },
-        "missing": info.missing,
-        "normalizer": "outer eye corners; nme_pupil: pupils; nme_box: root of box area",
-        "crop_size": info.crop_size,
-        "margin": info.margin,
-        "box": info.box,
-        "seed": seed,
-        "bootstrap": resamples,
-        "level": LEVEL,
-    }
-    return {"protocol": protocol, "networks": networks, "kd_against_baseline": paired}
+    how = protocol(evaluation, seed) | {"seed": seed, "bootstrap": resamples, "level": LEVEL}
+    return {"protocol": how, "networks": networks, "kd_against_baseline": paired}
 
 
 def costs(models: Path) -> dict[str, dict[str, float | str]]:
@@ -184,9 +226,9 @@ def costs(models: Path) -> dict[str, dict[str, float | str]]:
 
 
 def error_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Return a row a test face: name, subset, and each network's inter-ocular NME (percent)."""
+    """Return a row a test face: name, subsets, and each network's NME (percent)."""
     return pd.concat(
-        [evaluation.faces.table[["name", "subset"]], pd.DataFrame(evaluation.errors)], axis=1
+        [evaluation.faces.table[["name", "subsets"]], pd.DataFrame(evaluation.errors)], axis=1
     )
 
 
@@ -201,7 +243,7 @@ def per_landmark_table(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row a landmark: index, name, and each network's mean error (percent)."""
     topology = evaluation.faces.info.topology
     true = evaluation.faces.landmarks
-    distance = metrics.interocular(true, topology)
+    distance = metrics.normalizing_distance(true, topology)
     errors = {
         name: metrics.per_landmark(pred, true, distance)
         for name, pred in evaluation.predictions.items()
@@ -210,24 +252,42 @@ def per_landmark_table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame({**head, **errors})
 
 
-def faces_title(faces: Faces) -> str:
-    """Say which faces the diagrams show: the data set, and each subset with its count."""
-    counts = faces.table["subset"].value_counts(sort=False)
+def faces_title(evaluation: Evaluation) -> str:
+    """Say in two lines which faces the diagrams show, and by which protocol."""
+    faces = evaluation.faces
     parts = ", ".join(
-        f"{name} {n}" + _of_published(n, faces.info.published.get(str(name)))
-        for name, n in counts.items()
+        f"{name} {len(rows)}" + _of_published(len(rows), faces.info.published.get(name))
+        for name, rows in faces.subset_rows().items()
     )
-    return f"{faces.info.dataset}, test faces: {parts}"
+    return f"{faces.info.dataset}, test faces: {parts}\n{protocol_line(evaluation)}"
+
+
+def _landmark_errors_by_visibility(
+    evaluation: Evaluation,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return {network: {nme_visible, nme_occluded: (N, K)}}, NaN where a landmark is not such."""
+    faces = evaluation.faces
+    if faces.occluded is None:
+        return {name: {} for name in evaluation.errors}
+    distance = metrics.normalizing_distance(faces.landmarks, faces.info.topology)
+    errors = {
+        name: metrics.landmark_errors(pred, faces.landmarks, distance)
+        for name, pred in evaluation.predictions.items()
+    }
+    return {
+        name: {
+            "nme_visible": np.where(faces.occluded, np.nan, found),
+            "nme_occluded": np.where(faces.occluded, found, np.nan),
+        }
+        for name, found in errors.items()
+    }
 
 
 def _face_values(evaluation: Evaluation, name: str) -> dict[str, np.ndarray]:
     """Numbers a face whose means are the measures."""
     errors = evaluation.errors[name]
-    values = {
-        "nme": errors,
-        "nme_pupil": evaluation.errors_pupil[name],
-        "nme_box": evaluation.errors_box[name],
-    }
+    values = {"nme": errors}
+    values |= {measure: found[name] for measure, found in evaluation.further_errors.items()}
     parts: tuple[tuple[str, Callable[[np.ndarray, float], np.ndarray]], ...]
     parts = (("fr", metrics.failures), ("auc", metrics.areas))
     for key, part in parts:

@@ -51,7 +51,7 @@ def write_evaluation_report(
     Raises:
         UserError: a network's curve is missing or damaged.
     """
-    title = faces_title(evaluation.faces)
+    title = faces_title(evaluation)
     ced, landmarks = ced_table(evaluation), per_landmark_table(evaluation)
     training = {name: _validation_curve(curves / name) for name in NETWORKS}
     with replaced_folder(out) as folder:

@@ -26,17 +26,6 @@ TOLERANCE = 0.01
 # Faces at once in the check, besides one by one.
 SEVERAL = 32
 
-LICENCES = {
-    "synthetic": (
-        "Trained on rendered faces without pictures of people; the statistics of their shapes "
-        "come from the 300-W annotations, which are for research."
-    ),
-    "300w": (
-        "Trained on 300-W (https://ibug.doc.ic.ac.uk/resources/300-W): for research only, no "
-        "commercial use."
-    ),
-}
-
 
 def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> dict[str, Any]:
     """Write a network as ONNX float32 with dynamic batch, if it gives what torch gives.
@@ -86,7 +75,7 @@ def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
     topology = info.topology
     return ModelInfo(
         dataset=info.dataset,
-        licence=LICENCES.get(info.dataset, f"See the licence of the data set {info.dataset}."),
+        licence=info.licence,
         backbone=config.backbone,
         points=config.points,
         input_size=config.size,
@@ -95,6 +84,7 @@ def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
         colour_order="RGB",
         margin=info.margin,
         box=info.box,
+        box_in_haar=info.box_in_haar,
         point_names=topology.names,
         flip=tuple(topology.flip.tolist()),
         contours=topology.contours,

@@ -6,7 +6,7 @@ them memory-mapped, so a run's memory does not grow with the number of faces.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ import pandas as pd
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
 from landmark_kd.files import read_json, write_json
-from landmark_kd.topology import TOPOLOGIES, Topology
+from landmark_kd.topology import Topology
 
-COLUMNS = ["name", "photo", "subset", "validation"]
+COLUMNS = ["name", "photo", "subsets", "validation"]
+# Between the subsets of a face.
+SEPARATOR = "|"
+OCCLUDED_FILE = "occluded.npy"
 
 
 @dataclass(frozen=True)
@@ -27,32 +30,60 @@ class FacesInfo:
 
     Attributes:
         dataset: name of the data set.
-        points: landmarks a face, K.
+        licence: what the data set allows, in a sentence.
+        topology: of the landmarks.
         crop_size: side of the networks' crop in pixels.
         border: pixels stored around it on each side; stored side = crop_size + 2 border.
         margin: the crop's side is the box's longer side times 1 + margin.
-        box: where the box came from, landmarks or dataset.
+        box: where the box came from, landmarks, dataset or detector.
+        box_in_haar: (x0, y0, x1, y1) of the box in units of a box of OpenCV's Haar detector, as
+            measured on train faces; None where too few of them were found.
         published: faces that the data set's authors give for each subset; null where there is
             no published count.
-        missing: parts of the data set that were not on disk, in words.
+        missing: parts of the data set that were not on disk and what else is not as it should
+            be, in words.
     """
 
     dataset: str
-    points: int
+    licence: str
+    topology: Topology
     crop_size: int
     border: int
     margin: float
     box: str
+    box_in_haar: tuple[float, float, float, float] | None
     published: dict[str, int | None]
     missing: list[str]
 
     @property
-    def topology(self) -> Topology:
-        return TOPOLOGIES[self.points]
+    def points(self) -> int:
+        """Landmarks a face, K."""
+        return self.topology.points
 
     @property
     def stored_size(self) -> int:
         return self.crop_size + 2 * self.border
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON knows; `from_json` is the way back."""
+        return {**vars(self), "topology": self.topology.to_json()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> FacesInfo:
+        """Read what `to_json` returned, after a way through a file.
+
+        Raises:
+            TypeError: an attribute is missing, or there is one too many.
+            KeyError: the topology is missing.
+        """
+        in_haar = content.get("box_in_haar")
+        return cls(
+            **{
+                **content,
+                "topology": Topology.from_json(content["topology"]),
+                "box_in_haar": None if in_haar is None else tuple(in_haar),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -63,8 +94,10 @@ class Faces:
         images: (N, S, S, 3) uint8 RGB, S = info.stored_size; memory-mapped.
         landmarks: (N, K, 2) float64, pixels of the original picture.
         crop_to_image: (N, 2, 3) float64, from crop pixels (not stored pixels) to the picture's.
-        table: a row a face: name, photo (faces of one photo share it), subset, validation.
+        table: a row a face: name, photo (faces of one photo share it), subsets (joined by |),
+            validation.
         info: what holds for all.
+        occluded: (N, K) bool where the data set marks hidden landmarks, else None.
     """
 
     images: np.ndarray
@@ -72,6 +105,7 @@ class Faces:
     crop_to_image: np.ndarray
     table: pd.DataFrame
     info: FacesInfo
+    occluded: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.landmarks)
@@ -104,12 +138,12 @@ class Faces:
         return np.flatnonzero(self.table["validation"].to_numpy())
 
     def subset_rows(self) -> dict[str, np.ndarray]:
-        """Indices by subset; on 300W also `full`, where all of its subsets are there."""
-        names = self.table["subset"].to_numpy()
-        rows = {name: np.flatnonzero(names == name) for name in pd.unique(names)}
-        if "full" in self.info.published and {"common", "challenging"} <= set(rows):
-            rows["full"] = np.arange(len(self))
-        return rows
+        """Indices by subset, in the order of the data set; a face may be in several."""
+        of_face = self.table["subsets"].str.split(SEPARATOR)
+        names = dict.fromkeys(name for subsets in of_face for name in subsets)
+        # published counts are in the data set's order
+        ordered = dict.fromkeys([*(n for n in self.info.published if n in names), *names])
+        return {name: np.flatnonzero([name in subsets for subsets in of_face]) for name in ordered}
 
 
 def save_faces(
@@ -118,12 +152,16 @@ def save_faces(
     crop_to_image: np.ndarray,
     table: pd.DataFrame,
     info: FacesInfo,
+    *,
+    occluded: np.ndarray | None = None,
 ) -> None:
     """Write all but the pictures, which `prepare` streams into `folder/images.npy`."""
     np.save(folder / "landmarks.npy", landmarks.astype(np.float64), allow_pickle=False)
     np.save(folder / "crop_to_image.npy", crop_to_image.astype(np.float64), allow_pickle=False)
     table[COLUMNS].to_csv(folder / "faces.csv", index=False)
-    write_json(folder / "info.json", asdict(info))
+    if occluded is not None:
+        np.save(folder / OCCLUDED_FILE, occluded.astype(bool), allow_pickle=False)
+    write_json(folder / "info.json", info.to_json())
 
 
 def load_faces(folder: Path) -> Faces:
@@ -133,14 +171,14 @@ def load_faces(folder: Path) -> Faces:
         UserError: a file is missing, truncated or does not fit the others.
     """
     try:
-        info = FacesInfo(**read_json(folder / "info.json"))
-    except TypeError as error:
+        info = FacesInfo.from_json(read_json(folder / "info.json"))
+    except (TypeError, KeyError) as error:
         raise _damaged(folder / "info.json", error) from None
     images = load_array(folder / "images.npy")
     landmarks = load_array(folder / "landmarks.npy")
     crop_to_image = load_array(folder / "crop_to_image.npy")
     try:
-        types = {"name": str, "photo": str, "subset": str, "validation": bool}
+        types = {"name": str, "photo": str, "subsets": str, "validation": bool}
         table = pd.read_csv(folder / "faces.csv", dtype=types, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise _damaged(folder / "faces.csv", error) from None
@@ -151,10 +189,14 @@ def load_faces(folder: Path) -> Faces:
         ("crop_to_image.npy", crop_to_image.shape, (n, 2, 3)),
         ("faces.csv", (len(table), list(table.columns)), (n, COLUMNS)),
     ]
+    occluded = None
+    if (folder / OCCLUDED_FILE).exists():
+        occluded = np.array(load_array(folder / OCCLUDED_FILE))
+        expected.append((OCCLUDED_FILE, occluded.shape, (n, info.points)))
     for name, found, wanted in expected:
         if found != wanted:
             raise _damaged(folder / name, f"found {found}, expected {wanted}")
-    return Faces(images, np.array(landmarks), np.array(crop_to_image), table, info)
+    return Faces(images, np.array(landmarks), np.array(crop_to_image), table, info, occluded)
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -83,7 +83,7 @@ def draw_ced(path: Path, ced: pd.DataFrame, title: str) -> None:
         axes.set(
             xlim=(0, ced["error"].max()),
             ylim=(0, 101),
-            xlabel="inter-ocular NME (%)",
+            xlabel="NME (% of the normaliser)",
             ylabel="faces with at most this error (%)",
             title=title,
         )
@@ -118,7 +118,7 @@ def draw_per_landmark(path: Path, table: pd.DataFrame, title: str) -> None:
             # Room above the curves for the groups' names.
             ylim=(0, 1.18 * highest),
             xlabel="landmark (index)",
-            ylabel="mean error (% of inter-ocular distance)",
+            ylabel="mean error (% of the normaliser)",
             title=title,
         )
         _legend_below(fig, axes)
@@ -138,7 +138,7 @@ def draw_training_curves(path: Path, curves: Mapping[str, pd.DataFrame]) -> None
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
         axes.set(
             xlabel="epoch",
-            ylabel="validation NME (% of inter-ocular distance)",
+            ylabel="validation NME (% of the normaliser)",
             title="Validation error against each network's own targets",
         )
         axes.legend(loc="upper right")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+import threading
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -20,20 +21,23 @@ SMALLEST_FACE = 1 / 20
 
 # A Haar box begins at the forehead and ends above the chin; a landmark box goes from the brows to
 # the chin. Landmark box in units of the Haar box, x0, y0, x1, y1: medians over the 1818 faces
-# found in the 2012 300-W train pictures at hand, by `python tools/measure_haar_box.py`. They hold
-# for 68-point schemes.
-LANDMARK_BOX = np.array([0.0783, 0.2327, 0.9345, 1.0779])
+# found in the 2012 300-W train pictures at hand, by `python tools/measure_haar_box.py`. They stand
+# in where `prepare` could not measure the same on a network's own train faces.
+LANDMARK_BOX = (0.0783, 0.2327, 0.9345, 1.0779)
 # Sum of the cascade's last stage: what a box must reach (the XML file's stageThreshold), and the
 # 95th percentile of the same faces.
 SCORE_ZERO = 53.755569
 SCORE_ONE = 57.55
 
 
-def find_faces(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_faces(
+    image: np.ndarray, box_in_haar: Sequence[float] = LANDMARK_BOX
+) -> tuple[np.ndarray, np.ndarray]:
     """Find upright faces that look more or less at the camera.
 
     Args:
         image: (H, W, 3) uint8 BGR.
+        box_in_haar: (4,) where the wanted boxes lie in the detector's, in units of these.
 
     Returns:
         boxes: (M, 4) float x0, y0, x1, y1 around the landmarks to expect, in pixels of `image`;
@@ -44,7 +48,7 @@ def find_faces(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     haar, weights = haar_boxes(image)
     order = np.argsort(-weights, kind="stable")
     scores = np.clip((weights - SCORE_ZERO) / (SCORE_ONE - SCORE_ZERO), 0, 1)
-    return landmark_boxes(haar)[order], scores[order]
+    return landmark_boxes(haar, box_in_haar)[order], scores[order]
 
 
 def haar_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,12 +69,17 @@ def haar_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return corners, np.array(weights, dtype=np.float64).reshape(-1)
 
 
-def landmark_boxes(haar: np.ndarray) -> np.ndarray:
+def landmark_boxes(haar: np.ndarray, box_in_haar: Sequence[float] = LANDMARK_BOX) -> np.ndarray:
     """Turn Haar boxes (M, 4) into the boxes (M, 4) that the landmarks probably have."""
     corner, extent = haar[:, :2], haar[:, 2:] - haar[:, :2]
-    return np.tile(corner, 2) + LANDMARK_BOX * np.tile(extent, 2)
+    return np.tile(corner, 2) + np.asarray(box_in_haar) * np.tile(extent, 2)
 
 
-@cache
 def _cascade() -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(haarcascades + CASCADE)
+    # A cascade keeps what it works on within itself: one for each thread.
+    if not hasattr(_own, "cascade"):
+        _own.cascade = cv2.CascadeClassifier(haarcascades + CASCADE)
+    return _own.cascade
+
+
+_own = threading.local()

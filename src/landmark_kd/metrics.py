@@ -27,12 +27,33 @@ def nme(pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float) -> n
         ValueError: shapes that do not fit, no faces, numbers that are not finite, a normaliser
             that is not above zero.
     """
-    return _landmark_errors(pred, true, normalizer).mean(axis=1)
+    return landmark_errors(pred, true, normalizer).mean(axis=1)
+
+
+def landmark_errors(
+    pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float
+) -> np.ndarray:
+    """Error of each landmark of each face, (N, K) percent of the normaliser; else as `nme`."""
+    pred, true = np.asarray(pred, dtype=np.float64), np.asarray(true, dtype=np.float64)
+    if pred.shape != true.shape:
+        raise ValueError(f"pred has the shape {pred.shape}, true {true.shape}; they must agree")
+    if true.ndim != 3 or true.shape[2] != 2 or true.size == 0:
+        raise ValueError(f"landmarks must be (N, K, 2) of at least one face, found {true.shape}")
+    for name, points in (("pred", pred), ("true", true)):
+        _check_finite(points, f"{name}, face")
+    distance = np.asarray(normalizer, dtype=np.float64)
+    if distance.shape not in ((), (len(true),)):
+        raise ValueError(f"normalizer must be ({len(true)},) or a number, found {distance.shape}")
+    _check_finite(np.atleast_1d(distance), "normalizer")
+    if (distance <= 0).any():
+        face = int(np.argmin(distance))
+        raise ValueError(f"normalizer {face} is {distance.min():g}; it must be above zero")
+    return 100 * np.linalg.norm(pred - true, axis=-1) / distance.reshape(-1, 1)
 
 
 def per_landmark(pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float) -> np.ndarray:
     """Mean error of each landmark over all faces, (K,) percent; arguments as `nme`'s."""
-    return _landmark_errors(pred, true, normalizer).mean(axis=0)
+    return landmark_errors(pred, true, normalizer).mean(axis=0)
 
 
 def failure_rate(errors: np.ndarray, threshold: float) -> float:
@@ -94,14 +115,23 @@ def ced(errors: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return np.searchsorted(ordered, thresholds, side="right") / len(ordered)
 
 
-def interocular(true: np.ndarray, topology: Topology) -> np.ndarray:
-    """Distances (N,) between the outer eye corners of landmarks (N, K, 2)."""
-    first, second = topology.outer_eye_corners
+def normalizing_distance(true: np.ndarray, topology: Topology) -> np.ndarray:
+    """Distances (N,) between the normaliser's two points of landmarks (N, K, 2).
+
+    In the schemes of 300-W, COFW and WFLW these are the outer eye corners.
+    """
+    first, second = topology.normalizer
     return np.linalg.norm(true[:, first] - true[:, second], axis=-1)
 
 
 def interpupil(true: np.ndarray, topology: Topology) -> np.ndarray:
-    """Distances (N,) between the pupils, or what stands for them, of landmarks (N, K, 2)."""
+    """Distances (N,) between the pupils, or what stands for them, of landmarks (N, K, 2).
+
+    Raises:
+        ValueError: the scheme has no pupils.
+    """
+    if topology.pupils is None:
+        raise ValueError("the scheme of these landmarks names no pupils")
     first, second = (true[:, list(group)].mean(axis=1) for group in topology.pupils)
     return np.linalg.norm(first - second, axis=-1)
 
@@ -109,27 +139,6 @@ def interpupil(true: np.ndarray, topology: Topology) -> np.ndarray:
 def box_size(true: np.ndarray) -> np.ndarray:
     """Square roots (N,) of width times height of the bounding boxes of landmarks (N, K, 2)."""
     return np.sqrt(np.prod(np.ptp(true, axis=1), axis=-1))
-
-
-def _landmark_errors(
-    pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float
-) -> np.ndarray:
-    """Distances (N, K) in percent of the normaliser."""
-    pred, true = np.asarray(pred, dtype=np.float64), np.asarray(true, dtype=np.float64)
-    if pred.shape != true.shape:
-        raise ValueError(f"pred has the shape {pred.shape}, true {true.shape}; they must agree")
-    if true.ndim != 3 or true.shape[2] != 2 or true.size == 0:
-        raise ValueError(f"landmarks must be (N, K, 2) of at least one face, found {true.shape}")
-    for name, points in (("pred", pred), ("true", true)):
-        _check_finite(points, f"{name}, face")
-    distance = np.asarray(normalizer, dtype=np.float64)
-    if distance.shape not in ((), (len(true),)):
-        raise ValueError(f"normalizer must be ({len(true)},) or a number, found {distance.shape}")
-    _check_finite(np.atleast_1d(distance), "normalizer")
-    if (distance <= 0).any():
-        face = int(np.argmin(distance))
-        raise ValueError(f"normalizer {face} is {distance.min():g}; it must be above zero")
-    return 100 * np.linalg.norm(pred - true, axis=-1) / distance.reshape(-1, 1)
 
 
 def _checked_errors(errors: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 # Changes when a reader of older files would go wrong.
-FORMAT = "landmark-kd 1"
+FORMAT = "landmark-kd 2"
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "landmarks"
@@ -33,7 +33,10 @@ class ModelInfo:
         mean, std: in units of 0..255, in `colour_order`; the input is (pixel - mean) / std.
         colour_order: RGB.
         margin: the crop's side is the box's longer side times 1 + margin.
-        box: what the box encloses: landmarks, or dataset for a box that the set brought.
+        box: what the box encloses: landmarks; dataset for a box that the set brought; detector
+            for OpenCV's Haar box, moved by `box_in_haar`.
+        box_in_haar: (x0, y0, x1, y1) of such a box in units of a Haar box, None where it was not
+            measured.
         point_names: K names.
         flip: (K,) permutation; point i of a mirrored face is point flip[i].
         contours: (indices, closed) of each line to draw.
@@ -49,6 +52,7 @@ class ModelInfo:
     colour_order: str
     margin: float
     box: str
+    box_in_haar: tuple[float, float, float, float] | None
     point_names: tuple[str, ...]
     flip: tuple[int, ...]
     contours: tuple[tuple[tuple[int, ...], bool], ...]
@@ -94,6 +98,8 @@ class ModelInfo:
             "std": _numbers(self.std, 3) and all(v > 0 for v in self.std),
             "colour_order": self.colour_order == "RGB",
             "margin": _numbers((self.margin,), 1) and self.margin > -1,
+            "box": self.box in ("landmarks", "dataset", "detector"),
+            "box_in_haar": self.box_in_haar is None or _box(self.box_in_haar),
             "point_names": len(self.point_names) == k,
             "flip": sorted(self.flip) == list(range(k)),
             "contours": all(0 <= i < k for indices, _ in self.contours for i in indices),
@@ -107,6 +113,10 @@ def _read(kind: object, text: str) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _box(values: Any) -> bool:
+    return _numbers(values, 4) and values[0] < values[2] and values[1] < values[3]
 
 
 def _numbers(values: Any, count: int) -> bool:

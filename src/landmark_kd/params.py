@@ -36,7 +36,7 @@ class BaseParams(_Section):
 
 
 class DataParams(_Section):
-    name: Literal["synthetic", "300w"]
+    name: Literal["synthetic", "300w", "cofw", "wflw", "pts"]
     path: str | None
     on_bad: Literal["error", "skip"]
 
@@ -54,7 +54,7 @@ class PrepareParams(_Section):
 class CropParams(_Section):
     size: Annotated[int, Field(ge=32, le=1024)]
     margin: Annotated[float, Field(ge=0, le=2)]
-    box: Literal["landmarks", "dataset"]
+    box: Literal["landmarks", "dataset", "detector"]
     context: Annotated[float, Field(ge=1, le=4)]
 
     @property
@@ -176,8 +176,14 @@ class KDParams(_Section):
         return self
 
 
+class BoxJitterParams(_Section):
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    scale: Annotated[float, Field(ge=0, le=0.5)]
+
+
 class EvaluateParams(_Section):
     bootstrap: Annotated[int, Field(ge=100)]
+    box_jitter: BoxJitterParams
 
 
 class ExportParams(_Section):
@@ -202,14 +208,15 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Params:
-        if self.data.name != "synthetic" and not self.data.path:
+        if self.data.name == "pts" and not self.data.path:
             raise ValueError(
-                f"data.path is not set, but data.name is {self.data.name}; give the folder that "
-                "holds the data set, as in -S data.path=/data/300w"
+                "data.path is not set, but data.name is pts; give the folder that holds your own "
+                "data set and its landmark-kd.yaml, as in -S data.path=/data/mine"
             )
         if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
             raise ValueError(
-                f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks"
+                f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
+                "detector"
             )
         return self
 

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from landmark_kd.errors import UserError
+
+
+class Picture(Protocol):
+    """A picture that is not read yet; `str(picture)` says where it is. Equal ones are the same."""
+
+    def read(self) -> np.ndarray:
+        """Return the picture (H, W, 3) uint8 BGR, its pixels as stored.
+
+        Raises:
+            UserError: it does not decode.
+        """
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture in a file of its own."""
+
+    path: Path
+
+    def read(self) -> np.ndarray:
+        return read_picture(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 def read_picture(path: Path) -> np.ndarray:

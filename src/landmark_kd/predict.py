@@ -82,8 +82,9 @@ class LandmarkDetector:
         """Return the faces of a picture; none is an empty list.
 
         Without `boxes` faces are looked for with OpenCV's Haar detector, whose boxes fit the
-        landmarks loosely: landmarks are predicted in them once, and once more in the box of that
-        first prediction, which lies closer. Boxes that are given are taken as they are.
+        landmarks loosely. A network that was trained on the landmarks' boxes predicts in them
+        once, and once more in the box of that first prediction, which lies closer. Boxes that are
+        given are taken as they are.
 
         Args:
             image: (H, W, 3) uint8 BGR as OpenCV reads it, or (H, W) uint8 grey.
@@ -91,8 +92,8 @@ class LandmarkDetector:
                 pixels of `image`; a face is returned for each, in this order.
 
         Raises:
-            ValueError: `image` or `boxes` is not as said, or the model was trained on boxes that
-                the face detector cannot give and `boxes` is None.
+            ValueError: `image` or `boxes` is not as said, or the model was trained on a data set's
+                boxes, whose place in the detector's is not known, and `boxes` is None.
         """
         image = _checked_image(image)
         if boxes is not None:
@@ -100,13 +101,15 @@ class LandmarkDetector:
             scores = np.ones(len(found))
             landmarks = self._predict(image, found)
         else:
-            if self.info.box != "landmarks":
+            if self.info.box == "dataset" and self.info.box_in_haar is None:
                 raise ValueError(
                     f"the model was trained on the boxes of {self.info.dataset}; give boxes"
                 )
-            found, scores = haar.find_faces(image)
-            found = _refined(found, self._predict(image, found))
+            found, scores = haar.find_faces(image, self.info.box_in_haar or haar.LANDMARK_BOX)
             landmarks = self._predict(image, found)
+            if self.info.box == "landmarks":
+                found = _refined(found, landmarks)
+                landmarks = self._predict(image, found)
         return [
             Face(box, points, float(score))
             for box, points, score in zip(found, landmarks, scores, strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,14 +14,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from landmark_kd import geometry
-from landmark_kd.datasets import DATASETS
+from landmark_kd.cutting import CutFace, Cutter, measure_box_in_haar, stored_shape
+from landmark_kd.datasets import dataset_at
 from landmark_kd.errors import UserError
-from landmark_kd.faces import COLUMNS, FacesInfo, save_faces
+from landmark_kd.faces import COLUMNS, SEPARATOR, FacesInfo, save_faces
 from landmark_kd.files import replaced_folder
+from landmark_kd.parallel import threaded_map
 from landmark_kd.params import CropParams, DataParams
-from landmark_kd.pictures import read_picture
-from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split, check_landmarks
-from landmark_kd.sampling import sample
+from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split
+
+NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
 
 
 def prepare(
@@ -45,27 +49,42 @@ def prepare(
         UserError: the set is not there, one of its faces is bad and `data.on_bad` is error, or
             no face of a split is left.
     """
-    dataset = DATASETS[data.name]
+    dataset = dataset_at(data.name, raw / data.name)
     bad = BadFaces(data.on_bad)
-    records = list(dataset.reader(dataset, raw / dataset.name, bad))
+    records = list(dataset.layout.read(dataset, raw / data.name, bad))
+    by_split: dict[Split, list[FaceRecord]] = {
+        split: [record for record in records if record.split == split]
+        for split in ("train", "test")
+    }
+    cutter = Cutter(dataset.topology, crop, measure_box_in_haar(by_split["train"], crop))
     with replaced_folder(out_train) as train, replaced_folder(out_test) as test:
         folders: dict[Split, Path] = {"train": train, "test": test}
         for split, folder in folders.items():
-            candidates = [record for record in records if record.split == split]
-            kept, crop_maps = _write_pictures(folder, candidates, bad, crop)
+            cut = _write_pictures(folder, by_split[split], bad, cutter)
             left_out = bad.sentences(split)
-            if not kept:
+            if not cut:
                 raise UserError(
                     f"no {split} face of {dataset.name} is left: all {len(left_out)} are bad, "
                     f"the first because {left_out[0]}"
+                    if left_out
+                    else f"{dataset.name} has no {split} face; both splits are needed."
                 )
-            rows = [(face.name, face.photo, face.subset, False) for face in kept]
+            faces = [face.record for face in cut]
+            rows = [(face.name, face.photo, "", False) for face in faces]
             table = pd.DataFrame(rows, columns=COLUMNS)
+            table["subsets"] = _subsets(dataset, faces)
             if split == "train":
                 table["validation"] = validation_split(table["photo"], validation, seed)
-            info = _info(dataset, split, kept, len(left_out), crop)
-            landmarks = np.stack([face.landmarks for face in kept])
-            save_faces(folder, landmarks, geometry.invert(crop_maps), table, info)
+            info = _info(dataset, split, cut, len(left_out), cutter)
+            marked = [face.occluded for face in faces if face.occluded is not None]
+            save_faces(
+                folder,
+                np.stack([face.landmarks for face in faces]),
+                geometry.invert(np.stack([face.crop_map for face in cut])),
+                table,
+                info,
+                occluded=np.stack(marked) if len(marked) == len(faces) else None,
+            )
             _report(dataset, split, table, info)
             for sentence in left_out:
                 print(f"  left out: {sentence}")
@@ -104,73 +123,59 @@ def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int)
 
 
 def _write_pictures(
-    folder: Path, records: Iterable[FaceRecord], bad: BadFaces, crop: CropParams
-) -> tuple[list[FaceRecord], np.ndarray]:
-    """Write images.npy; return the faces in it and their maps (N, 2, 3) from picture to crop."""
+    folder: Path, records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
+) -> list[CutFace]:
+    """Write images.npy; return the faces in it, without their pictures."""
     kept = []
-    crop_maps = []
-    with _growing_array(folder / "images.npy", _stored_shape(crop)) as append:
-        for record, image in _pictures(records, bad):
-            crop_map = geometry.square_crop(_box(record, crop), crop.margin, crop.size)
-            append(_stored(image, crop_map, crop))
-            kept.append(record)
-            crop_maps.append(crop_map)
-    return kept, np.array(crop_maps)
+    photos = (list(same) for _, same in groupby(records, key=lambda record: record.picture))
+    with (
+        _growing_array(folder / "images.npy", stored_shape(cutter.crop)) as append,
+        tqdm(desc="cutting faces", unit="face", disable=None) as progress,
+    ):
+        for faces in threaded_map(cutter, photos):
+            for face in faces:
+                if isinstance(face, CutFace):
+                    append(face.image)
+                    kept.append(replace(face, image=NO_IMAGE))
+                else:
+                    bad.add(*face)
+                progress.update()
+    return kept
+
+
+def _subsets(dataset: Dataset, faces: Sequence[FaceRecord]) -> list[str]:
+    """Return the subsets of each face, joined."""
+    names: list[list[str]] = [[] for _ in faces]
+    for name, rows in dataset.subsets(faces).items():
+        for row in rows:
+            names[row].append(name)
+    return [SEPARATOR.join(of_face) for of_face in names]
 
 
 def _info(
-    dataset: Dataset, split: Split, kept: list[FaceRecord], left_out: int, crop: CropParams
+    dataset: Dataset, split: Split, cut: Sequence[CutFace], left_out: int, cutter: Cutter
 ) -> FacesInfo:
-    missing = dataset.missing(kept, split)
+    crop = cutter.crop
+    missing = dataset.missing([face.record for face in cut], split)
     if left_out:
         missing.append(f"{left_out} bad {split} face{'s' * (left_out > 1)} left out")
+    if not_found := sum(not face.found for face in cut):
+        missing.append(
+            f"the detector did not find {not_found} of {len(cut)} {split} faces, which keep the "
+            "landmarks' box"
+        )
     return FacesInfo(
         dataset=dataset.name,
-        points=dataset.points,
+        licence=dataset.licence,
+        topology=dataset.topology,
         crop_size=crop.size,
         border=crop.border,
         margin=crop.margin,
         box=crop.box,
-        published=dataset.published(split),
+        box_in_haar=cutter.box_in_haar,
+        published=dataset.published_counts(split),
         missing=missing,
     )
-
-
-def _pictures(
-    records: Iterable[FaceRecord], bad: BadFaces
-) -> Iterator[tuple[FaceRecord, np.ndarray]]:
-    """Yield each good face with its picture (H, W, 3) uint8 BGR, decoded once for neighbours."""
-    path, image = None, np.empty((0, 0, 3), dtype=np.uint8)
-    for record in tqdm(records, desc="cutting faces", unit="face", disable=None):
-        try:
-            if record.image != path:
-                image = read_picture(record.image)
-                path = record.image
-            check_landmarks(record, width=image.shape[1], height=image.shape[0])
-        except UserError as error:
-            bad.add(record.part, error)
-        else:
-            yield record, image
-
-
-def _box(record: FaceRecord, crop: CropParams) -> np.ndarray:
-    if crop.box == "landmarks":
-        return geometry.landmarks_box(record.landmarks)
-    if record.box is None:
-        raise UserError(f"crop.box is dataset, but {record.name} has no box; take landmarks.")
-    return record.box
-
-
-def _stored_shape(crop: CropParams) -> tuple[int, int, int]:
-    side = crop.size + 2 * crop.border
-    return side, side, 3
-
-
-def _stored(image: np.ndarray, crop_map: np.ndarray, crop: CropParams) -> np.ndarray:
-    """The crop with its border, RGB; the crop itself is exactly the inner part."""
-    beside_border = np.array([[1, 0, crop.border], [0, 1, crop.border]], dtype=np.float64)
-    side = _stored_shape(crop)[0]
-    return sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]
 
 
 @contextmanager
@@ -207,8 +212,9 @@ def _report(dataset: Dataset, split: Split, table: pd.DataFrame, info: FacesInfo
     held_out = int(table["validation"].sum())
     aside = f", {held_out} of them for validation" if held_out else ""
     print(f"{dataset.name}: {len(table)} {split} faces{aside}")
+    in_subset = table["subsets"].str.split(SEPARATOR)
     for name, published in info.published.items():
-        n = len(table) if name in dataset.unions else int((table["subset"] == name).sum())
+        n = sum(name in subsets for subsets in in_subset)
         print(f"  {name}: {n}" + ("" if published is None else f" of {published} published"))
     for sentence in info.missing:
         print(f"  not complete: {sentence}")

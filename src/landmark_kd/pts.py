@@ -13,6 +13,7 @@ Read here they are 0-based, pixel centres at integers, as everywhere in this pro
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,13 @@ from landmark_kd.errors import UserError
 FIRST_PIXEL = 1.0
 
 
-def read_pts(path: Path, points: int) -> np.ndarray:
-    """Return the landmarks (points, 2) float64 of a file, 0-based pixels.
+def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -> np.ndarray:
+    """Return the landmarks (K, 2) float64 of a file, 0-based pixels.
+
+    Args:
+        path: the file.
+        points: K, how many it must hold; None: as many as it says or holds.
+        first_pixel: what the file calls the first pixel.
 
     Raises:
         UserError: the file is no text, is cut off, holds another number of points, or something
@@ -39,7 +45,7 @@ def read_pts(path: Path, points: int) -> np.ndarray:
     if opened is None:
         raise UserError(f"{path} has no line '{{', after which a .pts file's points begin.")
     for number, line in entries[:opened]:
-        _check_header(f"{path}, line {number}", line, points)
+        points = _checked_header(f"{path}, line {number}", line, points)
     found = []
     for number, line in entries[opened + 1 :]:
         if line == "}":
@@ -47,9 +53,9 @@ def read_pts(path: Path, points: int) -> np.ndarray:
         found.append(_point(f"{path}, line {number}", line))
     else:
         raise UserError(f"{path} is cut off after {len(found)} points: its last line is not '}}'.")
-    if len(found) != points:
+    if points is not None and len(found) != points:
         raise UserError(f"{path}, line {number}: ends after {len(found)} points, not {points}.")
-    return np.array(found, dtype=np.float64) - FIRST_PIXEL
+    return np.array(found, dtype=np.float64).reshape(-1, 2) - first_pixel
 
 
 def write_pts(path: Path, landmarks: np.ndarray) -> None:
@@ -59,12 +65,19 @@ def write_pts(path: Path, landmarks: np.ndarray) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _check_header(where: str, line: str, points: int) -> None:
+def _checked_header(where: str, line: str, points: int | None) -> int | None:
+    """Return the number of points that is known after a line of the header."""
     key, _, value = (part.strip() for part in line.partition(":"))
-    if key == "n_points" and value != str(points):
-        raise UserError(f"{where}: has {value or 'no number of'} points, not {points}.")
     if key not in ("version", "n_points"):
         raise UserError(f"{where}: '{_short(line)}' is neither version, n_points nor '{{'.")
+    if key == "version":
+        return points
+    if points is None and re.fullmatch(r"[0-9]{1,6}", value):
+        return int(value)
+    if value != str(points):
+        expected = "" if points is None else f", not {points}"
+        raise UserError(f"{where}: has {value or 'no number of'} points{expected}.")
+    return points
 
 
 def _point(where: str, line: str) -> tuple[float, float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from landmark_kd.errors import UserError
+from landmark_kd.pictures import PictureFile
 from landmark_kd.pts import read_pts
-from landmark_kd.records import BadFaces, Dataset, FaceRecord, Part
+from landmark_kd.records import BadFaces, Dataset, FaceRecord, Layout, Part
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 LANDMARKS_SUFFIX = ".pts"
@@ -15,15 +16,22 @@ LANDMARKS_SUFFIX = ".pts"
 MIRRORED_ENDING = "_mirror"
 
 
-def read_pts_folders(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-    """Yield the faces of all parts that are on disk, parts in order, faces by name.
+# From a face's part and file stem to what names its photo within the set.
+PhotoOf = Callable[[Part, str], str]
 
-    Raises:
-        UserError: the folder does not have the set's layout; a face is bad and `on_bad` is error.
+
+def pts_folders(photo: PhotoOf) -> Layout:
+    """Return the layout of a data set whose parts are folders of pictures and .pts files.
+
+    It reads all parts that are on disk, parts in order, faces by name.
     """
-    check_layout(dataset, folder)
-    for part in dataset.parts:
-        yield from _read_part(dataset, part, folder, bad)
+
+    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        check_layout(dataset, folder)
+        for part in dataset.parts:
+            yield from _read_part(dataset, part, folder, bad, photo)
+
+    return Layout(check_layout, _files, read)
 
 
 def check_layout(dataset: Dataset, folder: Path) -> None:
@@ -57,8 +65,11 @@ def check_layout(dataset: Dataset, folder: Path) -> None:
 def part_files(folder: Path, part: Part) -> list[Path]:
     """The pictures and .pts files of a part, sorted; none where the part is not on disk."""
     path = folder / part.folder
-    if not path.is_dir():
-        return []
+    return files_in(path) if path.is_dir() else []
+
+
+def files_in(path: Path) -> list[Path]:
+    """The pictures and .pts files that lie in a folder itself, sorted."""
     return sorted(
         file
         for file in path.iterdir()
@@ -69,28 +80,20 @@ def part_files(folder: Path, part: Part) -> list[Path]:
     )
 
 
-def _read_part(dataset: Dataset, part: Part, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-    by_stem: dict[str, list[Path]] = {}
-    for file in part_files(folder, part):
-        by_stem.setdefault(file.stem, []).append(file)
-    for stem, files in by_stem.items():
-        try:
-            image, landmarks = _pair(files)
-            record = FaceRecord(
-                name=f"{part.folder}/{stem}",
-                image=image,
-                landmarks=read_pts(landmarks, dataset.points),
-                photo=dataset.photo(part, stem),
-                part=part,
-            )
-        except UserError as error:
-            bad.add(part, error)
-        else:
-            yield record
+def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Put files of one folder together that share a name but for its suffix: a face's."""
+    faces: dict[str, list[Path]] = {}
+    for file in files:
+        faces.setdefault(file.stem, []).append(file)
+    return faces
 
 
-def _pair(files: list[Path]) -> tuple[Path, Path]:
-    """Return picture and .pts file of one face from the files that share its name."""
+def picture_and_pts(files: list[Path]) -> tuple[Path, Path]:
+    """Return picture and .pts file of one face from the files that share its name.
+
+    Raises:
+        UserError: one of them is missing, or there are two pictures.
+    """
     landmarks = [file for file in files if file.suffix.lower() == LANDMARKS_SUFFIX]
     images = [file for file in files if file not in landmarks]
     if not landmarks:
@@ -100,6 +103,29 @@ def _pair(files: list[Path]) -> tuple[Path, Path]:
     if len(files) > 2:
         raise UserError(f"{_listed(map(str, files))} have one name, but a face is two files.")
     return images[0], landmarks[0]
+
+
+def _files(dataset: Dataset, folder: Path) -> list[Path]:
+    return [file for part in dataset.parts for file in part_files(folder, part)]
+
+
+def _read_part(
+    dataset: Dataset, part: Part, folder: Path, bad: BadFaces, photo: PhotoOf
+) -> Iterator[FaceRecord]:
+    for stem, files in by_stem(part_files(folder, part)).items():
+        try:
+            image, landmarks = picture_and_pts(files)
+            record = FaceRecord(
+                name=f"{part.folder}/{stem}",
+                picture=PictureFile(image),
+                landmarks=read_pts(landmarks, dataset.points),
+                photo=photo(part, stem),
+                part=part,
+            )
+        except UserError as error:
+            bad.add(part, error)
+        else:
+            yield record
 
 
 def _holds_parts(dataset: Dataset, folder: Path) -> bool:

@@ -7,7 +7,7 @@ run or leaves the face out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,8 @@ import numpy as np
 
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
-from landmark_kd.topology import TOPOLOGIES
+from landmark_kd.pictures import Picture
+from landmark_kd.topology import Topology
 
 Split = Literal["train", "test"]
 
@@ -27,7 +28,14 @@ FAR_OUTSIDE = 0.5
 
 @dataclass(frozen=True)
 class Part:
-    """A folder of a data set; `published` counts its faces, None where nobody published one."""
+    """A part of a data set, all of one split.
+
+    Attributes:
+        folder: the folder or file that holds it, relative to the set's.
+        split: train or test.
+        subset: what its faces are counted in.
+        published: number of its faces, None where nobody published one.
+    """
 
     folder: str
     split: Split
@@ -41,27 +49,28 @@ class FaceRecord:
 
     Attributes:
         name: unique in the data set.
-        image: its picture.
+        picture: where it is and how it is read.
         landmarks: (K, 2) float64, 0-based pixels of the picture.
-        photo: faces of one photo share it.
+        photo: faces that share it are never in train and validation both; mostly the photo's
+            name.
         part: the part of the data set it belongs to.
+        subsets: what it is counted in besides its part's subset.
         box: (4,) x0, y0, x1, y1 where the data set brings one.
+        occluded: (K,) bool where the data set marks hidden landmarks.
     """
 
     name: str
-    image: Path
+    picture: Picture
     landmarks: np.ndarray
     photo: str
     part: Part
+    subsets: tuple[str, ...] = ()
     box: np.ndarray | None = None
+    occluded: np.ndarray | None = None
 
     @property
     def split(self) -> Split:
         return self.part.split
-
-    @property
-    def subset(self) -> str:
-        return self.part.subset
 
 
 @dataclass
@@ -96,38 +105,82 @@ class BadFaces:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a data set lies in a folder.
+
+    Attributes:
+        check: raises UserError, with a hint, where a folder does not hold the set:
+            `check(dataset, folder)`.
+        files: the files in the folder that belong to the set: `files(dataset, folder)`.
+        read: yields the faces, and hands those that cannot be read to `bad`:
+            `read(dataset, folder, bad)`. It checks the layout first.
+    """
+
+    check: Callable[[Dataset, Path], None]
+    files: Callable[[Dataset, Path], Iterable[Path]]
+    read: Callable[[Dataset, Path, BadFaces], Iterator[FaceRecord]]
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What a data set is.
 
     Attributes:
-        name: as in `data.name`.
-        points: landmarks a face, K.
-        parts: its folders; a subset may have several.
-        unions: subsets that are made of all faces of a split.
-        reader: yields the faces of a folder; `reader(dataset, folder, bad)`.
-        photo: from a face's part and file stem to what names its photo within the set.
+        name: as in `data.name`; of a person's own set, the name it was given.
+        topology: of its landmarks.
+        parts: what it is made of; a subset may have several parts.
+        layout: how it lies in a folder.
+        unions: subsets that are made of other subsets, all of which have to be there.
+        published: faces that its authors counted in the subsets that are no part's and no union.
+        boxes: whether it brings boxes of its own.
         source: where the data set comes from, in words; empty where it is made here.
+        licence: what it allows, in a sentence.
     """
 
     name: str
-    points: int
+    topology: Topology
     parts: tuple[Part, ...]
-    unions: dict[str, Split]
-    reader: Callable[[Dataset, Path, BadFaces], Iterator[FaceRecord]]
-    photo: Callable[[Part, str], str]
-    source: str
+    layout: Layout
+    unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
+    boxes: bool = False
+    source: str = ""
+    licence: str = ""
 
-    def published(self, split: Split) -> dict[str, int | None]:
+    @property
+    def points(self) -> int:
+        return self.topology.points
+
+    def subsets(self, faces: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        """Return the indices of the faces of each subset, none of them empty.
+
+        Subsets of parts come first, then further ones, then unions whose members are all there.
+        """
+        names = list(dict.fromkeys(part.subset for part in self.parts))
+        names += [name for face in faces for name in face.subsets if name not in self.unions]
+        rows = {}
+        for name in dict.fromkeys(names):
+            inside = [i for i, f in enumerate(faces) if name in (f.part.subset, *f.subsets)]
+            if inside:
+                rows[name] = np.array(inside)
+        for union, members in self.unions.items():
+            if all(member in rows for member in members):
+                rows[union] = np.unique(np.concatenate([rows[member] for member in members]))
+        return rows
+
+    def published_counts(self, split: Split) -> dict[str, int | None]:
         """The number of faces of each subset of a split that its authors published."""
         counts: dict[str, int | None] = {}
         for part in self.parts:
             if part.split == split:
                 counts[part.subset] = _plus(counts.get(part.subset, 0), part.published)
-        total: int | None = 0
-        for count in counts.values():
-            total = _plus(total, count)
-        for union, of_split in self.unions.items():
-            if of_split == split:
+        if split == "test":
+            counts.update(self.published)
+        for union, members in self.unions.items():
+            if all(member in counts for member in members):
+                total: int | None = 0
+                for member in members:
+                    total = _plus(total, counts[member])
                 counts[union] = total
         return counts
 
@@ -146,25 +199,26 @@ class Dataset:
         return sentences
 
 
-def check_landmarks(record: FaceRecord, width: int, height: int) -> None:
+def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: int) -> None:
     """Check that a face lies in its picture of `width` x `height` pixels and has a size.
 
     Raises:
-        UserError: landmarks lie far outside, or the outer eye corners in one place (the error
-            measure divides by their distance).
+        UserError: landmarks lie far outside, or the normaliser's two points in one place (the
+            error measure divides by their distance).
     """
-    left, right = TOPOLOGIES[len(record.landmarks)].outer_eye_corners
-    if np.array_equal(record.landmarks[left], record.landmarks[right]):
+    first, second = topology.normalizer
+    if np.array_equal(record.landmarks[first], record.landmarks[second]):
         raise UserError(
-            f"the landmarks of {record.image} have both outer eye corners in one place."
+            f"the landmarks of {record.name} in {record.picture} have both "
+            f"{topology.normalizer_name} in one place."
         )
     x0, y0, x1, y1 = geometry.landmarks_box(record.landmarks)
     size = max(x1 - x0, y1 - y0)
     outside = max(-0.5 - x0, -0.5 - y0, x1 - (width - 0.5), y1 - (height - 0.5))
     if outside > FAR_OUTSIDE * size:
         raise UserError(
-            f"the landmarks of {record.image} reach {outside:.0f} pixels outside of its "
-            f"{width} x {height} pixels, more than half of the face's {size:.0f}."
+            f"the landmarks of {record.name} in {record.picture} reach {outside:.0f} pixels "
+            f"outside of its {width} x {height} pixels, more than half of the face's {size:.0f}."
         )
 
 

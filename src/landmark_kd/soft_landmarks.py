@@ -12,7 +12,7 @@ from landmark_kd.errors import UserError
 from landmark_kd.face_figures import FacePanel, draw_faces, draw_modes
 from landmark_kd.faces import Faces
 from landmark_kd.files import replaced_folder, write_json
-from landmark_kd.metrics import interocular, nme
+from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.params import AsmParams
 from landmark_kd.topology import Topology
 
@@ -52,7 +52,7 @@ def write_soft_landmarks(
         ) from None
     model = everything.explaining(asm.variance)
     soft = model.soften(hard)
-    moved = nme(soft, hard, interocular(hard, faces.info.topology))
+    moved = nme(soft, hard, normalizing_distance(hard, faces.info.topology))
     with replaced_folder(out) as temporary:
         np.save(temporary / SOFT_FILE, soft, allow_pickle=False)
         model.save(temporary / MODEL_FILE)
@@ -86,7 +86,7 @@ def variance_table(
         A row for each number of modes kept: `modes`, `variance` (share, 0 to 1, of the last
         mode), `cumulative` (share of all kept) and `nme` (hard against soft, percent).
     """
-    distance = interocular(shapes, topology)
+    distance = normalizing_distance(shapes, topology)
     kept = range(1, modes + 1)
     shares = model.all_variances[:modes] / model.all_variances.sum()
     errors = [nme(model.truncated(m).soften(shapes), shapes, distance).mean() for m in kept]

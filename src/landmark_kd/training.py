@@ -24,7 +24,7 @@ from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.files import replaced_folder
 from landmark_kd.loader import Batch, train_loader
-from landmark_kd.metrics import interocular, nme
+from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.networks import LandmarkNet, build_network, predict_faces, save_network
 from landmark_kd.params import AugmentParams, BaseParams, CropParams, TrainingParams
 from landmark_kd.runtime import seed_all, setup
@@ -152,7 +152,7 @@ def validation_nme(net: LandmarkNet, faces: Faces, truth: np.ndarray) -> float:
     rows = faces.validation_rows()
     found = faces.to_image(predict_faces(net, faces, rows), rows)
     wanted = faces.to_image(truth[rows], rows)
-    distance = interocular(faces.landmarks[rows], faces.info.topology)
+    distance = normalizing_distance(faces.landmarks[rows], faces.info.topology)
     return float(nme(found, wanted, distance).mean())
 
 
