@@ -105,7 +105,7 @@ def whole(
 
     def answer(handler: Handler) -> None:
         if after is not None:
-            after.wait(10)
+            after.wait(60)
         asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
         mark = handler.headers.get("If-Range")
         same = mark is None or not if_range or mark in (etag, modified)
@@ -120,6 +120,17 @@ def whole(
             headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         handler.begin(206 if start else 200, headers)
         handler.wfile.write(body[start:cut_at])
+
+    return answer
+
+
+def piece(body: bytes, start: int, served: str) -> Answer:
+    """Serve `body` from `start` on as a part of a file, `served` being what it says of it."""
+
+    def answer(handler: Handler) -> None:
+        length = str(len(body) - start)
+        handler.begin(206, {"ETag": ETAG, "Content-Range": served, "Content-Length": length})
+        handler.wfile.write(body[start:])
 
     return answer
 

@@ -12,6 +12,7 @@ import pandas as pd
 from landmark_kd import geometry
 from landmark_kd.faces import Faces, FacesInfo, load_faces, save_faces
 from landmark_kd.synthetic_shape import load_prior
+from landmark_kd.topology import IBUG_68
 
 MARGIN = 0.25
 BORDER = 8
@@ -40,11 +41,12 @@ def prepared_faces(
     validation: int = 0,
     crop_size: int = SIZE,
     seed: int = 0,
+    occluded: np.ndarray | None = None,
 ) -> Faces:
     """Write `count` faces as `prepare` does and open them.
 
     Args:
-        subsets: given to the faces in turn.
+        subsets: given to the faces in turn; several of one face are joined by |.
         validation: so many of the first faces are held out of training.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,19 +67,21 @@ def prepared_faces(
         {
             "name": names,
             "photo": names,
-            "subset": [subsets[i % len(subsets)] for i in range(count)],
+            "subsets": [subsets[i % len(subsets)] for i in range(count)],
             "validation": [i < validation for i in range(count)],
         }
     )
     info = FacesInfo(
         dataset="tiny",
-        points=68,
+        licence="Trained on dots.",
+        topology=IBUG_68,
         crop_size=crop_size,
         border=BORDER,
         margin=MARGIN,
         box="landmarks",
+        box_in_haar=None,
         published=published or {},
         missing=[],
     )
-    save_faces(folder, landmarks, geometry.invert(to_crop), table, info)
+    save_faces(folder, landmarks, geometry.invert(to_crop), table, info, occluded=occluded)
     return load_faces(folder)

@@ -11,7 +11,7 @@ import pytest
 from landmark_kd import geometry
 from landmark_kd.asm import Align, ShapeModel
 from landmark_kd.errors import UserError
-from landmark_kd.metrics import normalizing_distance, nme
+from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.topology import TOPOLOGIES
 from tests.prepared_faces import real_shapes
 

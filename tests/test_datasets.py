@@ -10,9 +10,9 @@ import pytest
 
 from landmark_kd.datasets import DATASETS
 from landmark_kd.errors import UserError
-from landmark_kd.pictures import read_picture
+from landmark_kd.pictures import PictureFile, read_picture
 from landmark_kd.records import BadFaces, FaceRecord, check_landmarks
-from landmark_kd.topology import TOPOLOGIES
+from landmark_kd.topology import IBUG_68, TOPOLOGIES
 from tests.raw_faces import STEMS_300W, landmarks_in, write_300w, write_face
 
 W300 = DATASETS["300w"]
@@ -20,32 +20,33 @@ SYNTHETIC = DATASETS["synthetic"]
 
 
 def _read(folder: Path, bad: BadFaces | None = None) -> list[FaceRecord]:
-    return list(W300.reader(W300, folder, bad or BadFaces("error")))
+    return list(W300.layout.read(W300, folder, bad or BadFaces("error")))
 
 
 def test_300w_is_read_in_its_official_layout(tmp_path: Path) -> None:
     records = _read(write_300w(tmp_path))
     subset = {"helen/testset": "common", "lfpw/testset": "common", "ibug": "challenging"}
-    assert [(r.name, r.split, r.subset) for r in records] == [
+    assert [(r.name, r.split, r.part.subset) for r in records] == [
         (f"{part}/{stem}", "test" if part in subset else "train", subset.get(part, "train"))
         for part, stems in STEMS_300W.items()
         for stem in stems
     ]
-    assert all(record.image.is_file() for record in records)
+    assert all(Path(str(record.picture)).is_file() for record in records)
     np.testing.assert_allclose(records[0].landmarks, landmarks_in(80, 60), atol=1e-3)
 
 
 def test_the_published_sizes_are_those_of_the_300w_paper() -> None:
-    assert W300.published("train") == {"train": 3148}
-    assert W300.published("test") == {"common": 554, "challenging": 135, "full": 689}
-    assert SYNTHETIC.published("train") == {"train": None}
-    assert SYNTHETIC.published("test") == {"test": None}
+    assert W300.published_counts("train") == {"train": 3148}
+    assert W300.published_counts("test") == {"common": 554, "challenging": 135, "full": 689}
+    assert SYNTHETIC.published_counts("train") == {"train": None}
+    assert SYNTHETIC.published_counts("test") == {"test": None}
 
 
 def test_every_data_set_has_a_known_landmark_scheme_and_its_own_name() -> None:
     for name, dataset in DATASETS.items():
         assert dataset.name == name
-        assert dataset.points in TOPOLOGIES
+        assert dataset.topology is TOPOLOGIES[dataset.points]
+        assert dataset.licence.startswith("Trained on ")
 
 
 def test_faces_of_one_photo_are_known_by_their_names(tmp_path: Path) -> None:
@@ -63,8 +64,8 @@ def test_synthetic_faces_are_a_photo_each(tmp_path: Path) -> None:
     for split in ("train", "test"):
         for i in range(3):
             write_face(tmp_path / split, f"face_0_{i}")
-    records = list(SYNTHETIC.reader(SYNTHETIC, tmp_path, BadFaces("error")))
-    assert [(r.split, r.subset) for r in records] == [("train", "train")] * 3 + [
+    records = list(SYNTHETIC.layout.read(SYNTHETIC, tmp_path, BadFaces("error")))
+    assert [(r.split, r.part.subset) for r in records] == [("train", "train")] * 3 + [
         ("test", "test")
     ] * 3
     assert len({record.photo for record in records}) == 6
@@ -106,7 +107,7 @@ def test_the_real_sample_is_read_and_what_it_lacks_is_said(shared: Path) -> None
     records = _read(shared / "data" / "300w")
     by_split = {split: [r for r in records if r.split == split] for split in ("train", "test")}
     assert {split: len(found) for split, found in by_split.items()} == {"train": 2012, "test": 554}
-    assert {record.subset for record in by_split["test"]} == {"common"}
+    assert {record.part.subset for record in by_split["test"]} == {"common"}
     assert W300.missing(records, "train") == [
         "helen/trainset has 870 of 2000 published faces",
         "lfpw/trainset has 805 of 811 published faces",
@@ -232,12 +233,12 @@ def test_landmarks_far_outside_or_all_in_one_place_are_bad(
     tmp_path: Path, scale: float, x: float, y: float, good: bool
 ) -> None:
     landmarks = np.array([x, y]) + scale * landmarks_in(80, 60)
-    record = FaceRecord("x", tmp_path / "x.png", landmarks, "x", W300.parts[0])
+    record = FaceRecord("x", PictureFile(tmp_path / "x.png"), landmarks, "x", W300.parts[0])
     if good:
-        check_landmarks(record, width=80, height=60)
+        check_landmarks(record, IBUG_68, width=80, height=60)
     else:
         with pytest.raises(UserError, match=r"x\.png (reach .* pixels outside|have both outer)"):
-            check_landmarks(record, width=80, height=60)
+            check_landmarks(record, IBUG_68, width=80, height=60)
 
 
 def test_a_picture_is_read_from_a_path_with_odd_characters(tmp_path: Path) -> None:

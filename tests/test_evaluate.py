@@ -33,10 +33,12 @@ from landmark_kd.faces import Faces
 from landmark_kd.kd_loss_curve import TEACHER_DISTANCES, kd_loss_curve
 from landmark_kd.losses import KDLoss, assistive_loss
 from landmark_kd.networks import build_network, predict_faces, save_network
+from landmark_kd.params import BoxJitterParams
 from tests.prepared_faces import prepared_faces
 
 PUBLISHED: dict[str, int | None] = {"common": 554, "challenging": 135, "full": 689}
 ALL = (*NETWORKS, FLOOR)
+NO_JITTER = BoxJitterParams(shift=0, scale=0)
 # Stands for what `intervals` returns where a test is about files.
 SCORES = {"protocol": {"dataset": "tiny"}}
 
@@ -51,7 +53,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 def faces_of_test(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     """Twelve faces laid out as 300W's test set is: two of three common, one challenging."""
     folder = tmp_path_factory.mktemp("test") / "faces"
-    subsets = ("common", "common", "challenging")
+    subsets = ("common|full", "common|full", "challenging|full")
     return prepared_faces(folder, 12, subsets=subsets, published=PUBLISHED, seed=2)
 
 
@@ -65,7 +67,7 @@ def evaluation(faces_of_test: Faces) -> Evaluation:
         name: faces_of_test.landmarks + sigma * size * rng.standard_normal((12, 68, 2))
         for name, sigma in spread.items()
     }
-    return Evaluation.of(faces_of_test, predictions)
+    return Evaluation.of(faces_of_test, predictions, NO_JITTER)
 
 
 @pytest.fixture
@@ -129,7 +131,9 @@ def test_the_metrics_have_the_networks_subsets_and_names_of_the_design(
     for subsets in table.values():
         assert set(subsets) == {"common", "challenging", "full"}
         for scores in subsets.values():
-            assert list(scores) == ["nme", "fr8", "fr10", "auc8", "auc10", "n", "n_published"]
+            assert list(scores) == [
+                *("nme", "fr8", "fr10", "auc8", "auc10", "nme_pupil", "n", "n_published")
+            ]
     assert {s: v["n"] for s, v in table["kd"].items()} == {
         "common": 8,
         "challenging": 4,
@@ -141,7 +145,7 @@ def test_the_metrics_have_the_networks_subsets_and_names_of_the_design(
 def test_the_metrics_are_those_of_each_subsets_faces_in_original_pixels(
     evaluation: Evaluation, faces_of_test: Faces
 ) -> None:
-    rows = np.flatnonzero(faces_of_test.table["subset"] == "challenging")
+    rows = faces_of_test.subset_rows()["challenging"]
     true, pred = faces_of_test.landmarks[rows], evaluation.predictions["kd"][rows]
     distance = np.linalg.norm(true[:, 36] - true[:, 45], axis=1)
     errors = 100 * np.linalg.norm(pred - true, axis=2).mean(axis=1) / distance
@@ -155,7 +159,7 @@ def test_a_subset_without_a_published_count_has_none(evaluation: Evaluation) -> 
     faces = evaluation.faces
     unpublished = replace(faces, info=replace(faces.info, published={"common": None}))
     table = metrics_table(replace(evaluation, faces=unpublished))
-    assert set(table["kd"]) == {"common", "challenging"}
+    assert list(table["kd"]) == ["common", "full", "challenging"]
     assert "n_published" not in table["kd"]["common"]
 
 
@@ -163,12 +167,59 @@ def test_the_summary_has_a_line_a_network_and_subset_with_n_and_the_published_co
     evaluation: Evaluation,
 ) -> None:
     table = metrics_table(evaluation)
-    head, *lines = summary(table).splitlines()
-    assert head.split()[3:] == ["nme", "fr8", "fr10", "auc8", "auc10"]
+    how, head, *lines = summary(evaluation, table).splitlines()
+    assert how == "box: landmarks, margin 0.25; normaliser: outer eye corners"
+    assert head.split()[3:] == ["nme", "fr8", "fr10", "auc8", "auc10", "pupil"]
     assert len(lines) == len(ALL) * 3
     kd = next(line for line in lines if line.split()[:2] == ["kd", "common"])
     assert " 8 of 554 " in kd
     assert f"{table['kd']['common']['nme']:.2f}" in kd.split()
+
+
+def test_errors_of_visible_and_of_occluded_landmarks_stand_apart(
+    evaluation: Evaluation, faces_of_test: Faces
+) -> None:
+    occluded = np.zeros((12, 68), dtype=bool)
+    occluded[:6, :10] = True
+    occluded[2, 10:30] = True
+    faces = replace(faces_of_test, occluded=occluded)
+    table = metrics_table(replace(evaluation, faces=faces))
+    true, pred = faces.landmarks, evaluation.predictions["kd"]
+    distance = np.linalg.norm(true[:, 36] - true[:, 45], axis=1)[:, None]
+    errors = 100 * np.linalg.norm(pred - true, axis=2) / distance
+    full = table["kd"]["full"]
+    assert full["nme_occluded"] == pytest.approx(errors[occluded].mean(), abs=1e-6)
+    assert full["nme_visible"] == pytest.approx(errors[~occluded].mean(), abs=1e-6)
+    # Of each subset its own landmarks only; no number where a subset has none of a kind.
+    rows = faces.subset_rows()["challenging"]
+    wanted = errors[rows][occluded[rows]].mean()
+    assert table["kd"]["challenging"]["nme_occluded"] == pytest.approx(wanted, abs=1e-6)
+    none = replace(faces, occluded=np.zeros((12, 68), dtype=bool))
+    assert "nme_occluded" not in metrics_table(replace(evaluation, faces=none))["kd"]["full"]
+    assert "occluded" in summary(replace(evaluation, faces=faces), table).splitlines()[1]
+
+
+def test_landmarks_without_pupils_have_no_error_by_the_pupils(
+    evaluation: Evaluation, faces_of_test: Faces
+) -> None:
+    topology = replace(faces_of_test.info.topology, pupils=None, normalizer_name="two ears")
+    faces = replace(faces_of_test, info=replace(faces_of_test.info, topology=topology))
+    found = Evaluation.of(faces, evaluation.predictions, NO_JITTER)
+    assert "nme_pupil" not in metrics_table(found)["kd"]["full"]
+    scores = intervals(found, resamples=100, seed=1)
+    assert "nme_pupil" not in scores["networks"]["kd"]["full"]
+    assert scores["protocol"]["normalizer"] == "two ears"
+    assert "normaliser: two ears" in faces_title(found)
+
+
+def test_jittered_boxes_are_said_wherever_numbers_stand(evaluation: Evaluation) -> None:
+    jitter = BoxJitterParams(shift=0.1, scale=0.05)
+    found = replace(evaluation, jitter=jitter)
+    sentence = "boxes jittered: shift 0.1, scale 0.05"
+    assert sentence in summary(found, metrics_table(found))
+    assert sentence in faces_title(found)
+    how = intervals(found, resamples=100, seed=7)["protocol"]["box_jitter"]
+    assert how == {"shift": 0.1, "scale": 0.05, "seed": 7}
 
 
 def test_intervals_hold_the_metrics_and_say_how_they_were_measured(
@@ -189,6 +240,8 @@ def test_intervals_hold_the_metrics_and_say_how_they_were_measured(
     assert protocol["subsets"]["common"] == {"n": 8, "n_published": 554}
     assert (protocol["seed"], protocol["bootstrap"], protocol["level"]) == (3, 200, 0.95)
     assert (protocol["crop_size"], protocol["margin"], protocol["box"]) == (32, 0.25, "landmarks")
+    assert protocol["normalizer"] == "outer eye corners"
+    assert protocol["box_jitter"] == {"shift": 0, "scale": 0, "seed": 3}
 
 
 def test_normalisers_of_the_intervals_are_not_mixed_up(evaluation: Evaluation) -> None:
@@ -214,7 +267,7 @@ def test_kd_is_held_against_the_baseline_on_the_same_faces(evaluation: Evaluatio
 def test_tables_agree_with_the_metrics(evaluation: Evaluation) -> None:
     full = metrics_table(evaluation)["kd"]["full"]
     errors = error_table(evaluation)
-    assert list(errors.columns) == ["name", "subset", *ALL]
+    assert list(errors.columns) == ["name", "subsets", *ALL]
     assert errors["kd"].mean() == pytest.approx(full["nme"], abs=1e-6)
     ced = ced_table(evaluation)
     assert list(ced.columns) == ["error", *ALL]
@@ -242,9 +295,9 @@ def test_costs_name_the_machine_and_count_each_networks_parameters(tmp_path: Pat
 
 
 def test_the_title_says_aloud_that_faces_are_missing(evaluation: Evaluation) -> None:
-    assert faces_title(evaluation.faces) == (
-        "tiny, test faces: common 8 of 554, challenging 4 of 135"
-    )
+    first, second = faces_title(evaluation).splitlines()
+    assert first == "tiny, test faces: common 8 of 554, challenging 4 of 135, full 12 of 689"
+    assert second == "box: landmarks, margin 0.25; normaliser: outer eye corners"
 
 
 def test_the_report_folder_holds_its_tables_and_pictures(
@@ -271,7 +324,7 @@ def test_three_test_faces_are_enough_for_a_report(
     evaluation: Evaluation, curves: Path, tmp_path: Path
 ) -> None:
     faces = prepared_faces(tmp_path / "faces", 3)
-    few = Evaluation.of(faces, dict.fromkeys(ALL, faces.landmarks + 3))
+    few = Evaluation.of(faces, dict.fromkeys(ALL, faces.landmarks + 3), NO_JITTER)
     write_evaluation_report(few, intervals(few, resamples=100, seed=1), curves, tmp_path / "report")
     assert (tmp_path / "report/median.png").is_file()
     assert json.loads((tmp_path / "report/intervals.json").read_text())["networks"]["kd"]["test"]

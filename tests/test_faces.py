@@ -9,6 +9,7 @@ import pytest
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
 from landmark_kd.faces import FacesInfo, load_faces, save_faces
+from landmark_kd.topology import IBUG_68
 
 CROP, BORDER, POINTS = 16, 4, 68
 
@@ -26,13 +27,25 @@ def _save(folder: Path, subsets: list[str]) -> Path:
         {
             "name": [f"{i:04}" for i in range(n)],
             "photo": ["NA", *(f"{i:03}" for i in range(1, n))],
-            "subset": subsets,
+            "subsets": subsets,
             "validation": [i % 3 == 0 for i in range(n)],
         }
     )
     published: dict[str, int | None] = {"common": 554, "challenging": 135, "full": 689}
-    info = FacesInfo("300w", POINTS, CROP, BORDER, 0.25, "landmarks", published, ["ibug"])
-    save_faces(folder, landmarks, geometry.invert(crops), table, info)
+    info = FacesInfo(
+        dataset="300w",
+        licence="for research",
+        topology=IBUG_68,
+        crop_size=CROP,
+        border=BORDER,
+        margin=0.25,
+        box="landmarks",
+        box_in_haar=(0.1, 0.2, 0.9, 1.1),
+        published=published,
+        missing=["ibug"],
+    )
+    occluded = np.arange(n * POINTS).reshape(n, POINTS) % 3 == 0
+    save_faces(folder, landmarks, geometry.invert(crops), table, info, occluded=occluded)
     return folder
 
 
@@ -42,7 +55,13 @@ def test_faces_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert isinstance(faces.images, np.memmap)
     assert faces.info.stored_size == 24
     assert faces.info.published == {"common": 554, "challenging": 135, "full": 689}
-    assert faces.info.topology.points == POINTS
+    assert faces.info.points == POINTS
+    assert faces.info.box_in_haar == (0.1, 0.2, 0.9, 1.1)
+    # Names, flip table, contours and all: what plots and augmentation go by.
+    assert faces.info.topology.to_json() == IBUG_68.to_json()
+    assert faces.info.topology.contours == IBUG_68.contours
+    assert faces.occluded is not None
+    assert faces.occluded[0, :4].tolist() == [True, False, False, True]
     # Names made of digits, or that pandas takes for a missing value, stay names.
     assert faces.table["name"].tolist() == ["0000", "0001", "0002", "0003", "0004", "0005", "0006"]
     assert faces.table["photo"].tolist() == ["NA", "001", "002", "003", "004", "005", "006"]
@@ -68,21 +87,29 @@ def test_a_crop_is_the_inner_part_of_the_stored_picture(tmp_path: Path) -> None:
     assert (crops[1] == 100).all()
 
 
-def test_full_is_there_only_where_all_of_its_subsets_are(tmp_path: Path) -> None:
-    both = load_faces(_save(tmp_path / "both", ["common", "challenging", "common"])).subset_rows()
-    assert {name: rows.tolist() for name, rows in both.items()} == {
+def test_a_face_may_be_in_several_subsets_which_keep_the_published_order(tmp_path: Path) -> None:
+    subsets = ["common|full", "challenging|full", "own|common|full"]
+    rows = load_faces(_save(tmp_path / "faces", subsets)).subset_rows()
+    assert {name: found.tolist() for name, found in rows.items()} == {
         "common": [0, 2],
         "challenging": [1],
         "full": [0, 1, 2],
+        "own": [2],
     }
-    common = load_faces(_save(tmp_path / "common", ["common"] * 2)).subset_rows()
-    assert list(common) == ["common"]
+    assert list(rows) == ["common", "challenging", "full", "own"]
+
+
+def test_without_marked_occlusion_there_is_none(tmp_path: Path) -> None:
+    folder = _save(tmp_path / "faces", ["common"] * 2)
+    (folder / "occluded.npy").unlink()
+    assert load_faces(folder).occluded is None
 
 
 ARRAYS = ["images.npy", "landmarks.npy", "crop_to_image.npy"]
+OCCLUDED = "occluded.npy"
 
 
-@pytest.mark.parametrize("name", [*ARRAYS, "info.json", "faces.csv"])
+@pytest.mark.parametrize("name", [*ARRAYS, OCCLUDED, "info.json", "faces.csv"])
 @pytest.mark.parametrize("share", [0, 0.02, 0.5, 0.98])
 def test_a_truncated_file_is_named(tmp_path: Path, name: str, share: float) -> None:
     folder = _save(tmp_path / "faces", ["common"] * 7)
@@ -110,7 +137,7 @@ def test_information_of_another_kind_is_named(tmp_path: Path, name: str, text: s
         load_faces(folder)
 
 
-@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("name", [*ARRAYS, OCCLUDED])
 def test_an_array_that_does_not_fit_the_others_is_named(tmp_path: Path, name: str) -> None:
     folder = _save(tmp_path / "faces", ["common"] * 3)
     np.save(folder / name, np.load(folder / name)[:, :1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -82,6 +83,7 @@ def spots(tmp_path_factory: pytest.TempPathFactory) -> LandmarkDetector:
         colour_order="RGB",
         margin=0.25,
         box="landmarks",
+        box_in_haar=None,
         point_names=("red", "green", "blue"),
         flip=(0, 1, 2),
         contours=(),
@@ -235,7 +237,7 @@ def test_a_model_for_the_data_sets_own_boxes_wants_boxes(model: Path, tmp_path: 
             entry.value = "dataset"
     onnx.save(changed, tmp_path / "model.onnx")
     detector = LandmarkDetector.load(tmp_path / "model.onnx")
-    with pytest.raises(ValueError, match="give boxes"):
+    with pytest.raises(ValueError, match="trained on the boxes of tiny; give boxes"):
         detector.detect(photo())
     assert len(detector.detect(photo(), np.array([[1, 1, 50, 50]]))) == 1
 
@@ -269,13 +271,35 @@ def test_found_faces_are_predicted_twice_and_their_box_gives_the_same_landmarks(
     detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, rough = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
-    monkeypatch.setattr(haar, "find_faces", lambda image: (rough, np.array([0.7])))
+    monkeypatch.setattr(haar, "find_faces", lambda image, box: (rough, np.array([0.7])))
     (face,) = detector.detect(image)
     (first,) = detector.detect(image, rough)
     np.testing.assert_allclose(face.box, geometry.landmarks_box(first.landmarks))
     assert face.score == 0.7
     (again,) = detector.detect(image, face.box[None])
     np.testing.assert_array_equal(face.landmarks, again.landmarks)
+
+
+@pytest.mark.parametrize("box", ["dataset", "detector"])
+def test_a_network_of_other_boxes_gets_the_detectors_moved_as_measured_and_predicts_once(
+    model: Path, monkeypatch: pytest.MonkeyPatch, box: str
+) -> None:
+    detector = LandmarkDetector.load(model)
+    relative = (0.1, 0.2, 0.8, 0.9)
+    detector.info = replace(detector.info, box=box, box_in_haar=relative)
+    image, rough = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
+    asked: list[object] = []
+
+    def find_faces(image: np.ndarray, box_in_haar: object) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(box_in_haar)
+        return rough, np.array([0.7])
+
+    monkeypatch.setattr(haar, "find_faces", find_faces)
+    (face,) = detector.detect(image)
+    assert asked == [relative]
+    np.testing.assert_array_equal(face.box, rough[0])
+    (given,) = detector.detect(image, rough)
+    np.testing.assert_array_equal(face.landmarks, given.landmarks)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.3, 3.0, np.nan])

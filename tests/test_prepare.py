@@ -4,19 +4,20 @@ import errno
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from landmark_kd import geometry
+from landmark_kd import cutting, face_boxes, geometry, haar, pictures
 from landmark_kd import prepare as prepare_module
 from landmark_kd.datasets import DATASETS
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces, load_faces
 from landmark_kd.params import CropParams, DataParams
-from landmark_kd.pictures import read_picture
+from landmark_kd.pictures import PictureFile, read_picture
 from landmark_kd.prepare import prepare, validation_split
 from landmark_kd.pts import write_pts
 from landmark_kd.records import BadFaces, Dataset, FaceRecord
@@ -227,11 +228,11 @@ def test_a_picture_with_several_faces_is_decoded_once_for_neighbours(
         write_face(afw, stem, picture=np.full((60, 80, 3), level, dtype=np.uint8))
     order = ["11_1", "11_1", "11_2", "11_1"]
 
-    def reader(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
         for part in (dataset.parts[0], dataset.parts[-1]):
             for i, stem in enumerate(order):
-                image = folder / "afw" / f"{stem}.png"
-                yield FaceRecord(f"{i}", image, landmarks_in(80, 60), f"{i}", part)
+                picture = PictureFile(folder / "afw" / f"{stem}.png")
+                yield FaceRecord(f"{i}", picture, landmarks_in(80, 60), f"{i}", part)
 
     decoded: list[str] = []
 
@@ -239,12 +240,23 @@ def test_a_picture_with_several_faces_is_decoded_once_for_neighbours(
         decoded.append(path.stem)
         return read_picture(path)
 
-    monkeypatch.setitem(DATASETS, "300w", replace(dataset, reader=reader))
-    monkeypatch.setattr(prepare_module, "read_picture", read_and_note)
+    layout = replace(dataset.layout, read=read)
+    monkeypatch.setitem(DATASETS, "300w", replace(dataset, layout=layout))
+    monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
+    monkeypatch.setattr(pictures, "read_picture", read_and_note)
     train, test = _prepare(raw, tmp_path / "faces")
-    assert decoded == ["11_1", "11_2", "11_1"] * 2
+    # Two threads may finish in either order.
+    assert sorted(decoded) == ["11_1"] * 4 + ["11_2"] * 2
     for faces in (train, test):
         assert faces.images[:, 0, 0, 0].tolist() == [10, 10, 20, 10]
+
+
+def test_an_error_of_one_face_leaves_its_photos_other_faces_good(raw: Path, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        folder = raw / "300w" / {"train": "afw", "test": "ibug"}[split]
+        write_pts(folder / f"{STEMS_300W[folder.name][0]}.pts", landmarks_in(80, 10_000))
+    train, test = _prepare(raw, tmp_path / "faces", on_bad="skip")
+    assert (len(train), len(test)) == (9, 4)
 
 
 def test_a_set_whose_test_faces_are_all_bad_is_refused(raw: Path, tmp_path: Path) -> None:
@@ -268,15 +280,14 @@ def test_a_run_that_breaks_off_leaves_what_was_there(
     cut: list[Any] = []
 
     def sample_twelve(*args: Any) -> np.ndarray:
-        if len(cut) == 12:  # all train faces and two of the test faces
+        if len(cut) >= 12:  # all train faces and two of the test faces
             raise failure
         cut.append(args)
         return np.zeros((72, 72, 3), dtype=np.uint8)
 
-    monkeypatch.setattr(prepare_module, "sample", sample_twelve)
+    monkeypatch.setattr(cutting, "sample", sample_twelve)
     with pytest.raises(type(failure)):
         _prepare(raw, out)
-    assert len(cut) == 12
     assert snapshot(tmp_path) == before
 
 
@@ -291,6 +302,115 @@ def test_boxes_that_a_data_set_does_not_bring_are_asked_for_in_vain(
     crop = CropParams(size=48, margin=0.25, box="dataset", context=1.5)
     with pytest.raises(UserError, match=r"crop\.box is dataset, but afw/11_1 has no box"):
         _prepare(raw, tmp_path / "faces", crop=crop)
+
+
+def _faces_set(folder: Path, shift: tuple[float, float] = (0, 0)) -> None:
+    """A synthetic set of blank pictures with a face in each, `shift`ed from face to face."""
+    for split, count in (("train", 40), ("test", 6)):
+        for i in range(count):
+            landmarks = landmarks_in(80, 60) + np.array(shift) * i
+            write_face(folder / "raw/synthetic" / split, f"face_{i:02}", landmarks)
+
+
+def _a_haar_box_of_double_size(monkeypatch: pytest.MonkeyPatch, lost: tuple[int, ...] = ()) -> None:
+    """Let the detector find a box with the face's centre and twice its size, some faces not."""
+    calls: list[int] = []
+
+    def haar_box(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        calls.append(1)
+        if image[0, 0, 0] in lost:
+            return None
+        centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        return np.concatenate([centre - extent, centre + extent])
+
+    monkeypatch.setattr(cutting, "haar_box", haar_box)
+
+
+def test_where_the_box_lies_in_a_detectors_box_is_measured_on_train_faces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _faces_set(tmp_path)
+    _a_haar_box_of_double_size(monkeypatch)
+    for box in ("landmarks", "detector"):
+        train, test = _prepare(
+            tmp_path / "raw",
+            tmp_path / "faces",
+            crop=CROP.model_copy(update={"box": box}),
+            name="synthetic",
+        )
+        assert train.info.box_in_haar == test.info.box_in_haar == (0.25, 0.25, 0.75, 0.75)
+
+
+def test_too_few_faces_found_tell_nothing_about_the_box(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _a_haar_box_of_double_size(monkeypatch)
+    train, _ = _prepare(raw, tmp_path / "faces")
+    assert len(train) < face_boxes.FEWEST_FACES
+    assert train.info.box_in_haar is None
+
+
+def test_the_detectors_box_is_cut_and_faces_it_does_not_find_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _faces_set(tmp_path)
+    # A picture of its own grey value is the one that the detector does not find.
+    folder = tmp_path / "raw/synthetic/test"
+    write_face(folder, "face_03", picture=np.full((60, 80, 3), 77, dtype=np.uint8))
+    _a_haar_box_of_double_size(monkeypatch, lost=(77,))
+    # Moves the detector's box to a place that is not the landmarks' box.
+    monkeypatch.setattr(cutting, "measure_box_in_haar", lambda records, crop: None)
+    monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
+    crop = CROP.model_copy(update={"box": "detector"})
+    _, test = _prepare(tmp_path / "raw", tmp_path / "faces", crop=crop, name="synthetic")
+    box = geometry.landmarks_box(test.landmarks[0])
+    centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    found = np.concatenate([centre - extent, centre + extent])
+    wanted = haar.landmark_boxes(found[None], haar.LANDMARK_BOX)[0]
+    expected = geometry.invert(geometry.square_crop(wanted, CROP.margin, CROP.size))
+    np.testing.assert_allclose(test.crop_to_image[0], expected)
+    by_landmarks = geometry.invert(
+        geometry.square_crop(geometry.landmarks_box(test.landmarks[3]), CROP.margin, CROP.size)
+    )
+    np.testing.assert_allclose(test.crop_to_image[3], by_landmarks)
+    assert any("did not find 1 of 6 test faces" in sentence for sentence in test.info.missing)
+
+
+def test_the_detector_finds_most_real_faces_and_its_box_is_near_the_landmarks(
+    shared: Path,
+) -> None:
+    records = list(
+        islice(
+            DATASETS["300w"].layout.read(
+                DATASETS["300w"], shared / "data" / "300w", BadFaces("error")
+            ),
+            0,
+            400,
+            8,
+        )
+    )
+    relative = cutting.measure_box_in_haar(records, CROP)
+    assert relative is not None
+    np.testing.assert_allclose(relative, haar.LANDMARK_BOX, atol=0.08)
+
+
+def test_marked_occlusion_is_kept_where_all_faces_have_it(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = DATASETS["300w"]
+
+    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        for i, record in enumerate(read_300w(dataset, folder, bad)):
+            marks = np.arange(68) == i if record.split == "test" else None
+            yield replace(record, occluded=marks)
+
+    read_300w = dataset.layout.read
+    layout = replace(dataset.layout, read=read)
+    monkeypatch.setitem(DATASETS, "300w", replace(dataset, layout=layout))
+    train, test = _prepare(raw, tmp_path / "faces")
+    assert train.occluded is None
+    assert test.occluded is not None
+    assert test.occluded.sum(axis=1).tolist() == [1] * len(test)
 
 
 def _dot(centre: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndarray:

@@ -75,3 +75,21 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xd8\xff\xe0 a JPEG file, say")
     with pytest.raises(UserError, match=r"face\.pts is no text"):
         read_pts(path, 68)
+
+
+def test_a_file_may_count_from_another_first_pixel(tmp_path: Path) -> None:
+    path = tmp_path / "face.pts"
+    path.write_text(THREE_POINTS)
+    np.testing.assert_array_equal(read_pts(path, 3, first_pixel=0), [[1, 1], [2.5, 3], [10.25, -4]])
+
+
+def test_a_number_of_points_that_is_not_known_is_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "face.pts"
+    path.write_text(THREE_POINTS)
+    assert read_pts(path, None).shape == (3, 2)
+    path.write_text(THREE_POINTS.replace("s:  3", "s:  2"))
+    with pytest.raises(UserError, match="line 7: ends after 3 points, not 2"):
+        read_pts(path, None)
+    path.write_text(THREE_POINTS.replace("s:  3", "s: few"))
+    with pytest.raises(UserError, match=r"line 2: has few points\."):
+        read_pts(path, None)

@@ -18,7 +18,7 @@ def run_of(seed: int, kd_shift: float, faces: int = 40) -> dict[str, Any]:
     errors = pd.DataFrame(
         {
             "name": [f"face_{i}" for i in range(faces)],
-            "subset": "common",
+            "subsets": "common|full",
             "tough": 2.0,
             "tolerant": 3.0,
             "baseline": baseline,
@@ -56,6 +56,11 @@ def test_the_markdown_names_every_network_and_seed() -> None:
     text = markdown(summarise([run_of(1, 0.0), run_of(2, 0.0)]))
     for name in ("tough", "tolerant", "baseline", "kd", "mean_shape", "seed 1", "mean of seeds"):
         assert f"| {name} |" in text
+
+
+def test_a_face_counts_in_each_of_its_subsets() -> None:
+    parts = summarise([run_of(1, 0.0), run_of(2, 0.0)])["subsets"]
+    assert {name: part["n"] for name, part in parts.items()} == {"common": 40, "full": 40}
 
 
 def test_experiments_on_other_faces_are_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 from landmark_kd.asm import ShapeModel
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
-from landmark_kd.metrics import normalizing_distance, nme
+from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.params import AsmParams
 from landmark_kd.soft_landmarks import variance_table, write_soft_landmarks
 from landmark_kd.topology import TOPOLOGIES

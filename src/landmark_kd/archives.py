@@ -68,7 +68,7 @@ def unpack(archive: Path, out: Path, *, max_bytes: int, max_files: int) -> None:
             if number > max_files:
                 raise _refusal(archive, f"holds more than the {max_files} files allowed")
             path = _relative_path(archive, member)
-            if not path.parts or _is_litter(path):
+            if _is_litter(path):
                 continue
             if not names.add(path, member.is_folder):
                 raise _refusal(archive, f"holds two members of the name {member.name!r}")

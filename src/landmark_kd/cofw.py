@@ -39,7 +39,7 @@ GREY_EDITION = {
     "COFW_test_color.mat": "COFW_test.mat",
 }
 # What h5py raises where content is damaged; which of them depends on the place.
-DAMAGED = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+DAMAGED = (OSError, RuntimeError, ValueError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -216,14 +216,14 @@ def _what_it_is(start: bytes) -> str:
 
 def _variable(file: Path, content: h5py.File, name: str) -> h5py.Dataset:
     try:
-        found = content.get(name)
-        names = [key for key in content if not key.startswith("#")]
+        names = [str(key) for key in content]
+        found = content[name] if name in names else None
     except DAMAGED as error:
-        raise UserError(f"{file} is damaged at {name} ({error}); get it anew.") from None
+        raise UserError(f"{name} of {file} is damaged ({error}).") from None
     if not isinstance(found, h5py.Dataset):
+        held = ", ".join(key for key in names if not key.startswith("#")) or "none at all"
         raise UserError(
-            f"{file} has no variable {name}; it holds {', '.join(names) or 'none at all'}. Is it "
-            "another file under this name?"
+            f"{file} has no variable {name}; it holds {held}. Is it another file under this name?"
         )
     return found
 
@@ -231,10 +231,11 @@ def _variable(file: Path, content: h5py.File, name: str) -> h5py.Dataset:
 def _references(file: Path, content: h5py.File, name: str) -> np.ndarray:
     """Return the references (N,) to the pictures."""
     variable = _variable(file, content, name)
-    if h5py.check_ref_dtype(variable.dtype) is not h5py.Reference or variable.ndim != 2:
+    dtype, shape = _form(variable, f"{name} of {file}")
+    if h5py.check_ref_dtype(dtype) is not h5py.Reference or len(shape) != 2:
         raise UserError(
-            f"{file}: {name} is {variable.dtype} of shape {variable.shape}, but a cell of "
-            "pictures was expected, which is (1, faces) references."
+            f"{file}: {name} is {dtype} of shape {shape}, but a cell of pictures was expected, "
+            "which is (1, faces) references."
         )
     references = _values(variable, f"{name} of {file}").ravel()
     if not len(references):
@@ -245,10 +246,11 @@ def _references(file: Path, content: h5py.File, name: str) -> np.ndarray:
 def _matrix(file: Path, content: h5py.File, name: str, rows: int) -> np.ndarray:
     """Return a variable of numbers as (N, rows) float64."""
     variable = _variable(file, content, name)
-    if variable.ndim != 2 or variable.shape[0] != rows or variable.dtype.kind not in "fiu":
+    dtype, shape = _form(variable, f"{name} of {file}")
+    if len(shape) != 2 or shape[0] != rows or dtype.kind not in "fiu":
         raise UserError(
-            f"{file}: {name} is {variable.dtype} of shape {variable.shape}, but numbers of shape "
-            f"({rows}, faces) were expected."
+            f"{file}: {name} is {dtype} of shape {shape}, but numbers of shape ({rows}, faces) "
+            "were expected."
         )
     return _values(variable, f"{name} of {file}").astype(np.float64).T
 
@@ -268,13 +270,21 @@ def _stored_picture(content: h5py.File, reference: Any, where: str) -> h5py.Data
         raise UserError(f"{where} is not there: its reference leads nowhere.") from None
     if not isinstance(stored, h5py.Dataset):
         raise UserError(f"{where} is not there: its reference leads to something else.")
-    grey_or_colour = stored.ndim == 2 or (stored.ndim == 3 and stored.shape[0] == 3)
-    if not (grey_or_colour and stored.size and stored.dtype == np.uint8):
+    dtype, shape = _form(stored, where)
+    grey_or_colour = len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)
+    if not (grey_or_colour and all(shape) and dtype == np.uint8):
         raise UserError(
-            f"{where} is {stored.dtype} of shape {stored.shape}, but uint8 of shape (3, width, "
-            "height) or (width, height) was expected."
+            f"{where} is {dtype} of shape {shape}, but uint8 of shape (3, width, height) or "
+            "(width, height) was expected."
         )
     return stored
+
+
+def _form(stored: h5py.Dataset, where: str) -> tuple[np.dtype, tuple[int, ...]]:
+    try:
+        return stored.dtype, stored.shape
+    except DAMAGED as error:
+        raise UserError(f"{where} is damaged ({error}).") from None
 
 
 def _values(stored: h5py.Dataset, where: str) -> np.ndarray:

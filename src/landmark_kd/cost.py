@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import platform
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -52,3 +54,14 @@ def _milliseconds(net: LandmarkNet, inputs: torch.Tensor) -> float:
     start = time.perf_counter()
     net(inputs)
     return 1000 * (time.perf_counter() - start)
+
+
+def cpu_name() -> str:
+    """Name of the processor; Linux alone tells it in a file, others by `platform`."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -17,7 +17,7 @@ from landmark_kd.sampling import sample
 from landmark_kd.topology import Topology
 
 # Train faces on which the place of the box in a detector's box is measured.
-FACES_MEASURED = 300
+FACES_MEASURED = 200
 
 
 def measure_box_in_haar(records: Sequence[FaceRecord], crop: CropParams) -> BoxInHaar | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from landmark_kd.cofw import COFW
 from landmark_kd.own_data import read_own_dataset
 from landmark_kd.pts_folders import pts_folders
 from landmark_kd.records import Dataset, Part
 from landmark_kd.topology import IBUG_68
+from landmark_kd.wflw import WFLW
 
 # `data.name` of a person's own data set.
 OWN = "pts"
@@ -65,6 +67,8 @@ DATASETS = {
             "commercial use."
         ),
     ),
+    COFW.name: COFW,
+    WFLW.name: WFLW,
 }
 
 

@@ -158,6 +158,7 @@ def _complete(name: str, source: Source, folder: Path) -> None:
         urls={file.name: file.url for file in source.files if file.url},
     )
     problems = []
+    by_hand = []
     reachable = True
     for file in source.files:
         try:
@@ -169,15 +170,17 @@ def _complete(name: str, source: Source, folder: Path) -> None:
                 raise UserError(f"{file.name} was not tried.")
         except UserError as error:
             reachable = reachable and not isinstance(error, transfers.UnreachableError)
-            problems.append(f"{_clause(error)} (by hand: {file.take}, from {file.page})")
-        except ValueError as error:  # pooch: a checksum is wrong
-            sentence = str(error).split(". ", maxsplit=1)[0]
-            problems.append(f"{file.url}: {sentence} (by hand: {file.take}, from {file.page})")
+            problems.append(_clause(error))
+            by_hand.append(f"{file.take} from {file.page}")
+        except ValueError as error:  # pooch: the checksum is wrong
+            sentence, _, _ = str(error).partition(". ")
+            problems.append(f"{file.url}: {sentence}")
+            by_hand.append(f"{file.take} from {file.page}")
     if problems:
         raise UserError(
-            f"{name} is not complete: {'; '.join(problems)}. Run the same command again, which "
-            f"goes on from here, with files taken by hand put into {folder}; or give the folder "
-            "of an unpacked copy with -S data.path=…"
+            f"{name} is not complete: {'; '.join(problems)}. Run the same command again to go on "
+            f"from here; what does not come by itself can be taken by hand ({'; '.join(by_hand)}) "
+            f"and put into {folder}, or give an unpacked copy with -S data.path=FOLDER."
         )
 
 
@@ -226,7 +229,7 @@ def _unpack(file: RemoteFile, archive: Path, out: Path) -> None:
             advice = f"take {file.name} from {file.page} once more"
         else:
             archive.unlink()
-            advice = f"it was removed: run the same command again, or take it from {file.page}"
+            advice = f"it was removed, run the same command again or take it from {file.page}"
         raise UserError(f"{_clause(error)}; {advice}.") from None
     shutil.rmtree(scratch)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 
 from landmark_kd import metrics
 from landmark_kd.bootstrap import LEVEL, Interval, compare, mean_intervals
-from landmark_kd.cost import network_cost
+from landmark_kd.cost import cpu_name, network_cost
 from landmark_kd.faces import Faces
 from landmark_kd.networks import load_network, predict_faces
 from landmark_kd.params import BoxJitterParams
@@ -221,7 +220,7 @@ def costs(models: Path) -> dict[str, dict[str, float | str]]:
         cost = network_cost(load_network(models / name))
         threads = cost.pop("threads")
         table[name] = {key: round(value, DECIMALS) for key, value in cost.items()}
-    table["machine"] = {"cpu": _cpu_name(), "threads": threads}
+    table["machine"] = {"cpu": cpu_name(), "threads": threads}
     return table
 
 
@@ -298,17 +297,6 @@ def _face_values(evaluation: Evaluation, name: str) -> dict[str, np.ndarray]:
 
 def _of_published(found: int, published: int | None) -> str:
     return f" of {published}" if published is not None and published != found else ""
-
-
-def _cpu_name() -> str:
-    """Name of the processor; Linux alone tells it in a file, others by `platform`."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _rounded(value: float) -> float:

@@ -18,7 +18,7 @@ BoxInHaar = tuple[float, float, float, float]
 # The detector looks at a square around the face, this many times as wide as its box, drawn at so
 # many pixels: that is much faster than a whole photo and finds the same face.
 REGION = 3.0
-REGION_PIXELS = 300
+REGION_PIXELS = 200
 # A Haar box belongs to a face when it overlaps its box this much (intersection / union): low,
 # since the two boxes differ by nature, and high enough to leave out neighbours' faces.
 SAME_FACE = 0.3

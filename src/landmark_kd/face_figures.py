@@ -129,7 +129,9 @@ def draw_faces(
 def _draw_shape(axes: Axes, shape: np.ndarray, topology: Topology, colour: str) -> None:
     for indices, closed in topology.contours:
         line = shape[list(indices + indices[:1] if closed else indices)]
-        axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=1.3)
+        # A point by itself, such as a pupil, is a line of no length.
+        marker = "o" if len(indices) == 1 else None
+        axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=1.3, marker=marker, markersize=2)
 
 
 def _draw_on_picture(axes: Axes, panel: FacePanel, topology: Topology) -> None:

@@ -73,9 +73,11 @@ class FacesInfo:
         """Read what `to_json` returned, after a way through a file.
 
         Raises:
-            TypeError: an attribute is missing, or there is one too many.
+            TypeError: an attribute is missing, or there is one too many, or it is no such thing.
             KeyError: the topology is missing.
         """
+        if not isinstance(content, dict):
+            raise TypeError(f"expected names and values, found {type(content).__name__}")
         in_haar = content.get("box_in_haar")
         return cls(
             **{

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -42,6 +43,8 @@ LABELS = {
 # What is not a network: hard-landmarks, totals.
 INK = "#222222"
 SHADE = "#F3F3F3"
+# More numbers than this do not fit below a diagram of all landmarks.
+LANDMARKS_NUMBERED = 34
 
 DPI = 130
 STYLE: dict[Any, Any] = {
@@ -91,30 +94,37 @@ def draw_ced(path: Path, ced: pd.DataFrame, title: str) -> None:
 
 
 def draw_per_landmark(path: Path, table: pd.DataFrame, title: str) -> None:
-    """Draw the error of each landmark.
+    """Draw the error of each landmark, landmarks of a group side by side.
 
     Args:
         table: columns `landmark` (index), `name`, and a column a network (percent). Names such as
-            jaw_3 group the landmarks. The mean shape is not drawn, since its errors are so large
-            that they would press all others together.
+            jaw_3 group the landmarks: what stands before the last underscore, or none. The mean
+            shape is not drawn, since its errors are so large that they would press all others
+            together.
     """
     networks = table.columns.drop(["landmark", "name", "mean_shape"], errors="ignore")
     groups = table["name"].str.rsplit("_", n=1).str[0]
     names = list(dict.fromkeys(groups))
+    # A scheme may number its groups in turns, as COFW does: left brow, right brow, left brow …
+    by_group = table.loc[groups.map(names.index).sort_values(kind="stable").index]
+    groups = groups.loc[by_group.index].to_numpy()
+    positions = np.arange(len(by_group))
+    step = max(1, round(len(by_group) / LANDMARKS_NUMBERED))
     with figure(path, 10, 4) as fig:
         axes = fig.add_subplot()
         axes.grid(axis="x", visible=False)
         for name in networks:
-            axes.plot(table["landmark"], table[name], marker="o", markersize=2.6, **_look(name))
+            axes.plot(positions, by_group[name], marker="o", markersize=2.6, **_look(name))
         for number, group in enumerate(names):
-            inside = table["landmark"][groups == group]
+            inside = positions[groups == group]
             first, last = inside.min() - 0.5, inside.max() + 0.5
             axes.axvspan(first, last, color=SHADE if number % 2 == 0 else "white", zorder=0)
             label = group.replace("_", "\n")
             axes.text((first + last) / 2, 0.99, label, **_top_label(axes))
         highest = table[networks].to_numpy().max()
+        axes.set_xticks(positions[::step], by_group["landmark"].to_numpy()[::step].astype(str))
         axes.set(
-            xlim=(table["landmark"].min() - 0.5, table["landmark"].max() + 0.5),
+            xlim=(-0.5, len(by_group) - 0.5),
             # Room above the curves for the groups' names.
             ylim=(0, 1.18 * highest),
             xlabel="landmark (index)",

@@ -1,4 +1,4 @@
-"""Batches of augmented faces, the same whatever the number of loader processes."""
+"""Batches of augmented faces, the same whatever the number of processes that load or train."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from landmark_kd.augment import Augmenter
+from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 
 # Keys of a face's generators, so that order and augmentation never share random numbers.
@@ -58,28 +59,70 @@ class AugmentedFaces(Dataset[Batch]):
         return Batch(torch.from_numpy(images), torch.from_numpy(targets), rows)
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of each batch that one process takes, and in how many pieces it takes it.
+
+    Attributes:
+        process, processes: the rank, from 0, and how many processes train together.
+        pieces: pieces of the process's part, whose gradients are added up (base.accumulate).
+    """
+
+    process: int = 0
+    processes: int = 1
+    pieces: int = 1
+
+
 class ShuffledBatches(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, row) for one epoch, in an order drawn from seed and epoch.
 
+    A batch is what the optimiser takes one step with. Every process draws the same batches, gives
+    out its own share of each, and the shares of all processes are the batch, each face once.
     The last batch is dropped where it is not full, since BatchNorm's statistics suffer from a
     batch of a few faces; with fewer faces than a batch there is one batch of all.
+
+    Attributes:
+        epoch: to be set before each epoch.
+        first_step: where an epoch goes on that was broken off; steps before it are left out.
+        batch_size: faces of a batch, all processes together.
+
+    Raises:
+        UserError: there are too few train faces for the shares.
     """
 
-    def __init__(self, rows: np.ndarray, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, rows: np.ndarray, batch_size: int, seed: int, share: Share | None = None
+    ) -> None:
         self.rows = rows
         self.batch_size = min(batch_size, len(rows))
         self.seed = seed
+        self.share = share or Share()
         self.epoch = 0
+        self.first_step = 0
+        shares = self.share.processes * self.share.pieces
+        if self.batch_size < shares:
+            raise UserError(
+                f"a batch of {self.batch_size} faces (there are {len(rows)} train faces) cannot "
+                f"be shared out into {self.share.processes} processes x base.accumulate "
+                f"{self.share.pieces}; lower one of the two."
+            )
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in a whole epoch."""
+        return len(self.rows) // self.batch_size
 
     def __len__(self) -> int:
-        return len(self.rows) // self.batch_size
+        return (self.steps - self.first_step) * self.share.pieces
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         rng = np.random.default_rng([self.seed, _ORDER, self.epoch])
         order = rng.permutation(self.rows)
-        for i in range(len(self)):
-            chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
-            yield [(self.epoch, int(row)) for row in chosen]
+        for i in range(self.first_step, self.steps):
+            batch = order[i * self.batch_size : (i + 1) * self.batch_size]
+            own = np.array_split(batch, self.share.processes)[self.share.process]
+            for piece in np.array_split(own, self.share.pieces):
+                yield [(self.epoch, int(row)) for row in piece]
 
 
 def train_loader(
@@ -91,13 +134,15 @@ def train_loader(
     seed: int,
     workers: int,
     pin_memory: bool,
+    share: Share | None = None,
 ) -> tuple[DataLoader[Batch], ShuffledBatches]:
     """Return a loader of the train faces and its sampler, whose `epoch` is set before each epoch.
 
     Args:
         targets: (N, T, K, 2) network coordinates for all N faces, validation faces included.
+        share: this process's part of each batch; all of it, in one piece, by default.
     """
-    sampler = ShuffledBatches(faces.train_rows(), batch_size, seed)
+    sampler = ShuffledBatches(faces.train_rows(), batch_size, seed, share)
     dataset = AugmentedFaces(faces.images, targets, augmenter, seed)
     loader: DataLoader[Batch] = DataLoader(
         dataset,

@@ -101,7 +101,14 @@ class LandmarkNet(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return landmarks (N, K, 2) in [-0.5, 0.5] of the crop for normalised (N, 3, S, S)."""
-        flat = self.output(self.reduce(self.backbone(inputs)))
+        features = self.reduce(self.backbone(inputs))
+        device = features.device.type
+        if torch.is_autocast_enabled(device):
+            # Near 0.5 the steps of bfloat16 are 1/512 of the crop, too coarse for landmarks.
+            with torch.autocast(device, enabled=False):
+                flat = self.output(features.float())
+        else:
+            flat = self.output(features)
         return flat.reshape(-1, self.config.points, 2)
 
     @torch.no_grad()

@@ -23,8 +23,10 @@ FOLDER_COLUMN = "folder"
 DRAFT_HINT = "`landmark-kd data draft {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
 RESERVED_NAMES = frozenset(
-    "train test common challenging full cofw all pose expression illumination make-up occlusion "
-    "blur".split()
+    (
+        *("train", "test", "common", "challenging", "full", "cofw", "all", "pose"),
+        *("expression", "illumination", "make-up", "occlusion", "blur"),
+    )
 )
 
 Index = Annotated[int, Field(ge=0)]
@@ -76,7 +78,7 @@ class OwnConfig(Section):
     normalizer: Pair
     normalizer_name: Text
     pupils: Annotated[list[Group], Field(min_length=2, max_length=2)] | None = None
-    contours: list[Contour] = []
+    contours: list[Contour] = Field(default_factory=list)
     split: SplitConfig
     licence: Text
 

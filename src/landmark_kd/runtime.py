@@ -1,34 +1,97 @@
-"""Threads, seeds and the device: what makes two runs the same."""
+"""Processes, threads, seeds and the device: what makes two runs the same."""
 
 from __future__ import annotations
 
 import os
 import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from landmark_kd.errors import UserError
 from landmark_kd.params import BaseParams
 
+# Fabric's names of base.precision.
+PRECISIONS = {32: "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+# Tells a process that another one started it, and which.
+_PARENT = "LANDMARK_KD_PARENT"
+# Seconds between its looks at whether that one still lives.
+_PARENT_INTERVAL = 1.0
+
 
 def setup(base: BaseParams) -> torch.device:
-    """Set threads and deterministic algorithms, and return the device to train on.
+    """Set threads and deterministic algorithms, and return the device of a single process.
 
     Raises:
         UserError: `cuda` is asked for and there is none.
     """
     if base.device == "cuda" and not torch.cuda.is_available():
         raise UserError("base.device is cuda, but torch finds no GPU; set it to auto or cpu.")
-    # cuBLAS is deterministic only with a workspace of fixed size (torch's own documentation).
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if base.deterministic:
+        # cuBLAS is deterministic only with a workspace of fixed size (torch's own documentation).
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(base.deterministic)
+    torch.backends.cudnn.benchmark = not base.deterministic
     torch.set_num_threads(base.threads)
-    torch.use_deterministic_algorithms(True)
     # Pictures are small; OpenCV's own threads would only take cores from torch.
     cv2.setNumThreads(0)
     wants_gpu = base.device == "cuda" or (base.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if wants_gpu else "cpu")
+
+
+@contextmanager
+def training_processes(base: BaseParams) -> Iterator[Fabric]:
+    """Start the processes of a training, and end all of them if this one fails.
+
+    `base.devices` processes run on this host: this one, and copies of its command that Fabric
+    starts. Under `torchrun` the processes exist already, on any number of hosts, and torchrun
+    alone says how many. Yields this process's Fabric: device, rank, number of processes.
+
+    Raises:
+        UserError: the device, its number or its precision cannot be had here.
+    """
+    device = setup(base)
+    local, hosts = base.devices, 1
+    under_torchrun = TorchElasticEnvironment.detect()
+    if under_torchrun:
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        hosts = int(os.environ["WORLD_SIZE"]) // local
+    if device.type == "cuda" and local > torch.cuda.device_count():
+        raise UserError(
+            f"{local} processes are asked for on this host (base.devices, or torchrun's "
+            f"--nproc-per-node), but torch finds {torch.cuda.device_count()} GPU(s); "
+            "ask for at most so many."
+        )
+    if device.type == "cpu" and base.precision == "fp16":
+        raise UserError("base.precision is fp16, which needs a GPU; take bf16 or 32 on the CPU.")
+    if local > 1 and not under_torchrun:
+        _end_with(int(os.environ.setdefault(_PARENT, str(os.getpid()))))
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=local,
+        num_nodes=hosts,
+        precision=PRECISIONS[base.precision],  # type: ignore[arg-type]
+        # Named, so that a SLURM or MPI job around an ordinary run is not taken for its launcher.
+        plugins=TorchElasticEnvironment() if under_torchrun else LightningEnvironment(),
+    )
+    fabric.launch()
+    # Fabric shares the cores out as it launches; base.threads is what the results depend on.
+    torch.set_num_threads(base.threads)
+    try:
+        yield fabric
+    except BaseException:
+        # The others wait for this process in their next reduction, some backends for minutes.
+        for process in getattr(fabric.strategy.launcher, "procs", []):
+            process.kill()
+        raise
+    fabric.barrier()
 
 
 def seed_all(seed: int) -> None:
@@ -36,3 +99,16 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries that draw from the global generator
     torch.manual_seed(seed)
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after the one that started it, however that was killed."""
+    if parent == os.getpid():
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_INTERVAL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent watch").start()

@@ -25,6 +25,7 @@ WAITS_S = (1.0, 3.0, 5.0, 10.0)
 MAX_REDIRECTS = 10
 
 _CHUNK_BYTES = 1 << 16
+_SILENCE = "no answer in time"
 # The server's trouble of the moment, not an answer to the question.
 _TRANSIENT = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -56,7 +57,7 @@ def download(url: str, part: Path, *, max_bytes: int) -> None:
                 failures = 0
             if failures == len(WAITS_S):
                 raise UnreachableError(
-                    f"{url} could not be downloaded, tried {failures + 1} times ({error})."
+                    f"{url} could not be downloaded in {failures + 1} tries: {error}."
                 ) from None
             wait = WAITS_S[failures]
             failures += 1
@@ -107,10 +108,8 @@ class _Session(requests.Session):
 
 def _try_once(session: requests.Session, url: str, part: Path, max_bytes: int) -> None:
     state = _read_state(part, url)
-    if state is None:
-        _discard(part)
-    have = _size(part)
-    if state and have and have == state.length:
+    have = _size(part) if state else 0
+    if state and have == state.length:
         return
     # The bytes as they are stored: an encoding would have another length and other offsets.
     headers = {"Accept-Encoding": "identity"}
@@ -126,7 +125,7 @@ def _try_once(session: requests.Session, url: str, part: Path, max_bytes: int) -
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _CurableError(_reason(error)) from error
     except requests.RequestException as error:
-        raise UserError(f"{url} cannot be downloaded: {error}.") from None
+        raise UserError(f"{url} cannot be downloaded: {str(error).rstrip('.')}.") from None
 
 
 def _understand(
@@ -169,8 +168,10 @@ def _receive(
         while True:
             try:
                 chunk = answer.raw.read(_CHUNK_BYTES, decode_content=False)
+            except urllib3.exceptions.TimeoutError as error:
+                raise _CurableError(_SILENCE) from error
             except urllib3.exceptions.HTTPError as error:
-                raise _CurableError(_reason(error)) from error
+                raise _CurableError(_cut(start, length)) from error
             if not chunk:
                 break
             file.write(chunk)
@@ -178,7 +179,7 @@ def _receive(
             start += len(chunk)
             _check_size(url, start, max_bytes)
     if length is not None and start != length:
-        raise _CurableError(f"{start} of {length} bytes came")
+        raise _CurableError(_cut(start, length))
 
 
 def _check_size(url: str, size: int | None, max_bytes: int) -> None:
@@ -228,10 +229,14 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
 
 
+def _cut(size: int, length: int | None) -> str:
+    return f"the connection was cut after {size} of {length or 'unknown'} bytes"
+
+
 def _reason(error: BaseException) -> str:
-    """Say in a few words why a connection failed; the libraries wrap the cause many times."""
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
+    """Say in a few words why there was no answer; the libraries wrap the cause many times."""
+    if isinstance(error, requests.Timeout):
+        return _SILENCE
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return f"the connection failed: {error}"

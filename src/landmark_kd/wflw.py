@@ -9,8 +9,10 @@ Source: Wu et al., "Look at Boundary: A Boundary-Aware Face Alignment Algorithm"
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -30,7 +32,7 @@ FLAGS = {
     "pose": 326,
     "expression": 314,
     "illumination": 698,
-    "make-up": 206,
+    "make-up": 207,
     "occlusion": 736,
     "blur": 773,
 }
@@ -129,36 +131,39 @@ def _split(file: Path, number: int, content: bytes) -> _Line:
     except UnicodeDecodeError:
         raise UserError(f"{where}: is not UTF-8 text, but a line is {LINE}.") from None
     # The last number is split off apart: a blank more would belong to the picture's name.
-    *fields, rest = text.split(maxsplit=NUMBERS - 1)
-    last, _, picture = rest.partition(" ")
-    fields.append(last)
-    if len(fields) < NUMBERS or not picture:
-        found = len(fields) + bool(picture)
-        raise UserError(f"{where}: has {found} entries, but {NUMBERS + 1} were expected: {LINE}.")
+    fields = text.split(maxsplit=NUMBERS - 1)
+    picture = ""
+    if len(fields) == NUMBERS:
+        fields[-1], _, picture = fields[-1].partition(" ")
+    if not picture:
+        raise UserError(
+            f"{where}: has {len(fields)} entries, but {NUMBERS + 1} were expected: {LINE}."
+        )
     return _Line(where, number, fields, picture)
 
 
 def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
     numbers = _numbers(line)
-    x0, y0, x1, y1 = box = numbers[COORDINATES : COORDINATES + BOX]
-    if not (x0 < x1 and y0 < y1):
-        raise UserError(
-            f"{line.where}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) is none; x_min "
-            "y_min x_max y_max were expected."
-        )
+    # The flags first: they tell best where a line has a number too many.
     flags = numbers[COORDINATES + BOX :]
     for name, flag in zip(FLAGS, flags, strict=True):
         if flag not in (0, 1):
             raise UserError(
                 f"{line.where}: the flag of {name} is {flag:g}, not 0 or 1; a line is {LINE}."
             )
+    x0, y0, x1, y1 = box = numbers[COORDINATES : COORDINATES + BOX]
+    if not (x0 < x1 and y0 < y1):
+        raise UserError(
+            f"{line.where}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) is none; x_min "
+            "y_min x_max y_max were expected."
+        )
     return FaceRecord(
         name=f"{part.split}/{line.number}",
         picture=_picture(folder, line),
         landmarks=numbers[:COORDINATES].reshape(-1, 2),
         photo=str(PurePosixPath(line.picture)),
         part=part,
-        subsets=tuple(np.array(list(FLAGS))[flags == 1]) if part.split == "test" else (),
+        subsets=tuple(compress(FLAGS, flags)) if part.split == "test" else (),
         box=box,
     )
 
@@ -168,13 +173,11 @@ def _numbers(line: _Line) -> np.ndarray:
     try:
         numbers = np.array([float(field) for field in line.fields])
     except ValueError:
-        wrong = next(field for field in line.fields if not _is_number(field))
-        raise UserError(
-            f"{line.where}: '{_short(wrong)}' is not a number; a line is {LINE}."
-        ) from None
+        entry = next(i for i, field in enumerate(line.fields) if not _is_number(field))
+        raise UserError(f"{_entry(line, entry)}, not a number; a line is {LINE}.") from None
     if not np.isfinite(numbers).all():
-        wrong = line.fields[int(np.argmin(np.isfinite(numbers)))]
-        raise UserError(f"{line.where}: '{_short(wrong)}' is not finite.")
+        entry = int(np.argmin(np.isfinite(numbers)))
+        raise UserError(f"{_entry(line, entry)}, not a finite number.")
     return numbers
 
 
@@ -183,7 +186,7 @@ def _picture(folder: Path, line: _Line) -> PictureFile:
     if name.is_absolute() or ".." in name.parts:
         raise UserError(f"{line.where}: the picture {name} does not lie within {PICTURES}.")
     path = folder / PICTURES / name
-    if not path.is_file():
+    if not os.path.isfile(path):  # False too for a name that no file can have
         raise UserError(f"{line.where}: the picture {path} is missing.")
     return PictureFile(path)
 
@@ -196,8 +199,10 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."
+def _entry(line: _Line, i: int) -> str:
+    text = line.fields[i]
+    short = text if len(text) <= 40 else text[:37] + "..."
+    return f"{line.where}: entry {i + 1} is '{short}'"
 
 
 WFLW = Dataset(

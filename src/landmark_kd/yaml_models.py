@@ -54,7 +54,8 @@ def read_yaml_model(
 
 def _sentence(error: ValidationError, model: type[BaseModel], restore: str) -> str:
     """Say the first mistake; how many more there are follows."""
-    mistakes = error.errors()
+    # A misspelt key is also a missing one; the spelling says more.
+    mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] == "missing")
     first = mistakes[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
