@@ -8,7 +8,7 @@ from landmark_kd import paths
 from landmark_kd.errors import run_main
 from landmark_kd.faces import load_faces
 from landmark_kd.params import load_params
-from landmark_kd.teachers import regression_objective
+from landmark_kd.teachers import regression_goal
 from landmark_kd.training import train
 
 
@@ -18,8 +18,7 @@ def main() -> None:
     train(
         "baseline",
         faces,
-        faces.crop_landmarks()[:, None],
-        regression_objective(params.student.loss),
+        regression_goal(faces.crop_landmarks(), params.student.loss),
         network=params.student,
         augment=params.augment,
         crop=params.crop,

@@ -8,7 +8,7 @@ from landmark_kd import paths
 from landmark_kd.errors import run_main
 from landmark_kd.faces import load_faces
 from landmark_kd.params import load_params
-from landmark_kd.student import kd_objective, kd_targets
+from landmark_kd.student import kd_goal
 from landmark_kd.training import train
 
 
@@ -18,8 +18,7 @@ def main() -> None:
     train(
         "kd",
         faces,
-        kd_targets(params.kd, faces, paths.TEACHER_PREDICTIONS),
-        kd_objective(params.kd, paths.MODELS),
+        kd_goal(params.kd, faces, paths.TEACHER_PREDICTIONS, paths.MODELS),
         network=params.student,
         augment=params.augment,
         crop=params.crop,

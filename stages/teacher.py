@@ -10,7 +10,7 @@ from landmark_kd import paths
 from landmark_kd.errors import UserError, run_main
 from landmark_kd.faces import load_faces
 from landmark_kd.params import load_params
-from landmark_kd.teachers import TEACHERS, regression_objective, teacher_targets
+from landmark_kd.teachers import TEACHERS, teacher_goal
 from landmark_kd.training import train
 
 
@@ -23,8 +23,7 @@ def main() -> None:
     train(
         name,
         faces,
-        teacher_targets(name, faces, paths.SOFT_LANDMARKS),
-        regression_objective(params.teacher.loss),
+        teacher_goal(name, faces, paths.SOFT_LANDMARKS, params.teacher.loss),
         network=params.teacher,
         augment=params.augment,
         crop=params.crop,

@@ -241,7 +241,7 @@ def test_a_changed_byte_never_ends_in_a_crash(tmp_path: Path, suffix: str) -> No
     data = archive.read_bytes()
     rng = random.Random(0)
     refused = 0
-    for _ in range(150):
+    for _ in range(80):
         changed = bytearray(data)
         for _ in range(rng.choice((1, 1, 3, 20))):
             changed[rng.randrange(len(data))] = rng.randrange(256)
@@ -250,7 +250,7 @@ def test_a_changed_byte_never_ends_in_a_crash(tmp_path: Path, suffix: str) -> No
             _unpack(archive, tmp_path / "out")
         except UserError:
             refused += 1
-    assert refused > 30
+    assert refused > 15
 
 
 def test_wrong_content_is_found_by_its_checksum(tmp_path: Path) -> None:

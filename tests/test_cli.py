@@ -1,10 +1,8 @@
-"""The console command: what it writes, what it says, and how it ends."""
+"""The console command as a whole: its commands, help, version, and what it needs installed."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,234 +12,86 @@ import numpy as np
 import pytest
 
 import landmark_kd
-from landmark_kd import cli, haar
-from landmark_kd.pictures import read_picture
-from landmark_kd.topology import IBUG_68
+from tests.command import run
 from tests.conftest import PROJECT
 from tests.exported_model import exported_model
+from tests.raw_faces import write_300w
+
+# Runs the command as where none but the packages of prediction are installed.
+WITHOUT_TRAIN_PACKAGES = """
+import importlib.abc, sys
+MISSING = {
+    "dvc", "dvclive", "filelock", "h5py", "matplotlib", "onnx", "pandas", "pooch", "pydantic",
+    "yaml", "requests", "safetensors", "sklearn", "scipy", "timm", "torch", "torchvision", "tqdm",
+}
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in MISSING:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Refuse())
+from landmark_kd import cli
+cli.main(sys.argv[1:])
+"""
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """A folder with a.png and b.jpg, in which no face is to be found, and a text."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for name in ("a.png", "b.jpg"):
-        cv2.imwrite(str(folder / name), rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
-    (folder / "notes.txt").write_text("no picture")
-    return folder
-
-
-def run(*arguments: object) -> int:
-    """Run the command in this process and return its status."""
-    try:
-        cli.main([str(argument) for argument in arguments])
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def run_apart(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "landmark_kd.cli", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+def run_without_train_packages(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment, check=False
+        [sys.executable, "-c", WITHOUT_TRAIN_PACKAGES, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "src")},
+        check=False,
     )
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_given_boxes_give_landmarks_as_json_and_drawn(
-    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "new" / "out"
-    boxes = ["20,20,80,90.5", "90,30,150,100"]
-    assert run("predict", photos / "a.png", "--out", out, "--model", model, "--boxes", *boxes) == 0
-    assert "a.png: 2 faces" in capsys.readouterr().out
-    assert names(out) == ["a.json", "a.png"]
-    found = json.loads((out / "a.json").read_text())
-    assert (found["picture"], found["width"], found["height"]) == ("a.png", 160, 120)
-    assert found["model"] == str(model)
-    assert found["point_names"] == list(IBUG_68.names)
-    assert [face["box"] for face in found["faces"]] == [[20, 20, 80, 90.5], [90, 30, 150, 100]]
-    assert all(face["score"] == 1 for face in found["faces"])
-    assert np.array([face["landmarks"] for face in found["faces"]]).shape == (2, 68, 2)
-    drawn, given = read_picture(out / "a.png"), read_picture(photos / "a.png")
-    assert drawn.shape == given.shape
-    assert (drawn != given).any()
-
-
-def test_found_faces_are_written_with_their_score(
-    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = (np.array([[20.0, 20.0, 80.0, 90.0]]), np.array([0.25]))
-    monkeypatch.setattr(haar, "find_faces", lambda image: found)
-    assert run("predict", photos / "a.png", "--out", tmp_path / "out", "--model", model) == 0
-    (face,) = json.loads((tmp_path / "out/a.json").read_text())["faces"]
-    assert face["score"] == 0.25
-
-
-def test_a_folder_stands_for_its_pictures_and_no_face_is_no_error(
-    model: Path, photos: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    ended = run_apart("predict", photos, "--out", out, "--model", model, cwd=tmp_path)
+def test_prediction_needs_no_package_of_the_extra_train(tmp_path: Path) -> None:
+    model = exported_model(tmp_path)
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((90, 90, 3), np.uint8))
+    ended = run_without_train_packages(
+        "predict", tmp_path / "a.png", "--out", tmp_path / "out", "--model", model
+    )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("no face found") == 2
-    assert ended.stderr == ""
-    assert names(out) == ["a.json", "a.png", "b.json", "b.png"]
-    assert json.loads((out / "a.json").read_text())["faces"] == []
-    np.testing.assert_array_equal(read_picture(out / "a.png"), read_picture(photos / "a.png"))
+    assert (tmp_path / "out/a.json").is_file()
 
 
-def test_bad_pictures_do_not_keep_the_others_from_being_done(
-    model: Path, photos: Path, tmp_path: Path
+@pytest.mark.parametrize("command", ["data check", "data init", "evaluate"])
+def test_a_command_that_needs_more_packages_says_what_to_install(
+    command: str, tmp_path: Path
 ) -> None:
-    (photos / "empty.png").touch()
-    out = tmp_path / "out"
-    pictures = [photos / name for name in ("notes.txt", "empty.png", "none.png", "b.jpg")]
-    ended = run_apart("predict", *pictures, "--out", out, "--model", model, cwd=tmp_path)
+    folder = write_300w(tmp_path / "300w")
+    ended = run_without_train_packages(*command.split(), folder)
     assert ended.returncode == 1
-    assert names(out) == ["b.json", "b.png"]
-    lines = ended.stderr.splitlines()
-    assert len(lines) == 4
-    assert "notes.txt is no picture" in lines[0]
-    assert "empty.png is no picture" in lines[1]
-    assert "none.png is missing" in lines[2]
-    assert lines[3].startswith("error: 3 of 4 pictures could not be read")
-
-
-def test_a_missing_model_says_make_repro(photos: Path, tmp_path: Path) -> None:
-    ended = run_apart("predict", photos, "--out", tmp_path / "out", cwd=tmp_path)
-    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: `landmark-kd {command}` needs the package ")
+    assert "pip install 'landmark-kd[train]'" in ended.stderr
     assert ended.stderr.count("\n") == 1
-    assert "models/landmarks.onnx is missing" in ended.stderr
-    assert "make repro" in ended.stderr
-    assert not (tmp_path / "out").exists()
 
 
-def test_results_that_would_overwrite_each_other_are_refused_before_work(
-    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ("predict", "landmark-kd predict photo.jpg --out found"),
+        ("evaluate", "landmark-kd evaluate /data/300w --box detector"),
+        ("data check", "landmark-kd data check /data/WFLW --sheet /tmp/wflw.png"),
+        ("data init", "landmark-kd data init /data/mine"),
+    ],
+)
+def test_help_of_each_command_shows_examples_and_the_status(
+    command: str, example: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copy(photos / "a.png", photos / "A.jpg")
-    assert run("predict", photos, "--out", tmp_path / "out", "--model", model) == 1
-    assert "would both be written" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert run(*command.split(), "--help") == 0
+    shown = capsys.readouterr().out
+    assert example in shown
+    assert "Status: 0 " in shown
 
 
-def test_the_same_picture_twice_is_done_once(
-    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    again = photos / ".." / "photos" / "a.png"
-    assert run("predict", photos, again, "--out", tmp_path / "out", "--model", model) == 0
-    assert capsys.readouterr().out.count("a.png: ") == 1
-
-
-def test_the_pictures_own_folder_is_refused_for_the_results(
-    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = (photos / "a.png").read_bytes()
-    assert run("predict", photos / "a.png", "--out", photos, "--model", model) == 1
-    assert "give another folder" in capsys.readouterr().err
-    assert (photos / "a.png").read_bytes() == before
-
-
-def test_results_that_cannot_be_written_end_in_a_sentence(
-    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "file"
-    file.write_text("mine")
-    assert run("predict", photos, "--out", file, "--model", model) == 1
-    assert "is a file" in capsys.readouterr().err
-    assert run("predict", photos, "--out", file / "below", "--model", model) == 1
-    sentence = capsys.readouterr().err
-    assert sentence.startswith("error: Not a directory")
-    assert sentence.count("\n") == 1
-    assert file.read_text() == "mine"
-
-
-def test_a_full_disk_ends_in_a_sentence_and_leaves_no_part_of_a_file(
-    model: Path,
-    photos: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def full(path: Path, content: bytes) -> int:
-        raise OSError(28, "No space left on device", str(path))
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    assert run("predict", photos, "--out", tmp_path / "out", "--model", model) == 1
-    assert "the disk is full" in capsys.readouterr().err
-    assert names(tmp_path / "out") == []
-
-
-def test_an_empty_folder_is_named(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "bare").mkdir()
-    assert run("predict", tmp_path / "bare", "--out", tmp_path / "out", "--model", model) == 1
-    assert "bare holds no pictures" in capsys.readouterr().err
-
-
-def test_boxes_belong_to_one_picture(
-    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["predict", photos, "--out", tmp_path, "--model", model, "--boxes", "1,2,30,40"]
-    assert run(*arguments) == 1
-    assert "2 are given" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "5,5,5,9", "0,0,nan,4", "0,0,inf,4"])
-def test_what_is_no_box_is_a_usage_error(box: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("predict", "a.png", "--out", "out", "--boxes", box) == 2
-    assert f"'{box}' is no box" in capsys.readouterr().err
-
-
-def test_a_phones_rotated_picture_is_taken_as_it_is_shown(
-    model: Path, photos: Path, tmp_path: Path
-) -> None:
-    # An EXIF block with orientation 6: to be shown turned by 90 degrees.
-    tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    block = b"Exif\0\0" + tiff
-    jpeg = (photos / "b.jpg").read_bytes()
-    length = (len(block) + 2).to_bytes(2, "big")
-    turned = tmp_path / "turned.jpg"
-    turned.write_bytes(jpeg[:2] + b"\xff\xe1" + length + block + jpeg[2:])
-    assert run("predict", turned, "--out", tmp_path / "out", "--model", model) == 0
-    found = json.loads((tmp_path / "out/turned.json").read_text())
-    assert (found["width"], found["height"]) == (120, 160)
-
-
-def test_ctrl_c_ends_in_a_line_and_status_130(
-    model: Path,
-    photos: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def interrupted(image: np.ndarray) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(haar, "find_faces", interrupted)
-    assert run("predict", photos, "--out", tmp_path / "out", "--model", model) == 130
-    assert capsys.readouterr().err.startswith("error: interrupted")
-    assert names(tmp_path / "out") == []
-
-
-def test_help_shows_examples_and_version_is_the_packages(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run("predict", "--help") == 0
-    assert "landmark-kd predict photo.jpg --out found" in capsys.readouterr().out
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out == f"landmark-kd {landmark_kd.__version__}\n"
-    assert run() == 2
+
+
+@pytest.mark.parametrize("arguments", [(), ("data",), ("data", "mend"), ("evaluate",)])
+def test_what_is_no_command_is_a_usage_error(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    assert "usage: landmark-kd" in capsys.readouterr().err

@@ -122,6 +122,7 @@ class Case:
     def works(self) -> None:
         self.fetch()
         assert snapshot(self.out) == UNPACKED
+        assert sorted(path.name for path in self.out.iterdir()) == ["lists", "pictures"]
         assert self.cached() == ["l.tgz", "p.zip"]
 
     def cached(self) -> list[str]:

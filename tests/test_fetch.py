@@ -4,13 +4,21 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from landmark_kd import fetch as fetch_module
+from landmark_kd.datasets import dataset_at
 from landmark_kd.errors import UserError
 from landmark_kd.fetch import fetch
 from landmark_kd.params import DataParams, SyntheticParams
+from landmark_kd.records import BadFaces
+from tests.raw_cofw_wflw import write_cofw, write_wflw
 from tests.raw_faces import STEMS_300W, snapshot, write_300w
+from tests.raw_own import table_lines, write_table
+
+DataName = Literal["cofw", "wflw", "pts"]
 
 FACES = SyntheticParams(train=4, test=2, size=64)
 
@@ -29,6 +37,44 @@ def test_pictures_and_landmarks_of_300w_are_copied_and_nothing_else(tmp_path: Pa
     _fetch_300w(source, tmp_path / "raw")
     assert snapshot(tmp_path / "raw" / "300w") == faces
     assert len(faces) == 2 * sum(len(s) for part, s in STEMS_300W.items() if part != "ibug")
+
+
+@pytest.mark.parametrize("name", ["cofw", "wflw", "pts"])
+def test_of_each_data_set_its_own_files_are_copied_and_they_are_all_that_prepare_needs(
+    tmp_path: Path, name: DataName
+) -> None:
+    source = tmp_path / "mine"
+    if name == "pts":
+        write_table(source, table_lines(["a", "b", "c", "a"]))
+    else:
+        {"cofw": write_cofw, "wflw": write_wflw}[name](source)
+    faces = snapshot(source)
+    (source / "notes.txt").write_bytes(b"not asked for")
+    data = DataParams(name=name, path=str(source), on_bad="error")
+    fetch(data, FACES, seed=1, out=tmp_path / "raw")
+    assert snapshot(tmp_path / "raw" / name) == faces
+    copy = dataset_at(name, tmp_path / "raw" / name)
+    read = list(copy.layout.read(copy, tmp_path / "raw" / name, BadFaces("error")))
+    assert {record.split for record in read} == {"train", "test"}
+
+
+def test_without_a_path_the_data_set_is_downloaded_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(name: str, out: Path) -> None:
+        write_cofw(out)
+
+    monkeypatch.setattr(fetch_module, "download_dataset", download)
+    data = DataParams(name="cofw", path=None, on_bad="error")
+    fetch(data, FACES, seed=1, out=tmp_path / "raw")
+    before = snapshot(tmp_path / "raw")
+    assert set(before) == {"cofw/COFW_test_color.mat", "cofw/COFW_train_color.mat"}
+
+    # What was downloaded is not the set: nothing of before is lost.
+    monkeypatch.setattr(fetch_module, "download_dataset", lambda name, out: write_300w(out))
+    with pytest.raises(UserError, match="COFW_train_color"):
+        fetch(data, FACES, seed=1, out=tmp_path / "raw")
+    assert snapshot(tmp_path / "raw") == before
 
 
 def test_copies_are_files_of_their_own_that_can_be_replaced(tmp_path: Path) -> None:

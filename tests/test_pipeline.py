@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from landmark_kd import paths
+from landmark_kd.predict import LandmarkDetector
+from landmark_kd.wflw import FLAGS
 from tests.conftest import PROJECT
 from tests.pipeline_imports import project_files, read_params
+from tests.raw_cofw_wflw import write_cofw, write_wflw
+from tests.raw_own import FIVE_NAMES, table_lines, write_table
 
 PIPELINE: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
 STAGES: dict[str, Any] = PIPELINE["stages"]
@@ -33,6 +39,10 @@ TINY: dict[str, dict[str, Any]] = {
     "evaluate": {"bootstrap": 100},
     "export": {"check_faces": 2},
 }
+
+
+# From another data set back to the one of TINY.
+BACK = ("-S", "data.name=synthetic", "-S", "data.path=null", "-S", "crop.box=landmarks")
 
 
 def outs(stage: dict[str, Any]) -> list[str]:
@@ -170,7 +180,7 @@ def test_the_whole_pipeline_makes_every_declared_out(pipeline: Copy) -> None:
     metrics = pipeline.metrics()
     assert set(metrics) == {"tough", "tolerant", "baseline", "kd", "mean_shape"}
     for scores in metrics.values():
-        assert set(scores["test"]) == {"nme", "fr8", "fr10", "auc8", "auc10", "n"}
+        assert set(scores["test"]) == {"nme", "fr8", "fr10", "auc8", "auc10", "nme_pupil", "n"}
         assert scores["test"]["n"] == TINY["synthetic"]["test"]
 
 
@@ -225,6 +235,76 @@ def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher
     pipeline.run("git", "checkout", "--quiet", ".")
     pipeline.run("dvc", "checkout")
     assert pipeline.metrics() == before
+
+
+@pytest.mark.slow
+def test_another_data_set_has_subsets_of_its_own_and_the_way_back_runs_nothing(
+    pipeline: Copy, tmp_path: Path
+) -> None:
+    before = pipeline.metrics()
+    wflw = write_wflw(tmp_path / "wflw", train=24, test=6, size=(160, 120))
+    cofw = write_cofw(tmp_path / "cofw", train=24, test=6, size=(160, 120))
+    for name, path, subsets in (("wflw", wflw, {"all", *FLAGS}), ("cofw", cofw, {"cofw"})):
+        pipeline.run(
+            *("dvc", "exp", "run", "-n", name, "-S", f"data.name={name}"),
+            *("-S", f"data.path={path}", "-S", "crop.box=dataset"),
+        )
+        found = pipeline.metrics()
+        # A diff sets no number of one data set beside another's.
+        for scores in found.values():
+            assert set(scores) == subsets
+        assert ("nme_occluded" in found["kd"]["cofw"]) if name == "cofw" else True
+        diff = json.loads(pipeline.run("dvc", "metrics", "diff", "HEAD", "--json").stdout)
+        for values in (
+            values
+            for key, values in diff["reports/metrics.json"].items()
+            if key.endswith((".nme", ".n"))
+        ):
+            assert (values["old"] is None) != (values["new"] is None)
+    back = pipeline.run("dvc", "exp", "run", "-n", "back", *BACK)
+    assert "Running stage" not in back.stdout
+    assert pipeline.metrics() == before
+    pipeline.run("git", "checkout", "--quiet", ".")
+
+
+@pytest.mark.slow
+def test_a_persons_own_scheme_goes_through_the_whole_pipeline_and_into_the_model(
+    pipeline: Copy, tmp_path: Path
+) -> None:
+    people = [f"person{i % 10}" for i in range(40)]
+    mine = write_table(
+        tmp_path / "mine",
+        table_lines(people),
+        pupils=None,
+        split={"column": "person", "test": 0.2, "seed": 0},
+    )
+    done = pipeline.run(
+        *("dvc", "exp", "run", "-n", "mine", "-S", "data.name=pts", "-S", f"data.path={mine}")
+    )
+    found = pipeline.metrics()
+    assert set(found["kd"]) == {"mine"}
+    assert found["kd"]["mine"]["n"] == 8
+    assert "nme_pupil" not in found["kd"]["mine"]
+    assert "normaliser: eyes" in done.stdout
+    names = pd.read_csv(pipeline.folder / paths.EVALUATION_REPORT / "per_landmark.csv")["name"]
+    assert names.tolist() == FIVE_NAMES
+    info = LandmarkDetector.load(pipeline.folder / paths.ONNX_MODEL).info
+    assert (info.points, info.point_names) == (5, tuple(FIVE_NAMES))
+    assert info.licence == "Mine, for anything."
+    pipeline.run("git", "checkout", "--quiet", ".")
+    pipeline.run("dvc", "checkout")
+
+
+@pytest.mark.slow
+def test_jittered_boxes_change_what_is_measured_and_train_nothing(pipeline: Copy) -> None:
+    before = pipeline.metrics()
+    shift = "evaluate.box_jitter.shift=0.3"
+    done = pipeline.run("dvc", "exp", "run", "-n", "loose", "-S", shift)
+    assert re.findall(r"Running stage '(\w+)", done.stdout) == ["evaluate"]
+    assert "boxes jittered: shift 0.3" in done.stdout
+    assert pipeline.metrics()["mean_shape"]["test"]["nme"] > before["mean_shape"]["test"]["nme"]
+    pipeline.run("git", "checkout", "--quiet", ".")
+    pipeline.run("dvc", "checkout")
 
 
 def change_rounding(copy: Copy, decimals: int) -> None:

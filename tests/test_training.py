@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-import yaml
+from lightning_fabric import Fabric
 
-from landmark_kd import teachers, training
+from landmark_kd import loop, teachers
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.loader import Batch
+from landmark_kd.loop import validation_nme
 from landmark_kd.losses import KDLoss
 from landmark_kd.networks import LandmarkNet, load_network, predict_faces, save_network
-from landmark_kd.params import Params
-from landmark_kd.student import kd_objective, kd_targets
-from landmark_kd.teachers import landmarks_file, regression_objective, write_predictions
-from landmark_kd.training import Objective, Result, train, validation_nme
-from tests.conftest import PROJECT
-from tests.prepared_faces import BORDER, SIZE, prepared_faces
-
-# A network that learns in seconds.
-NETWORK = {"backbone": "mobilenetv2_035", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
+from landmark_kd.scratch import VARIABLE
+from landmark_kd.student import kd_goal
+from landmark_kd.teachers import landmarks_file, regression_goal, write_predictions
+from tests.prepared_faces import prepared_faces
+from tests.tiny_training import NETWORK, curve, tiny_params, tiny_train, weights
 
 
-def params(**student: Any) -> Params:
-    content = yaml.safe_load((PROJECT / "params.yaml").read_text())
-    content["student"].update(NETWORK | student)
-    content["augment"].update(rotation=0.1, scale_min=0.9, scale_max=1.1, occlusion=0.0)
-    content["base"].update(threads=1, device="cpu")
-    content["crop"].update(size=SIZE, context=(SIZE + 2 * BORDER) / SIZE)
-    return Params.model_validate(content)
+@pytest.fixture(autouse=True, scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Checkpoints of these tests lie in a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("scratch")
+        patch.setenv(VARIABLE, str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -44,45 +39,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     return prepared_faces(tmp_path_factory.mktemp("faces"), 40, validation=8)
 
 
-def run(
-    faces: Faces,
-    folder: Path,
-    *,
-    settings: Params | None = None,
-    targets: np.ndarray | None = None,
-    objective: Callable[[torch.device], Objective] | None = None,
-    seed: int = 1,
-) -> Result:
-    settings = settings or params()
-    return train(
-        "baseline",
-        faces,
-        faces.crop_landmarks()[:, None] if targets is None else targets,
-        objective or regression_objective("l1"),
-        network=settings.student,
-        augment=settings.augment,
-        crop=settings.crop,
-        base=settings.base,
-        seed=seed,
-        model_folder=folder / "model",
-        curves_folder=folder / "curves",
-    )
-
-
-def weights(folder: Path) -> bytes:
-    return (folder / "model" / "weights.safetensors").read_bytes()
-
-
-def curve(folder: Path, name: str) -> pd.DataFrame:
-    path = folder / "curves" / "plots" / "metrics" / f"{name}.tsv"
-    return pd.read_csv(path, sep="\t")
-
-
 def test_training_learns_more_than_the_mean_shape(tmp_path: Path) -> None:
     faces = prepared_faces(tmp_path / "faces", 250, validation=50)
     # A residual network learns from few faces; MobileNetV2 needs thousands of steps.
-    settings = params(backbone="resnet10t", epochs=10, learning_rate=0.002, batch_size=16)
-    result = run(faces, tmp_path, settings=settings)
+    settings = tiny_params(backbone="resnet10t", epochs=10, learning_rate=0.002, batch_size=16)
+    result = tiny_train(faces, tmp_path, settings=settings)
     truth = faces.crop_landmarks()
     mean = np.broadcast_to(truth[faces.train_rows()].mean(axis=0), truth.shape)
     rows = faces.validation_rows()
@@ -96,9 +57,9 @@ def test_training_learns_more_than_the_mean_shape(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     faces: Faces, tmp_path: Path
 ) -> None:
-    run(faces, tmp_path / "a")
-    run(faces, tmp_path / "b")
-    run(faces, tmp_path / "c", seed=2)
+    tiny_train(faces, tmp_path / "a")
+    tiny_train(faces, tmp_path / "b")
+    tiny_train(faces, tmp_path / "c", seed=2)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
 
@@ -106,7 +67,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
 def test_curves_hold_every_named_part_the_learning_rate_and_validation_nme(
     faces: Faces, tmp_path: Path
 ) -> None:
-    run(faces, tmp_path)
+    tiny_train(faces, tmp_path)
     for name, column in [
         ("train/loss", "loss"),
         ("learning_rate", "learning_rate"),
@@ -120,12 +81,12 @@ def test_the_weights_kept_are_those_of_the_best_epoch_by_validation_nme(
 ) -> None:
     errors, seen = [5.0, 3.0, 4.0], []
 
-    def scripted(net: LandmarkNet, faces: Faces, truth: np.ndarray) -> float:
+    def scripted(net: LandmarkNet, faces: Faces, truth: np.ndarray, fabric: Fabric) -> float:
         seen.append(net.output.weight.detach().clone())
         return errors[len(seen) - 1]
 
-    monkeypatch.setattr(training, "validation_nme", scripted)
-    result = run(faces, tmp_path, settings=params(epochs=3))
+    monkeypatch.setattr(loop, "validation_nme", scripted)
+    result = tiny_train(faces, tmp_path, settings=tiny_params(epochs=3))
     assert (result.best_epoch, result.best_nme) == (2, 3.0)
     kept = load_network(tmp_path / "model").output.weight
     torch.testing.assert_close(kept, seen[1], rtol=0, atol=0)
@@ -135,19 +96,19 @@ def test_the_weights_kept_are_those_of_the_best_epoch_by_validation_nme(
 def test_a_loss_that_is_not_finite_stops_with_the_batch_and_faces_and_keeps_old_weights(
     faces: Faces, tmp_path: Path
 ) -> None:
-    run(faces, tmp_path)
+    tiny_train(faces, tmp_path)
     before = weights(tmp_path)
-    broken = faces.crop_landmarks()[:, None].copy()
+    broken = faces.crop_landmarks()
     broken[faces.train_rows()[3]] = np.nan
     with pytest.raises(UserError, match=r"the loss is nan in epoch 1, batch \d \(faces face_"):
-        run(faces, tmp_path, targets=broken)
+        tiny_train(faces, tmp_path, goal=regression_goal(broken, "l1"))
     assert weights(tmp_path) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves", "model"]
 
 
 def test_the_moving_average_is_what_is_kept(faces: Faces, tmp_path: Path) -> None:
-    run(faces, tmp_path / "with", settings=params(ema=0.999))
-    run(faces, tmp_path / "without", settings=params(ema=0.0))
+    tiny_train(faces, tmp_path / "with", settings=tiny_params(ema=0.999))
+    tiny_train(faces, tmp_path / "without", settings=tiny_params(ema=0.0))
     assert weights(tmp_path / "with") != weights(tmp_path / "without")
 
 
@@ -156,7 +117,7 @@ def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder `models` with two trained teachers, and their predictions in `predictions`."""
     folder = tmp_path_factory.mktemp("teachers")
     for seed, name in enumerate(teachers.TEACHERS):
-        run(faces, folder / name, seed=seed)
+        tiny_train(faces, folder / name, seed=seed)
         save_network(load_network(folder / name / "model"), folder / "models" / name)
     write_predictions(faces, folder / "models", folder / "predictions", torch.device("cpu"))
     return folder
@@ -174,13 +135,12 @@ def test_teacher_predictions_are_those_of_the_teachers_on_the_plain_crops(
 def test_kd_trains_with_cached_and_with_online_predictions(
     faces: Faces, trained: Path, tmp_path: Path
 ) -> None:
-    kd = params().kd
+    kd = tiny_params().kd
     for mode in ("cached", "online"):
         settings = kd.model_copy(update={"teacher_predictions": mode})
-        targets = kd_targets(settings, faces, trained / "predictions")
-        assert targets.shape[1] == (3 if mode == "cached" else 1)
-        objective = kd_objective(settings, trained / "models")
-        run(faces, tmp_path / mode, targets=targets, objective=objective)
+        goal = kd_goal(settings, faces, trained / "predictions", trained / "models")
+        assert goal.targets.shape[1] == (3 if mode == "cached" else 1)
+        tiny_train(faces, tmp_path / mode, goal=goal)
         parts = [curve(tmp_path / mode, f"train/{p}")[p] for p in ("main", "tough", "tolerant")]
         total = curve(tmp_path / mode, "train/loss")["loss"]
         np.testing.assert_allclose(sum(parts), total, rtol=1e-5)
@@ -190,8 +150,9 @@ def test_kd_trains_with_cached_and_with_online_predictions(
 def test_the_students_objective_gives_each_teacher_its_own_place(
     faces: Faces, trained: Path
 ) -> None:
-    kd = params().kd
-    targets = torch.from_numpy(kd_targets(kd, faces, trained / "predictions"))
+    kd = tiny_params().kd
+    goal = kd_goal(kd, faces, trained / "predictions", trained / "models")
+    targets = torch.from_numpy(goal.targets)
     hard = torch.from_numpy(faces.crop_landmarks())
     tough, tolerant = (
         torch.from_numpy(np.load(trained / "predictions" / f"{name}.npy"))
@@ -199,8 +160,7 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     )
     pred = hard + 0.01 * torch.randn(hard.shape, generator=torch.Generator().manual_seed(0))
     batch = Batch(torch.empty(0), targets, torch.empty(0))
-    objective = kd_objective(kd, trained / "models")(torch.device("cpu"))
-    found = objective(pred, targets, batch)[1]
+    found = goal.objective(torch.device("cpu"))(pred, targets, batch)[1]
     expected = KDLoss.from_params(kd)(pred, hard, tough, tolerant)[1]
     for part, value in expected.items():
         torch.testing.assert_close(found[part], value)
@@ -210,16 +170,12 @@ def test_kd_with_both_teachers_weights_zero_and_main_weight_one_is_the_baseline(
     faces: Faces, trained: Path, tmp_path: Path
 ) -> None:
     """Same initialisation, order and augmentation: without teachers the two are one run."""
-    kd = params().kd
+    kd = tiny_params().kd
     alone = kd.weights.model_copy(update={"main": 1.0, "tough": 0.0, "tolerant": 0.0})
     settings = kd.model_copy(update={"weights": alone})
-    run(
-        faces,
-        tmp_path / "kd",
-        targets=kd_targets(settings, faces, trained / "predictions"),
-        objective=kd_objective(settings, trained / "models"),
-    )
-    run(faces, tmp_path / "baseline")
+    goal = kd_goal(settings, faces, trained / "predictions", trained / "models")
+    tiny_train(faces, tmp_path / "kd", goal=goal)
+    tiny_train(faces, tmp_path / "baseline")
     kd_weights = load_network(tmp_path / "kd" / "model").state_dict()
     for name, value in load_network(tmp_path / "baseline" / "model").state_dict().items():
         torch.testing.assert_close(kd_weights[name], value, rtol=1e-4, atol=1e-5)
@@ -232,7 +188,7 @@ def test_predictions_for_other_faces_are_refused(faces: Faces, tmp_path: Path) -
 
 
 def test_a_network_says_where_its_first_weights_came_from(faces: Faces, tmp_path: Path) -> None:
-    run(faces, tmp_path)
+    tiny_train(faces, tmp_path)
     config = json.loads((tmp_path / "model" / "network.json").read_text())
     assert config["init"] == "random"
     assert config["backbone"] == NETWORK["backbone"]

@@ -17,12 +17,11 @@ _LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broke
 
 
 @contextmanager
-def explained(name: str, section: str, workers: int) -> Iterator[None]:
+def explained(name: str, workers: int) -> Iterator[None]:
     """Turn failures of memory, loader processes and fellow processes into `UserError`.
 
     Args:
         name: what is being trained.
-        section: of params.yaml with its batch size.
         workers: base.workers.
 
     Raises:
@@ -31,15 +30,15 @@ def explained(name: str, section: str, workers: int) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError:
-        raise UserError(_memory(name, section, "the GPU")) from None
+        raise UserError(_memory(name, "the GPU")) from None
     except MemoryError:
-        raise UserError(_memory(name, section, "the computer")) from None
+        raise UserError(_memory(name, "the computer")) from None
     except (RuntimeError, OSError) as error:
         text = str(error)
         if _WORKER in text:
             raise UserError(_worker(name, workers, text)) from None
         if any(sign in text for sign in _CPU_MEMORY):
-            raise UserError(_memory(name, section, "the computer")) from None
+            raise UserError(_memory(name, "the computer")) from None
         if isinstance(error, torch.distributed.DistError) or any(s in text for s in _LOST_PROCESS):
             raise UserError(
                 f"{name}: another process of this training ended, so this one cannot go on; "
@@ -48,11 +47,10 @@ def explained(name: str, section: str, workers: int) -> Iterator[None]:
         raise
 
 
-def _memory(name: str, section: str, whose: str) -> str:
+def _memory(name: str, whose: str) -> str:
     return (
-        f"{name}: the memory of {whose} is too small for this training; lower "
-        f"{section}.batch_size, raise base.accumulate, lower crop.size, or take a smaller "
-        f"{section}.backbone."
+        f"{name}: the memory of {whose} is too small for this training; raise base.accumulate, "
+        "lower its batch_size or crop.size, or take a smaller backbone."
     )
 
 

@@ -135,13 +135,17 @@ class Learner:
         if self.fabric.world_size > 1:
             distribute_bn(self.averaged, self.fabric.world_size, reduce=False)
 
+    def averaged_copy(self) -> dict[str, Tensor]:
+        """Return the weights to keep, in the CPU's memory."""
+        return copies(self.averaged.state_dict())
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that `restore` needs, as tensors and as JSON has it."""
-        tensors = copies("net", self.net.state_dict())
+        tensors = copies(self.net.state_dict(), "net")
         if self.ema:
-            tensors |= copies("ema", self.ema.module.state_dict())
+            tensors |= copies(self.ema.module.state_dict(), "ema")
         for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= copies(f"optimizer.{index}", values)
+            tensors |= copies(values, f"optimizer.{index}")
         return tensors, {"steps": self.steps, "scaler": self.fabric.strategy.precision.state_dict()}
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -186,10 +190,11 @@ class Learner:
         raise NotFinite(loss, next((rows for rows in found if rows), []))
 
 
-def copies(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies of tensors in the CPU's memory, their names behind `prefix`."""
+def copies(tensors: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """Return copies of tensors in the CPU's memory, their names behind `prefix` and a dot."""
+    start = f"{prefix}." if prefix else ""
     return {
-        f"{prefix}.{name}": value.detach().to("cpu", copy=True).contiguous()
+        start + name: value.detach().to("cpu", copy=True).contiguous()
         for name, value in tensors.items()
     }
 

@@ -151,6 +151,9 @@ def train_loader(
         collate_fn=_as_is,
         pin_memory=pin_memory,
         persistent_workers=False,
+        # The loader seeds its processes, which draw nothing by themselves; with a generator of its
+        # own it leaves the global one as it is, however often an epoch is begun.
+        generator=torch.Generator().manual_seed(seed),
     )
     return loader, sampler
 

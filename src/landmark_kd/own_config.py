@@ -36,9 +36,9 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Contour(Section):
-    """A line to draw through points."""
+    """A line to draw through points; of a single point a dot."""
 
-    points: Annotated[list[Index], Field(min_length=2)]
+    points: Group
     closed: bool
 
 

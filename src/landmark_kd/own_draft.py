@@ -56,10 +56,12 @@ def draft_own_dataset(folder: Path) -> str:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; give the one that holds pictures and annotations.")
     annotations, source = _find(folder)
-    is_pts = isinstance(source, PtsTree)
-    first_pixel = int(FIRST_PIXEL) if is_pts else 0
+    first_pixel = int(FIRST_PIXEL) if annotations == PTS else 0
     faces = source.faces(source.points, first_pixel, None)
-    within = source.folder if is_pts else _pictures_folder(folder, annotations, faces)
+    if isinstance(source, PtsTree):
+        within = source.folder
+    else:
+        within = _pictures_folder(folder, annotations, faces)
     pictures = within.relative_to(folder).as_posix()
     marked = [face.marks for face in faces if isinstance(face.marks, Marks)]
     wrong = [face.marks for face in faces if isinstance(face.marks, UserError)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -11,13 +12,19 @@ from landmark_kd.asm import ShapeModel
 from landmark_kd.topology import frozen_flip
 
 # The faces' middle line in pictures is upright, give or take this, in degrees; starts are tried
-# at each step. A scheme of few points (eyes and mouth corners) also has a weaker symmetry of
-# upper and lower half, which the limit leaves out.
-TILT_LIMIT, TILT_STEP = 45, 5
+# at each step. A scheme of few points (eyes and mouth corners) also has weaker symmetries, of
+# upper and lower half or along a diagonal, which the limit leaves out.
+TILT_LIMIT, TILT_STEP = 30, 5
+# Where the line is looked for first, from the centroid, in root mean square distances from it:
+# points without a partner move the centroid off the line.
+START_OFFSETS = (0.0, -0.25, 0.25)
+# A point that is further from its partner's mirror image than this, in the same unit, has no
+# partner, and counts no more than this.
+NO_PARTNER = 0.5
 MAX_MATCHINGS = 20
 # More shapes than these make no better mean.
 ENOUGH_SHAPES = 2000
-# A pair that costs as much as any other matching together: never chosen.
+# More than all other costs together: never chosen.
 IMPOSSIBLE = 1e6
 
 
@@ -58,75 +65,101 @@ def mean_shape(shapes: np.ndarray) -> np.ndarray:
 def propose_symmetry(mean: np.ndarray) -> Symmetry:
     """Find the pairs of points by which a mean shape (K, 2) is nearest to its mirror image.
 
-    For each of several tilts of the middle line, points are matched to mirrored points so that
-    the sum of distances is least, the mirror image is laid over the shape by the pairs found, and
-    so on until the pairs stay the same.
+    Beginning with several middle lines, points are matched to mirrored points so that the sum of
+    distances is least, the line is laid by the pairs found, and so on until the pairs stay the
+    same. Points without a partner are left alone and do not draw the line to them.
     """
-    best = None
-    for tilt in np.deg2rad(np.arange(-TILT_LIMIT, TILT_LIMIT + 1, TILT_STEP)):
-        flip = _matched(mean, tilt)
-        for _ in range(MAX_MATCHINGS):
-            known = flip
-            flip = _matched(mean, _tilt(mean, known))
-            if np.array_equal(flip, known):
-                break
-        found = symmetry_of(mean, flip)
-        if abs(_tilt(mean, flip)) > np.deg2rad(TILT_LIMIT):
-            continue
-        if best is None or found.distances.sum() < best.distances.sum():
-            best = found
-    # A shape with no upright symmetry at all: every point is alone.
-    return best or symmetry_of(mean, np.arange(len(mean)))
+    size = float(np.linalg.norm(mean - mean.mean(axis=0)) / np.sqrt(len(mean)))
+    limit = np.deg2rad(TILT_LIMIT)
+    best, least = np.arange(len(mean)), np.inf
+    for degrees in range(-TILT_LIMIT, TILT_LIMIT + 1, TILT_STEP):
+        for offset in START_OFFSETS:
+            line = _Line(_complex(mean).mean() + offset * size, np.deg2rad(degrees))
+            flip = match_mirrored(_upright(mean, line), NO_PARTNER * size)
+            for _ in range(MAX_MATCHINGS):
+                known, line = flip, _line(mean, flip, NO_PARTNER * size)
+                flip = match_mirrored(_upright(mean, line), NO_PARTNER * size)
+                if np.array_equal(flip, known):
+                    break
+            cost = np.minimum(_distances(mean, flip, line), NO_PARTNER * size).sum()
+            if abs(line.tilt) <= limit and cost < least:
+                best, least = flip, cost
+    return symmetry_of(mean, best)
 
 
 def symmetry_of(mean: np.ndarray, flip: np.ndarray) -> Symmetry:
     """Return how far a mean shape (K, 2) is from its mirror image by a known permutation (K,)."""
-    upright = _upright(mean, _tilt(mean, flip))
-    distances = np.linalg.norm(upright - _mirrored(upright)[flip], axis=1)
-    return Symmetry(frozen_flip(int(i) for i in flip), distances)
+    size = float(np.linalg.norm(mean - mean.mean(axis=0)) / np.sqrt(len(mean)))
+    line = _line(mean, flip, NO_PARTNER * size)
+    return Symmetry(frozen_flip(int(i) for i in flip), _distances(mean, flip, line))
 
 
-def _tilt(mean: np.ndarray, flip: np.ndarray) -> float:
-    """Angle from upright of the middle line about which mirroring brings `flip`'s pairs closest.
+def match_mirrored(upright: np.ndarray, alone: float) -> np.ndarray:
+    """Return the permutation (K,), its own inverse, that costs least about the line x = 0.
 
-    With z complex and the centroid the origin, mirroring about a line tilted by a is
-    z -> -exp(2ia) conj(z), and a sum of squares is least where 2a is the angle of
-    sum(-z_i z_flip(i)).
+    A point costs the distance to its partner's mirror image; one without a partner the distance
+    to its own, at most `alone`. Two points on one side of the line never gain by being a pair:
+    their distance to each other's mirror image is at least the sum of their distances to the
+    line. So this is an assignment of points on the left to points on the right, in which each
+    point has a stand-in for "alone".
     """
-    z = mean[:, 0] + 1j * mean[:, 1]
-    z = z - z.mean()
-    return float(np.angle(-(z * z[flip]).sum()) / 2)
-
-
-def _upright(mean: np.ndarray, tilt: float) -> np.ndarray:
-    z = mean[:, 0] + 1j * mean[:, 1]
-    z = (z - z.mean()) * np.exp(-1j * tilt)
-    return np.stack([z.real, z.imag], axis=1)
-
-
-def _mirrored(points: np.ndarray) -> np.ndarray:
-    return points * [-1, 1]
-
-
-def _matched(mean: np.ndarray, tilt: float) -> np.ndarray:
-    """Return the permutation, its own inverse, with the least sum of distances.
-
-    Two points on one side of the line never gain by being a pair: their distance to each other's
-    mirror image is at least the sum of their distances to the line. So each point is either
-    matched to one of the other side or, at twice its distance to the line, to itself: an
-    assignment problem, with a stand-in for each point's "itself".
-    """
-    upright = _upright(mean, tilt)
     left = np.flatnonzero(upright[:, 0] < 0)
     right = np.flatnonzero(upright[:, 0] >= 0)
     apart = np.linalg.norm(upright[left][:, None] - _mirrored(upright[right])[None], axis=2)
-    costs = np.full((len(mean), len(mean)), IMPOSSIBLE)
+    single = np.minimum(2 * np.abs(upright[:, 0]), alone)
+    costs = np.full((len(upright), len(upright)), IMPOSSIBLE)
     costs[: len(left), : len(right)] = 2 * apart
-    costs[np.arange(len(left)), len(right) + np.arange(len(left))] = -2 * upright[left, 0]
-    costs[len(left) + np.arange(len(right)), np.arange(len(right))] = 2 * upright[right, 0]
+    costs[np.arange(len(left)), len(right) + np.arange(len(left))] = single[left]
+    costs[len(left) + np.arange(len(right)), np.arange(len(right))] = single[right]
     costs[len(left) :, len(right) :] = 0
-    flip = np.arange(len(mean))
+    flip = np.arange(len(upright))
     for row, column in zip(*linear_sum_assignment(costs), strict=True):
         if row < len(left) and column < len(right):
             flip[left[row]], flip[right[column]] = right[column], left[row]
     return flip
+
+
+class _Line(NamedTuple):
+    """The middle line: a point of it, and its angle from upright."""
+
+    centre: complex
+    tilt: float
+
+
+def _line(mean: np.ndarray, flip: np.ndarray, alone: float) -> _Line:
+    """The line about which mirroring brings `flip`'s pairs closest, points without one aside.
+
+    With z complex about a point of the line, mirroring about a line tilted by a is
+    z -> -exp(2ia) conj(z); a sum of squares is least if the line goes through the centroid and
+    2a is the angle of sum(-z_i z_flip(i)).
+    """
+    z = _complex(mean)
+    kept = np.ones(len(mean), dtype=bool)
+    for _ in range(MAX_MATCHINGS):
+        centre = z[kept].mean()
+        product = -((z - centre) * (z[flip] - centre))[kept].sum()
+        line = _Line(centre, float(np.angle(product) / 2))
+        near = (flip != np.arange(len(flip))) | (_distances(mean, flip, line) < alone)
+        if np.array_equal(near, kept) or not near.any():
+            break
+        kept = near
+    return line
+
+
+def _distances(mean: np.ndarray, flip: np.ndarray, line: _Line) -> np.ndarray:
+    upright = _upright(mean, line)
+    return np.linalg.norm(upright - _mirrored(upright)[flip], axis=1)
+
+
+def _upright(mean: np.ndarray, line: _Line) -> np.ndarray:
+    """The shape, turned and shifted so that the line is x = 0."""
+    z = (_complex(mean) - line.centre) * np.exp(-1j * line.tilt)
+    return np.stack([z.real, z.imag], axis=1)
+
+
+def _complex(points: np.ndarray) -> np.ndarray:
+    return points[:, 0] + 1j * points[:, 1]
+
+
+def _mirrored(points: np.ndarray) -> np.ndarray:
+    return points * [-1, 1]

@@ -31,8 +31,13 @@ class _Section(BaseModel):
 class BaseParams(_Section):
     seed: Seed
     device: Literal["auto", "cpu", "cuda"]
+    devices: Annotated[int, Field(ge=1, le=1024)]
+    precision: Literal[32, "bf16", "fp16"]
+    accumulate: PositiveInt
+    deterministic: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
     workers: Annotated[int, Field(ge=0, le=256)]
+    checkpoint_minutes: NonNegative
 
 
 class DataParams(_Section):

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from landmark_kd.errors import UserError
 
@@ -67,8 +70,6 @@ def held(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     Raises:
         UserError: another process holds it, and still did after `seconds`.
     """
-    from filelock import FileLock, Timeout
-
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / _LOCK)
     try:
@@ -132,7 +133,7 @@ def remove(leftover: Leftover) -> None:
 
 
 def _leftover(folder: Path) -> Leftover:
-    record = {"written": "", "epoch": 0, "epochs": 0}
+    record: dict[str, Any] = {"written": "", "epoch": 0, "epochs": 0}
     for path in records(folder):
         try:
             record = record | json.loads(path.read_text(encoding="utf-8"))
@@ -151,8 +152,6 @@ def _leftover(folder: Path) -> Leftover:
 
 
 def _is_held(folder: Path) -> bool:
-    from filelock import FileLock, Timeout
-
     try:
         with FileLock(folder / _LOCK, timeout=0):
             return False

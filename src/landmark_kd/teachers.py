@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,31 +14,37 @@ from landmark_kd.files import replaced_folder
 from landmark_kd.loader import Batch
 from landmark_kd.losses import REGRESSION_LOSSES
 from landmark_kd.networks import load_network, predict_faces
-from landmark_kd.training import Objective
+from landmark_kd.training import Goal
 
 TEACHERS = ("tough", "tolerant")
 
 
-def regression_objective(loss: str) -> Callable[[torch.device], Objective]:
-    """Return what `train` needs to learn target set 0 with a plain regression loss."""
+def regression_goal(targets: np.ndarray, loss: str) -> Goal:
+    """Learn landmarks with a plain regression loss.
+
+    Args:
+        targets: (N, K, 2) network coordinates.
+        loss: a name in REGRESSION_LOSSES.
+    """
     function = REGRESSION_LOSSES[loss]
 
     def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return function(pred, targets[:, 0]), {}
 
-    return lambda device: objective
+    return Goal(targets[:, None], lambda device: objective, {"loss": loss})
 
 
-def teacher_targets(teacher: str, faces: Faces, soft_landmarks: Path) -> np.ndarray:
-    """Return what a teacher learns, (N, 1, K, 2) network coordinates.
+def teacher_goal(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Goal:
+    """Return what a teacher learns.
 
     Args:
         teacher: tough (hard-landmarks) or tolerant (soft-landmarks).
         soft_landmarks: folder of the stage of that name.
+        loss: a name in REGRESSION_LOSSES.
     """
     if teacher == "tough":
-        return faces.crop_landmarks()[:, None]
-    return landmarks_file(soft_landmarks / "soft.npy", faces)[:, None]
+        return regression_goal(faces.crop_landmarks(), loss)
+    return regression_goal(landmarks_file(soft_landmarks / "soft.npy", faces), loss)
 
 
 def landmarks_file(path: Path, faces: Faces) -> np.ndarray:

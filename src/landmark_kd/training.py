@@ -1,14 +1,10 @@
-"""The training loop that teachers and students share."""
+"""One training from parameters to written weights and curves; teachers and students share it."""
 
 from __future__ import annotations
 
-import math
-import sys
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import islice
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +12,170 @@ import numpy as np
 import torch
 from dvclive import Live
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from landmark_kd.augment import Augmenter
-from landmark_kd.checkpoints import (
-    Checkpoint,
-    Checkpoints,
-    random_state,
-    restore_random_state,
-)
+from landmark_kd.checkpoints import Checkpoints
 from landmark_kd.errors import UserError
-from landmark_kd.failures import explained
 from landmark_kd.faces import Faces
+from landmark_kd.failures import explained
 from landmark_kd.files import replaced_folder
 from landmark_kd.fingerprint import fingerprint
-from landmark_kd.learner import Learner, NotFinite, Objective, copies, under
-from landmark_kd.loader import Batch, Share, ShuffledBatches, train_loader
-from landmark_kd.metrics import nme, normalizing_distance
-from landmark_kd.networks import LandmarkNet, build_network, predict_faces, save_network
+from landmark_kd.learner import Learner, Objective
+from landmark_kd.loader import Share, train_loader
+from landmark_kd.loop import Loop
+from landmark_kd.networks import build_network, save_network
 from landmark_kd.params import AugmentParams, BaseParams, CropParams, TrainingParams
 from landmark_kd.runtime import seed_all, training_processes
 from landmark_kd.scratch import folder_of, held
 
+# What of base has an influence on the bits of a result.
+_BASE_KEYS = ("threads", "precision", "accumulate", "deterministic")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a network is to learn.
+
+    Attributes:
+        targets: (N, T, K, 2) network coordinates, N = len(faces). Set 0 is what the validation
+            NME is measured against; all sets move with the augmentation.
+        objective: gives the loss for the device that was chosen.
+        depends_on: what else the loss depends on, as JSON has it: parameters, hashes of files.
+    """
+
+    targets: np.ndarray
+    objective: Callable[[torch.device], Objective]
+    depends_on: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a training ended: the best epoch by validation NME (percent), counted from 1."""
+
+    best_epoch: int
+    best_nme: float
+    images_per_second: float
+
+
+def train(
+    name: str,
+    faces: Faces,
+    goal: Goal,
+    *,
+    network: TrainingParams,
+    augment: AugmentParams,
+    crop: CropParams,
+    base: BaseParams,
+    seed: int,
+    model_folder: Path,
+    curves_folder: Path,
+) -> Result:
+    """Train a network and write its weights of the best epoch and its curves.
+
+    Killed at any moment and started again with the same arguments it goes on from its last
+    checkpoint (`landmark_kd.scratch`) and ends with the same weights and curves, to the last bit.
+    With `base.devices` > 1 or under torchrun this runs in several processes; rank 0 writes.
+
+    Args:
+        name: shown in the progress line, and the first part of the scratch folder's name.
+        faces: the train faces, validation faces among them.
+        seed: of initialisation, order and augmentation.
+
+    Raises:
+        UserError: the loss is not finite (the epoch, the batch and its faces are named), the
+            batch cannot be shared out, the memory is too small, a loader process ended.
+    """
+    with training_processes(base) as fabric, explained(name, base.workers):
+        shares = Share(fabric.global_rank, fabric.world_size, base.accumulate)
+        _check_shares(network.batch_size, shares)
+        seed_all(seed)
+        net = build_network(
+            network.backbone,
+            network.head,
+            network.init,
+            network.normalization,
+            points=faces.info.points,
+            size=crop.size,
+        )
+        net.start_at(goal.targets[faces.train_rows(), 0].mean(axis=0))
+        loader, sampler = train_loader(
+            faces,
+            goal.targets,
+            Augmenter(augment, crop.size, crop.border, faces.info.topology.flip),
+            batch_size=network.batch_size,
+            seed=seed,
+            workers=base.workers,
+            pin_memory=fabric.device.type == "cuda",
+            share=shares,
+        )
+        settings = {
+            "name": name,
+            "network": network.model_dump(),
+            "augment": augment.model_dump(),
+            "crop": crop.model_dump(),
+            "base": {key: getattr(base, key) for key in _BASE_KEYS},
+            "processes": fabric.world_size,
+            "seed": seed,
+            "goal": dict(goal.depends_on),
+        }
+        identity = ""
+        if fabric.is_global_zero:
+            weights = net.state_dict()
+            identity = fingerprint(settings, faces, goal.targets, weights, fabric.device)
+        with _checkpoints(fabric, name, identity) as checkpoints:
+            learner = Learner(
+                fabric,
+                net,
+                goal.objective(fabric.device),
+                network,
+                steps_per_epoch=sampler.steps,
+            )
+            loop = Loop(
+                name,
+                learner,
+                faces=faces,
+                truth=goal.targets[:, 0],
+                loader=loader,
+                sampler=sampler,
+                epochs=network.epochs,
+            )
+            loop.run(checkpoints, base.checkpoint_minutes)
+            if fabric.is_global_zero:
+                learner.averaged.load_state_dict(loop.best)
+                save_network(learner.averaged, model_folder)
+                _write_curves(loop.progress.curves, curves_folder)
+    done = loop.progress
+    return Result(done.best_epoch, done.best_nme, loop.images_per_second())
+
+
+@contextmanager
+def _checkpoints(fabric: Fabric, name: str, identity: str) -> Iterator[Checkpoints | None]:
+    """Hold the scratch folder of this training while it lasts, in rank 0; else yield None."""
+    if not fabric.is_global_zero:
+        yield None
+        return
+    folder = folder_of(name, identity)
+    with held(folder):
+        yield Checkpoints(folder, identity)
+
+
+def _check_shares(batch_size: int, shares: Share) -> None:
+    """Raise `UserError` unless each process and each of its pieces takes the same, at least 2."""
+    count = shares.processes * shares.pieces
+    if batch_size % count or batch_size < 2 * count:
+        raise UserError(
+            f"batch_size {batch_size} cannot be shared out evenly over {shares.processes} "
+            f"process(es) x base.accumulate {shares.pieces} with at least 2 faces in each share; "
+            f"take a multiple of {count} that is at least {2 * count}."
+        )
+
+
+def _write_curves(curves: list[dict[str, float]], folder: Path) -> None:
+    """Write the curves at once, so that a training in parts has the same files as one in one."""
+    with replaced_folder(folder) as temporary:
+        live = Live(str(temporary), save_dvc_exp=False, dvcyaml=None)
+        for epoch in curves:
+            for metric, value in epoch.items():
+                live.log_metric(metric, value)
+            live.next_step()
+        live.end()

@@ -32,7 +32,7 @@ FLAGS = {
     "pose": 326,
     "expression": 314,
     "illumination": 698,
-    "make-up": 207,
+    "make-up": 206,
     "occlusion": 736,
     "blur": 773,
 }

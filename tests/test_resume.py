@@ -1,0 +1,277 @@
+"""A training that is killed goes on where it was and ends with the same bits."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from landmark_kd.faces import Faces
+from landmark_kd.loader import Batch
+from landmark_kd.scratch import VARIABLE
+from landmark_kd.training import Goal
+from tests.conftest import PROJECT
+from tests.prepared_faces import prepared_faces
+from tests.tiny_training import curve, curve_files, tiny_params, tiny_train, train_in, weights
+
+KILLS = 10
+# A checkpoint after nearly every step, so that many kills come in the middle of a write.
+OFTEN = {"checkpoint_minutes": 0.0001}
+LONG: dict[str, dict[str, Any]] = {"base": OFTEN, "student": {"epochs": 12}}
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "scratch"
+    monkeypatch.setenv(VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    return prepared_faces(tmp_path_factory.mktemp("faces"), 40, validation=8)
+
+
+@pytest.fixture
+def faces_folder(tmp_path: Path) -> Path:
+    prepared_faces(tmp_path / "faces", 40, validation=8)
+    return tmp_path
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Start a training in a process that is forked from one that has loaded torch already."""
+    search = [str(PROJECT), str(PROJECT / "src")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(search))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.tiny_training"])
+    started = []
+
+    def begin(folder: Path, changes: dict[str, Any], scratch: Path) -> Any:
+        process = context.Process(target=logged_training, args=(folder, changes, scratch))
+        process.start()
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def logged_training(folder: Path, changes: dict[str, Any], scratch: Path) -> None:
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout = os.fdopen(1, "w")
+    os.environ[VARIABLE] = str(scratch)
+    train_in(folder, changes)
+
+
+def checkpoints(scratch: Path) -> set[str]:
+    """Names of all checkpoints that are whole."""
+    return {path.name for path in scratch.glob("*/*.json")}
+
+
+def kill_at_random(process: Any, scratch: Path, rng: random.Random, *, after_a_step: bool) -> None:
+    """Kill a training, at once or only when it has come further than it was."""
+    before, deadline = checkpoints(scratch), time.monotonic() + 60
+    while after_a_step and process.is_alive() and checkpoints(scratch) <= before:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.join(rng.uniform(0, 0.15 if after_a_step else 1))
+    process.kill()
+    process.join()
+
+
+def test_ten_kills_at_random_moments_leave_weights_and_curves_as_they_would_have_been(
+    start: Callable[..., Any], faces_folder: Path, tmp_path: Path
+) -> None:
+    rng = random.Random(0)
+    broken_off, whole = faces_folder, tmp_path / "whole"
+    whole.mkdir()
+    (whole / "faces").symlink_to(broken_off / "faces")
+    for kill in range(KILLS):
+        process = start(broken_off, LONG, tmp_path / "scratch")
+        kill_at_random(process, tmp_path / "scratch", rng, after_a_step=kill % 2 == 0)
+    last, uninterrupted = (
+        start(broken_off, LONG, tmp_path / "scratch"),
+        start(whole, LONG, tmp_path / "other scratch"),
+    )
+    for process in (last, uninterrupted):
+        process.join()
+        assert process.exitcode == 0
+    assert (broken_off / "log").read_text().count("baseline goes on from epoch") >= KILLS // 2
+    assert "goes on" not in (whole / "log").read_text()
+    assert weights(broken_off) == weights(whole)
+    assert curve_files(broken_off) == curve_files(whole)
+    assert len(curve(broken_off, "val/nme")) == LONG["student"]["epochs"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+class Noisy:
+    """A goal whose loss draws from every random generator, and which stops at a given step."""
+
+    def __init__(self, faces: Faces, stop_at: int | None = None, why: str = "Ctrl-C") -> None:
+        self.stop_at, self.why = stop_at, why
+        self.goal = Goal(faces.crop_landmarks()[:, None], lambda device: self.loss, {})
+
+    def loss(self, pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.stop_at == 0:
+            raise KeyboardInterrupt(self.why)
+        self.stop_at = None if self.stop_at is None else self.stop_at - 1
+        noise = random.random() + np.random.random() + torch.rand(())  # noqa: NPY002
+        loss = ((pred - targets[:, 0]).abs() * (1 + noise)).mean()
+        return loss, {"half": loss / 2}
+
+
+def broken_off(
+    faces: Faces, folder: Path, *, step: int, settings: dict[str, Any] | None = None
+) -> None:
+    """Train until a step, counted over all epochs from 0, and stop there."""
+    params = tiny_params(OFTEN | (settings or {}), epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_train(faces, folder, settings=params, goal=Noisy(faces, step).goal)
+
+
+def finished(
+    faces: Faces, folder: Path, settings: dict[str, Any] | None = None, **student: Any
+) -> None:
+    params = tiny_params(OFTEN | (settings or {}), epochs=3, **student)
+    tiny_train(faces, folder, settings=params, goal=Noisy(faces).goal)
+
+
+@pytest.fixture(scope="module")
+def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder / "scratch"))
+        finished(faces, folder)
+    return folder
+
+
+def assert_same(folder: Path, whole: Path) -> None:
+    assert weights(folder) == weights(whole)
+    assert curve_files(folder) == curve_files(whole)
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 11])
+def test_what_the_loss_draws_by_chance_goes_on_too(
+    faces: Faces, whole: Path, tmp_path: Path, step: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_off(faces, tmp_path, step=step)
+    assert not (tmp_path / "model").exists()
+    finished(faces, tmp_path)
+    assert f"goes on from epoch {1 + step // 4}/3, step {1 + step % 4} " in capsys.readouterr().out
+    assert_same(tmp_path, whole)
+
+
+def test_without_minutes_it_goes_on_from_the_last_whole_epoch(
+    faces: Faces, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_off(faces, tmp_path, step=6, settings={"checkpoint_minutes": 0})
+    finished(faces, tmp_path, {"checkpoint_minutes": 0, "workers": 1})
+    assert "goes on from epoch 2/3, step 1 " in capsys.readouterr().out
+    assert_same(tmp_path, whole)
+
+
+def test_a_training_that_could_not_write_its_result_need_not_train_again(
+    faces: Faces,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("landmark_kd.training.save_network", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            finished(faces, tmp_path)
+    finished(faces, tmp_path)
+    assert "goes on from the end of the last epoch" in capsys.readouterr().out
+    assert_same(tmp_path, whole)
+
+
+def full_disk(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_damaged_checkpoint_is_said_and_left_out(
+    faces: Faces,
+    whole: Path,
+    tmp_path: Path,
+    scratch: Path,
+    damaged: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With one torn file the checkpoint before it is taken, with both it starts anew."""
+    broken_off(faces, tmp_path, step=6)
+    torn = sorted(scratch.glob("*/*.safetensors"))[-damaged:]
+    for path in torn:
+        path.write_bytes(path.read_bytes()[:-1])
+    finished(faces, tmp_path)
+    said = capsys.readouterr()
+    assert said.err.count("is left out, it is damaged") == damaged
+    assert ("goes on from epoch 2/3, step 2 " in said.out) == (damaged == 1)
+    assert_same(tmp_path, whole)
+
+
+def test_a_changed_parameter_or_picture_never_takes_up_an_old_checkpoint(
+    faces: Faces, tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken_off(faces, tmp_path, step=6)
+    finished(faces, tmp_path, learning_rate=0.001)
+    other = prepared_faces(tmp_path / "faces", 40, validation=8, seed=1)
+    finished(other, tmp_path)
+    assert "goes on" not in capsys.readouterr().out
+    # Those two are done and gone; the one that was broken off is still there.
+    assert len(list(scratch.iterdir())) == 1
+
+
+def test_a_full_disk_costs_the_checkpoint_and_not_the_training(
+    faces: Faces,
+    whole: Path,
+    tmp_path: Path,
+    scratch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken_off(faces, tmp_path, step=6)
+    before = checkpoints(scratch)
+    with monkeypatch.context() as patch:
+        patch.setattr("landmark_kd.scratch.os.fsync", full_disk)
+        broken_off(faces, tmp_path, step=3)
+        assert checkpoints(scratch) == before
+        assert not list(scratch.glob("*/.[0-9]*"))
+        finished(faces, tmp_path)
+    said = capsys.readouterr().err
+    assert "no checkpoint of epoch 2: the disk is full" in said
+    assert "The training goes on" in said
+    assert_same(tmp_path, whole)
+
+
+def test_a_clock_that_jumps_changes_neither_bits_nor_rates(
+    faces: Faces,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    jumps = iter(range(10**9, 0, -(10**5)))
+    monkeypatch.setattr(time, "time", lambda: float(next(jumps)))
+    broken_off(faces, tmp_path, step=6)
+    finished(faces, tmp_path)
+    assert "-" not in capsys.readouterr().out.partition("images/s")[0].partition("loss")[2]
+    assert_same(tmp_path, whole)
