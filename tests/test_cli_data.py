@@ -26,7 +26,7 @@ def test_a_good_set_ends_with_the_line_to_train_with_and_a_sheet(tmp_path: Path)
     ended = run_apart("data", "check", folder, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.endswith(
-        "contact sheet: landmark-kd-check.jpg (13 of the faces; look at them)\n"
+        "contact sheet: landmark-kd-check.jpg (15 of the faces; look at them)\n"
         "train on it:\n"
         f"  dvc exp run -S data.name=300w -S 'data.path=\"{folder}\"'\n"
     )
@@ -45,7 +45,7 @@ def test_broken_faces_end_in_status_1_after_the_whole_report(
     said = capsys.readouterr()
     assert said.out.count("does not decode") == 3
     assert "-S data.on_bad=skip" in said.out
-    assert said.err.startswith("error: 3 of 13 faces are broken (named above)")
+    assert said.err.startswith("error: 3 of 15 faces are broken (named above)")
     assert (tmp_path / "sheet.png").is_file()
 
 
@@ -64,14 +64,14 @@ def test_a_split_without_a_good_face_is_not_to_be_trained_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_300w(tmp_path / "300w", without=("ibug",))
-    for file in (*folder.glob("*/testset/*.png"),):
+    for file in folder.glob("*/testset/*.png"):
         file.write_bytes(b"no picture")
     assert run("data", "check", folder, "--sheet", tmp_path / "sheet.png") == 1
     assert "dvc exp run" not in capsys.readouterr().out
     for file in folder.rglob("*.png"):
         file.write_bytes(b"no picture")
     assert run("data", "check", folder, "--sheet", tmp_path / "none.png") == 1
-    assert "error: 12 of 12 faces are broken" in capsys.readouterr().err
+    assert "error: 13 of 13 faces are broken" in capsys.readouterr().err
     assert not (tmp_path / "none.png").exists()
 
 

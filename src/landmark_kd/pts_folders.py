@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from landmark_kd.errors import UserError
+from landmark_kd.layouts import check_folder
 from landmark_kd.pictures import PictureFile
 from landmark_kd.pts import read_pts
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Layout, Part
@@ -41,17 +42,9 @@ def check_layout(dataset: Dataset, folder: Path) -> None:
         UserError: it does not; the sentence says what was expected and, where a folder beside or
             within it fits, which.
     """
-    layout = f"{dataset.name} is read from the folders {_listed(p.folder for p in dataset.parts)}"
+    layout = f"the folders {_listed(part.folder for part in dataset.parts)}"
+    check_folder(dataset, folder, layout, lambda other: _holds_parts(dataset, other))
     source = f"; {dataset.source}" if dataset.source else ""
-    if not folder.exists():
-        raise UserError(f"the folder {folder} does not exist; {layout} in it{source}.")
-    if not folder.is_dir():
-        raise UserError(f"{folder} is a file, but {layout}{source}.")
-    if not any((folder / part.folder).is_dir() for part in dataset.parts):
-        near = [other for other in _neighbours(folder) if _holds_parts(dataset, other)]
-        hint = f"; did you mean {near[0]}?" if near else f"{source}."
-        state = "is empty" if not any(folder.iterdir()) else "holds none of them"
-        raise UserError(f"{folder} {state}: {layout}{hint}")
     for split in ("train", "test"):
         parts = [part for part in dataset.parts if part.split == split]
         if not any(part_files(folder, part) for part in parts):
@@ -130,10 +123,6 @@ def _read_part(
 
 def _holds_parts(dataset: Dataset, folder: Path) -> bool:
     return any((folder / part.folder).is_dir() for part in dataset.parts)
-
-
-def _neighbours(folder: Path) -> list[Path]:
-    return [*sorted(child for child in folder.iterdir() if child.is_dir()), folder.resolve().parent]
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -220,7 +220,7 @@ WFLW = Dataset(
         "https://wywu.github.io/projects/LAB/WFLW.html"
     ),
     licence=(
-        "Trained on WFLW (https://wywu.github.io/projects/LAB/WFLW.html): for non-commercial "
-        "research only."
+        "Trained on WFLW (https://wywu.github.io/projects/LAB/WFLW.html), which was published with "
+        "a research paper and without a licence that we know of: research only."
     ),
 )
