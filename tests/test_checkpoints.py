@@ -140,8 +140,9 @@ def test_a_scratch_folder_is_gone_after_success_and_after_a_failure_without_chec
     with pytest.raises(KeyError), held(folder):
         raise KeyError
     assert not folder.exists()
+    folder.mkdir()
+    store.save(checkpoint(1))
     with pytest.raises(KeyError), held(folder):
-        store.save(checkpoint(1))
         raise KeyError
     assert epoch_found(store) == 1
     with held(folder):

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from landmark_kd.augment import Augmenter
+from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
-from landmark_kd.loader import Batch, train_loader
+from landmark_kd.loader import Batch, Share, train_loader
 from landmark_kd.params import AugmentParams
 from tests.prepared_faces import BORDER, SIZE, prepared_faces
 
@@ -31,7 +32,15 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     return prepared_faces(tmp_path_factory.mktemp("faces"), 22, validation=5)
 
 
-def epochs(faces: Faces, *, seed: int = 1, workers: int = 0, count: int = 2) -> list[list[Batch]]:
+def epochs(
+    faces: Faces,
+    *,
+    seed: int = 1,
+    workers: int = 0,
+    count: int = 2,
+    share: Share | None = None,
+    first_step: int = 0,
+) -> list[list[Batch]]:
     augmenter = Augmenter(AUGMENT, SIZE, BORDER, faces.info.topology.flip)
     loader, sampler = train_loader(
         faces,
@@ -41,7 +50,9 @@ def epochs(faces: Faces, *, seed: int = 1, workers: int = 0, count: int = 2) -> 
         seed=seed,
         workers=workers,
         pin_memory=False,
+        share=share,
     )
+    sampler.first_step = first_step
     found = []
     for epoch in range(1, count + 1):
         sampler.epoch = epoch
@@ -90,3 +101,34 @@ def test_targets_are_the_landmarks_of_the_rows_pictures(faces: Faces) -> None:
     assert batch.images.dtype == torch.uint8
     assert batch.targets.shape == (4, 1, 68, 2)
     assert np.abs(batch.targets.numpy()).max() < 1
+
+
+@pytest.mark.parametrize(("processes", "pieces"), [(2, 1), (1, 3), (3, 1), (2, 2)])
+def test_the_shares_of_all_processes_are_the_batches_of_one(
+    faces: Faces, processes: int, pieces: int
+) -> None:
+    whole = epochs(faces, count=1)[0]
+    shares = [
+        epochs(faces, count=1, share=Share(process, processes, pieces))[0]
+        for process in range(processes)
+    ]
+    for step, batch in enumerate(whole):
+        own = [part for share in shares for part in share[step * pieces : (step + 1) * pieces]]
+        assert torch.cat([part.rows for part in own]).tolist() == batch.rows.tolist()
+        assert torch.equal(torch.cat([part.images for part in own]), batch.images)
+
+
+def test_an_epoch_goes_on_with_the_step_it_was_broken_off_at(faces: Faces) -> None:
+    whole, rest = epochs(faces, count=1)[0], epochs(faces, count=1, first_step=2)[0]
+    assert bits([rest]) == bits([whole[2:]])
+
+
+def test_fewer_faces_than_shares_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be shared out into 2 processes x"):
+        epochs(prepared_faces(tmp_path, 3), share=Share(0, 2, 2))
+
+
+def test_beginning_an_epoch_leaves_the_global_generator_as_it_is(faces: Faces) -> None:
+    before = torch.get_rng_state()
+    epochs(faces)
+    assert torch.equal(torch.get_rng_state(), before)

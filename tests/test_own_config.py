@@ -141,7 +141,7 @@ def test_a_folder_without_the_yaml_says_how_to_get_one(tmp_path: Path) -> None:
     assert "file is a file; give the folder" in _message(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     assert "is empty: it holds no landmark-kd.yaml" in _message(tmp_path / "empty")
-    assert f"`landmark-kd data draft {tmp_path}` writes one" in _message(tmp_path)
+    assert f"`landmark-kd data init {tmp_path}` writes one" in _message(tmp_path)
 
 
 def test_a_folder_too_high_or_too_low_gets_the_right_one_suggested(tmp_path: Path) -> None:

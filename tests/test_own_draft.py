@@ -70,12 +70,20 @@ def test_a_coco_file_brings_names_lines_and_groups(tmp_path: Path) -> None:
     assert config.split.column == "person"
 
 
-def test_outer_eye_corners_are_taken_by_their_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("eyes", "called"),
+    [
+        (["eye_l", "eye_r"], "eye_l and eye_r"),
+        (["outer_eye_l", "outer_eye_r"], "outer eye corners"),
+    ],
+)
+def test_the_normalizer_is_the_eyes_where_names_tell_them(
+    tmp_path: Path, eyes: list[str], called: str
+) -> None:
     content = coco_content(PEOPLE)
-    names = ["brow_left_eyebrow", "brow_right_eyebrow", "nose", "outer_eye_l", "outer_eye_r"]
-    content["categories"][0]["keypoints"] = names
+    content["categories"][0]["keypoints"] = ["left_eyebrow", "right_eyebrow", "nose", *eyes]
     config = _drafted(_undrafted(write_coco(tmp_path, content, 40)))
-    assert (config.normalizer, config.normalizer_name) == ([3, 4], "outer eye corners")
+    assert (config.normalizer, config.normalizer_name) == ([3, 4], called)
 
 
 def test_pts_files_are_drafted_and_count_from_one(tmp_path: Path) -> None:

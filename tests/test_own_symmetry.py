@@ -46,7 +46,11 @@ def test_faces_may_be_tilted_scaled_and_numbered_at_will(degrees: float) -> None
 def test_a_scheme_that_is_not_symmetric_keeps_its_odd_points_alone() -> None:
     # A mole on one cheek and a scar on the other side of the chin have no partners.
     shape = np.vstack([FIVE, [[15.0, 38]], [[48, 70]]])
-    np.testing.assert_array_equal(propose_symmetry(shape).flip, [1, 0, 2, 4, 3, 5, 6])
+    found = propose_symmetry(shape)
+    np.testing.assert_array_equal(found.flip, [1, 0, 2, 4, 3, 5, 6])
+    # Nor do they draw the middle line away from where the others are symmetric.
+    np.testing.assert_allclose(found.distances[:5], 0, atol=1e-9)
+    np.testing.assert_allclose(found.distances[5:], [50, 16])
 
 
 def test_the_weaker_symmetry_of_upper_and_lower_half_is_not_taken() -> None:

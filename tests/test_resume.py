@@ -6,6 +6,8 @@ import errno
 import multiprocessing
 import os
 import random
+import re
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from landmark_kd.checkpoints import Checkpoint, Checkpoints
 from landmark_kd.faces import Faces
 from landmark_kd.loader import Batch
 from landmark_kd.scratch import VARIABLE
@@ -123,33 +126,48 @@ def test_ten_kills_at_random_moments_leave_weights_and_curves_as_they_would_have
 class Noisy:
     """A goal whose loss draws from every random generator, and which stops at a given step."""
 
-    def __init__(self, faces: Faces, stop_at: int | None = None, why: str = "Ctrl-C") -> None:
-        self.stop_at, self.why = stop_at, why
+    def __init__(self, faces: Faces, stop_at: int | None = None) -> None:
+        self.stop_at = stop_at
         self.goal = Goal(faces.crop_landmarks()[:, None], lambda device: self.loss, {})
 
     def loss(self, pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         if self.stop_at == 0:
-            raise KeyboardInterrupt(self.why)
+            raise KeyboardInterrupt
         self.stop_at = None if self.stop_at is None else self.stop_at - 1
         noise = random.random() + np.random.random() + torch.rand(())  # noqa: NPY002
         loss = ((pred - targets[:, 0]).abs() * (1 + noise)).mean()
         return loss, {"half": loss / 2}
 
 
-def broken_off(
-    faces: Faces, folder: Path, *, step: int, settings: dict[str, Any] | None = None
-) -> None:
-    """Train until a step, counted over all epochs from 0, and stop there."""
-    params = tiny_params(OFTEN | (settings or {}), epochs=3)
-    with pytest.raises(KeyboardInterrupt):
-        tiny_train(faces, folder, settings=params, goal=Noisy(faces, step).goal)
+class Runs:
+    """Trainings of three epochs, four steps each, in a folder of one test."""
+
+    def __init__(self, faces: Faces, whole: Path, folder: Path) -> None:
+        self.faces, self.whole, self.folder = faces, whole, folder
+
+    def break_off(self, *, step: int, **base: Any) -> None:
+        """Train until a step, counted from 0 over all epochs, and stop there."""
+        with pytest.raises(KeyboardInterrupt):
+            noisy_training(self.faces, self.folder, stop_at=step, base=base)
+
+    def finish(self, **base: Any) -> None:
+        noisy_training(self.faces, self.folder, base=base)
+
+    def assert_as_if_never_stopped(self) -> None:
+        assert weights(self.folder) == weights(self.whole)
+        assert curve_files(self.folder) == curve_files(self.whole)
 
 
-def finished(
-    faces: Faces, folder: Path, settings: dict[str, Any] | None = None, **student: Any
+def noisy_training(
+    faces: Faces,
+    folder: Path,
+    *,
+    stop_at: int | None = None,
+    base: dict[str, Any] | None = None,
+    **student: Any,
 ) -> None:
-    params = tiny_params(OFTEN | (settings or {}), epochs=3, **student)
-    tiny_train(faces, folder, settings=params, goal=Noisy(faces).goal)
+    settings = tiny_params(OFTEN | (base or {}), epochs=3, **student)
+    tiny_train(faces, folder, settings=settings, goal=Noisy(faces, stop_at).goal)
 
 
 @pytest.fixture(scope="module")
@@ -158,120 +176,111 @@ def whole(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(folder / "scratch"))
-        finished(faces, folder)
+        noisy_training(faces, folder)
     return folder
 
 
-def assert_same(folder: Path, whole: Path) -> None:
-    assert weights(folder) == weights(whole)
-    assert curve_files(folder) == curve_files(whole)
+@pytest.fixture
+def runs(faces: Faces, whole: Path, tmp_path: Path) -> Runs:
+    return Runs(faces, whole, tmp_path)
 
 
-@pytest.mark.parametrize("step", [1, 4, 6, 11])
+@pytest.mark.parametrize("step", [1, 4, 11])
 def test_what_the_loss_draws_by_chance_goes_on_too(
-    faces: Faces, whole: Path, tmp_path: Path, step: int, capsys: pytest.CaptureFixture[str]
+    runs: Runs, step: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken_off(faces, tmp_path, step=step)
-    assert not (tmp_path / "model").exists()
-    finished(faces, tmp_path)
+    runs.break_off(step=step)
+    assert not (runs.folder / "model").exists()
+    runs.finish()
     assert f"goes on from epoch {1 + step // 4}/3, step {1 + step % 4} " in capsys.readouterr().out
-    assert_same(tmp_path, whole)
+    runs.assert_as_if_never_stopped()
 
 
-def test_without_minutes_it_goes_on_from_the_last_whole_epoch(
-    faces: Faces, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_without_minutes_it_goes_on_from_the_last_whole_epoch_with_any_number_of_workers(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken_off(faces, tmp_path, step=6, settings={"checkpoint_minutes": 0})
-    finished(faces, tmp_path, {"checkpoint_minutes": 0, "workers": 1})
+    runs.break_off(step=6, checkpoint_minutes=0)
+    runs.finish(checkpoint_minutes=0, workers=1)
     assert "goes on from epoch 2/3, step 1 " in capsys.readouterr().out
-    assert_same(tmp_path, whole)
+    runs.assert_as_if_never_stopped()
 
 
 def test_a_training_that_could_not_write_its_result_need_not_train_again(
-    faces: Faces,
-    whole: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def full_disk(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     with monkeypatch.context() as patch:
         patch.setattr("landmark_kd.training.save_network", full_disk)
         with pytest.raises(OSError, match="No space"):
-            finished(faces, tmp_path)
-    finished(faces, tmp_path)
+            runs.finish()
+    runs.finish()
     assert "goes on from the end of the last epoch" in capsys.readouterr().out
-    assert_same(tmp_path, whole)
-
-
-def full_disk(*_: Any) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    runs.assert_as_if_never_stopped()
 
 
 @pytest.mark.parametrize("damaged", [1, 2])
 def test_a_damaged_checkpoint_is_said_and_left_out(
-    faces: Faces,
-    whole: Path,
-    tmp_path: Path,
-    scratch: Path,
-    damaged: int,
-    capsys: pytest.CaptureFixture[str],
+    runs: Runs, scratch: Path, damaged: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With one torn file the checkpoint before it is taken, with both it starts anew."""
-    broken_off(faces, tmp_path, step=6)
-    torn = sorted(scratch.glob("*/*.safetensors"))[-damaged:]
-    for path in torn:
+    runs.break_off(step=6)
+    for path in sorted(scratch.glob("*/*.safetensors"))[-damaged:]:
         path.write_bytes(path.read_bytes()[:-1])
-    finished(faces, tmp_path)
+    runs.finish()
     said = capsys.readouterr()
     assert said.err.count("is left out, it is damaged") == damaged
     assert ("goes on from epoch 2/3, step 2 " in said.out) == (damaged == 1)
-    assert_same(tmp_path, whole)
+    runs.assert_as_if_never_stopped()
 
 
 def test_a_changed_parameter_or_picture_never_takes_up_an_old_checkpoint(
-    faces: Faces, tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
+    runs: Runs, tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken_off(faces, tmp_path, step=6)
-    finished(faces, tmp_path, learning_rate=0.001)
+    runs.break_off(step=3)
+    noisy_training(runs.faces, tmp_path, learning_rate=0.001)
     other = prepared_faces(tmp_path / "faces", 40, validation=8, seed=1)
-    finished(other, tmp_path)
+    noisy_training(other, tmp_path)
     assert "goes on" not in capsys.readouterr().out
     # Those two are done and gone; the one that was broken off is still there.
     assert len(list(scratch.iterdir())) == 1
 
 
-def test_a_full_disk_costs_the_checkpoint_and_not_the_training(
-    faces: Faces,
-    whole: Path,
-    tmp_path: Path,
-    scratch: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_a_checkpoint_that_cannot_be_written_costs_no_training_and_not_the_one_before(
+    runs: Runs, scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken_off(faces, tmp_path, step=6)
+    def with_little_space(self: Checkpoints, checkpoint: Checkpoint) -> None:
+        # As on a full disk, the beginning of a file is written, then no more.
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            save(self, checkpoint)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    save = Checkpoints.save
+    runs.break_off(step=6)
     before = checkpoints(scratch)
-    with monkeypatch.context() as patch:
-        patch.setattr("landmark_kd.scratch.os.fsync", full_disk)
-        broken_off(faces, tmp_path, step=3)
-        assert checkpoints(scratch) == before
-        assert not list(scratch.glob("*/.[0-9]*"))
-        finished(faces, tmp_path)
+    monkeypatch.setattr(Checkpoints, "save", with_little_space)
+    runs.break_off(step=3)
+    assert checkpoints(scratch) == before
+    assert not list(scratch.glob("*/.*"))
+    runs.finish()
     said = capsys.readouterr().err
-    assert "no checkpoint of epoch 2: the disk is full" in said
-    assert "The training goes on" in said
-    assert_same(tmp_path, whole)
+    assert "no checkpoint of epoch 2 in" in said
+    assert "(File too large); the training goes on, but if it is stopped now it goes back" in said
+    runs.assert_as_if_never_stopped()
 
 
 def test_a_clock_that_jumps_changes_neither_bits_nor_rates(
-    faces: Faces,
-    whole: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jumps = iter(range(10**9, 0, -(10**5)))
     monkeypatch.setattr(time, "time", lambda: float(next(jumps)))
-    broken_off(faces, tmp_path, step=6)
-    finished(faces, tmp_path)
-    assert "-" not in capsys.readouterr().out.partition("images/s")[0].partition("loss")[2]
-    assert_same(tmp_path, whole)
+    runs.break_off(step=6)
+    runs.finish()
+    rates = re.findall(r"(\S+) images/s  (\S+) min left", capsys.readouterr().out)
+    assert len(rates) == 3
+    assert all(float(rate) > 0 and 0 <= float(left) < 60 for rate, left in rates)
+    runs.assert_as_if_never_stopped()

@@ -22,7 +22,7 @@ from landmark_kd.scratch import VARIABLE
 from landmark_kd.student import kd_goal
 from landmark_kd.teachers import landmarks_file, regression_goal, write_predictions
 from tests.prepared_faces import prepared_faces
-from tests.tiny_training import NETWORK, curve, tiny_params, tiny_train, weights
+from tests.tiny_training import NETWORK, curve, curve_files, tiny_params, tiny_train, weights
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -62,6 +62,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     tiny_train(faces, tmp_path / "c", seed=2)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
+
+
+def test_the_number_of_loader_processes_and_of_minutes_changes_no_bit(
+    faces: Faces, tmp_path: Path
+) -> None:
+    tiny_train(faces, tmp_path / "a")
+    others = tiny_params({"workers": 2, "checkpoint_minutes": 0.0001})
+    tiny_train(faces, tmp_path / "b", settings=others)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert curve_files(tmp_path / "a") == curve_files(tmp_path / "b")
 
 
 def test_curves_hold_every_named_part_the_learning_rate_and_validation_nme(

@@ -25,7 +25,7 @@ from tests.conftest import PROJECT
 from tests.prepared_faces import BORDER, SIZE
 
 # A network that learns in seconds.
-NETWORK = {"backbone": "mobilenetv2_035", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
+NETWORK = {"backbone": "test_efficientnet", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
 
 
 def tiny_params(base: dict[str, Any] | None = None, **student: Any) -> Params:

@@ -24,7 +24,6 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from landmark_kd.errors import describe_os_error
 from landmark_kd.scratch import RECORD_SUFFIX, records, write_durably
 
 # Checkpoints kept: the newest, and one before it should that be damaged.
@@ -91,9 +90,9 @@ class Checkpoints:
         except OSError as error:
             path.unlink(missing_ok=True)
             self.warn(
-                f"no checkpoint of epoch {checkpoint.epoch}: {describe_os_error(error)} "
-                "The training goes on; if it is stopped now, it repeats "
-                + ("what came after the checkpoint before." if older else "all of it.")
+                f"no checkpoint of epoch {checkpoint.epoch} in {self.folder} "
+                f"({error.strerror or error}); the training goes on, but if it is stopped now it "
+                + ("goes back to the checkpoint before." if older else "has to begin again.")
             )
             return
         self._remove_all_but(records(self.folder)[:KEPT])

@@ -24,7 +24,7 @@ examples:
   landmark-kd data check /data/mine --name pts --all
 
 Reads every annotation and decodes every picture; nothing in PATH is changed. Look at the contact
-sheet: wrong scales, points counted from 1 instead of 0 and swapped columns show there at once.
+sheet: swapped columns, mixed-up points, wrong scales and pictures show there at once.
 Faces that were published and are not there are said, but are no error.
 Status: 0 all faces are good, 1 some are broken or PATH is no data set that is known, 2 wrong
 arguments, 130 Ctrl-C.

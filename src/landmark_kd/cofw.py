@@ -16,6 +16,7 @@ ICCV 2013.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,12 @@ GREY_EDITION = {
 }
 # What h5py raises where content is damaged; which of them depends on the place.
 DAMAGED = (OSError, RuntimeError, ValueError, KeyError)
+
+# Bytes of a variable or a picture; COFW's largest has about a million. More is damage, or a file
+# made to fill the memory.
+LARGEST = 2**28
+# Links, virtual data sets and external storage would let a file read any other.
+OTHER_FILES = "leads to another place or file, which nothing in COFW does"
 
 
 @dataclass(frozen=True)
@@ -217,9 +224,13 @@ def _what_it_is(start: bytes) -> str:
 def _variable(file: Path, content: h5py.File, name: str) -> h5py.Dataset:
     try:
         names = [str(key) for key in content]
-        found = content[name] if name in names else None
+        link = content.get(name, getlink=True) if name in names else None
+        elsewhere = link is not None and not isinstance(link, h5py.HardLink)
+        found = content[name] if link and not elsewhere else None
     except DAMAGED as error:
         raise UserError(f"{name} of {file} is damaged ({error}).") from None
+    if elsewhere:
+        raise UserError(f"{file}: {name} {OTHER_FILES}; get it anew: {COFW.source}.")
     if not isinstance(found, h5py.Dataset):
         held = ", ".join(key for key in names if not key.startswith("#")) or "none at all"
         raise UserError(
@@ -281,10 +292,21 @@ def _stored_picture(content: h5py.File, reference: Any, where: str) -> h5py.Data
 
 
 def _form(stored: h5py.Dataset, where: str) -> tuple[np.dtype, tuple[int, ...]]:
+    """Return type and shape of what can be read without harm.
+
+    Raises:
+        UserError: it is damaged, would be read from other files, or is too large.
+    """
     try:
-        return stored.dtype, stored.shape
+        dtype, shape = stored.dtype, stored.shape or ()
+        elsewhere = stored.is_virtual or stored.external
     except DAMAGED as error:
         raise UserError(f"{where} is damaged ({error}).") from None
+    if elsewhere:
+        raise UserError(f"{where} {OTHER_FILES}; get the file anew: {COFW.source}.")
+    if math.prod(shape) * dtype.itemsize > LARGEST:
+        raise UserError(f"{where} is {dtype} of shape {shape}, larger than anything in COFW.")
+    return dtype, shape
 
 
 def _values(stored: h5py.Dataset, where: str) -> np.ndarray:

@@ -12,7 +12,15 @@ INTERRUPTED_STATUS = 130
 
 
 class UserError(Exception):
-    """Bad input, said in one sentence: what, where, what was expected, what to do."""
+    """Bad input, said in one sentence: what, where, what was expected, what to do.
+
+    What a terminal would act upon (line ends, escapes) or could not show is spelt out, as \\x1b:
+    the sentence may repeat what stands in somebody else's file.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
+        super().__init__("".join(shown))
 
 
 def run_main(main: Callable[[], None]) -> None:

@@ -22,6 +22,19 @@ COLUMNS = ["name", "photo", "subsets", "validation"]
 # Between the subsets of a face.
 SEPARATOR = "|"
 OCCLUDED_FILE = "occluded.npy"
+# What `FacesInfo`'s attributes are in JSON.
+_KINDS: dict[str, Any] = {
+    "dataset": str,
+    "licence": str,
+    "topology": dict,
+    "crop_size": int,
+    "border": int,
+    "margin": int | float,
+    "box": str,
+    "box_in_haar": list | None,
+    "published": dict,
+    "missing": list,
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,10 @@ class FacesInfo:
         """
         if not isinstance(content, dict):
             raise TypeError(f"expected names and values, found {type(content).__name__}")
-        in_haar = content.get("box_in_haar")
+        for name, kind in _KINDS.items():
+            if not isinstance(content.get(name), kind):
+                raise TypeError(f"{name} is {content.get(name)!r}")
+        in_haar = content["box_in_haar"]
         return cls(
             **{
                 **content,
@@ -174,7 +190,7 @@ def load_faces(folder: Path) -> Faces:
     """
     try:
         info = FacesInfo.from_json(read_json(folder / "info.json"))
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise _damaged(folder / "info.json", error) from None
     images = load_array(folder / "images.npy")
     landmarks = load_array(folder / "landmarks.npy")
@@ -186,15 +202,15 @@ def load_faces(folder: Path) -> Faces:
         raise _damaged(folder / "faces.csv", error) from None
     n, side = len(landmarks), info.stored_size
     expected: list[tuple[str, Any, Any]] = [
-        ("images.npy", images.shape, (n, side, side, 3)),
-        ("landmarks.npy", landmarks.shape, (n, info.points, 2)),
-        ("crop_to_image.npy", crop_to_image.shape, (n, 2, 3)),
+        ("images.npy", _form(images), f"uint8 {(n, side, side, 3)}"),
+        ("landmarks.npy", _form(landmarks), f"float64 {(n, info.points, 2)}"),
+        ("crop_to_image.npy", _form(crop_to_image), f"float64 {(n, 2, 3)}"),
         ("faces.csv", (len(table), list(table.columns)), (n, COLUMNS)),
     ]
     occluded = None
     if (folder / OCCLUDED_FILE).exists():
         occluded = np.array(load_array(folder / OCCLUDED_FILE))
-        expected.append((OCCLUDED_FILE, occluded.shape, (n, info.points)))
+        expected.append((OCCLUDED_FILE, _form(occluded), f"bool {(n, info.points)}"))
     for name, found, wanted in expected:
         if found != wanted:
             raise _damaged(folder / name, f"found {found}, expected {wanted}")
@@ -208,11 +224,18 @@ def load_array(path: Path) -> np.ndarray:
         UserError: it is missing or truncated.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # numpy reads a header as Python text: SyntaxError, TokenError, …
         raise _damaged(path, error) from None
+    if not (isinstance(array, np.ndarray) and array.dtype.kind in "biuf"):
+        raise _damaged(path, "it holds no array of numbers")
+    return array
+
+
+def _form(array: np.ndarray) -> str:
+    return f"{array.dtype} {array.shape}"
 
 
 def _damaged(path: Path, why: object) -> UserError:

@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no text, nested too deep
         raise UserError(
             f"{path} is damaged ({error}); run `dvc checkout` or `dvc repro -f` to restore it."
         ) from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ _FORMAT_FIELDS = frozenset(
         *("date_captured", "flickr_url", "coco_url"),
     )
 )
+# JSON can name half of a character, as \ud83d; without its other half nothing can be written.
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+# Digits of a whole number that is read as one; ids are shorter, and a float has fewer than 310.
+_LONGEST_WHOLE = 300
 
 Fields = dict[str, Any]
 
@@ -124,8 +129,13 @@ def read_coco(path: Path) -> Coco:
         UserError: it is no JSON, no COCO file, has no key points, or an id twice.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text, parse_int=_whole_number)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path} has a text that is no Unicode: {error}.") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no text, nested too deep
         raise UserError(f"{path} is no JSON: {error}.") from None
     images = {}
     for i, image in enumerate(_entries(path, content, "images")):
@@ -152,6 +162,11 @@ def read_coco(path: Path) -> Coco:
         raise UserError(f"{path} has no face: all its annotations with key points are crowds.")
     names, skeleton = _scheme(faces, categories)
     return Coco(path, images, faces, names, skeleton)
+
+
+def _whole_number(text: str) -> int | float:
+    """Return a whole number; one beyond all floats is infinite, as 1e999 is."""
+    return int(text) if len(text) < _LONGEST_WHOLE else float(text)
 
 
 def _entries(path: Path, content: Any, key: str) -> Iterator[Fields]:

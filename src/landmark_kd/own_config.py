@@ -20,7 +20,7 @@ CONFIG_NAME = "landmark-kd.yaml"
 PTS = "pts"
 # `split.column` of such a set: the top folder that a picture lies in.
 FOLDER_COLUMN = "folder"
-DRAFT_HINT = "`landmark-kd data draft {}` writes one to start from"
+DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
 RESERVED_NAMES = frozenset(
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ def _checked_picture(face: OwnFace, config: OwnConfig, folder: Path) -> str:
         raise UserError(
             f"{face.where}: the picture {face.picture} must lie within {folder / config.pictures}."
         )
-    if not (folder / config.pictures / face.picture).is_file():
+    if not os.path.isfile(folder / config.pictures / face.picture):
         raise UserError(
             f"{face.where}: the picture {face.picture} is not in {folder / config.pictures}."
         )
@@ -178,7 +179,7 @@ def _files(config: OwnConfig, folder: Path) -> list[Path]:
     names = sorted({face.picture for face in faces if face.picture})
     pictures = [folder / config.pictures / name for name in names if not leaves_folder(name)]
     named = [folder / CONFIG_NAME, folder / config.annotations]
-    return named + [picture for picture in pictures if picture.is_file()]
+    return named + [picture for picture in pictures if os.path.isfile(picture)]
 
 
 def _read_split(config: OwnConfig, folder: Path) -> list[_Placed]:
@@ -192,7 +193,8 @@ def _read_split(config: OwnConfig, folder: Path) -> list[_Placed]:
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
     named = [face.picture for face in faces if face.picture and not leaves_folder(face.picture)]
     pictures = folder / config.pictures
-    if named and not any((pictures / name).is_file() for name in named):
+    # Unlike Path.is_file, it says False of a name that is too long for any file.
+    if named and not any(os.path.isfile(pictures / name) for name in named):
         raise UserError(
             f"{pictures} holds none of the {len(set(named))} pictures that the annotations name, "
             f"such as {named[0]}; set pictures in {folder / CONFIG_NAME} to the folder that the "

@@ -168,7 +168,7 @@ def _pictures_folder(folder: Path, annotations: str, faces: Sequence[OwnFace]) -
     names = dict.fromkeys(face.picture for face in faces if face.picture)
     tried = [name for name in names if not leaves_folder(name)][:TRIED_PICTURES]
     folders = list(folders_below(folder))
-    present = {path: sum((path / name).is_file() for name in tried) for path in folders}
+    present = {path: sum(os.path.isfile(path / name) for name in tried) for path in folders}
     best = max(folders, key=lambda path: present[path])
     if not present[best]:
         raise UserError(

@@ -11,9 +11,9 @@ from scipy.optimize import linear_sum_assignment
 from landmark_kd.asm import ShapeModel
 from landmark_kd.topology import frozen_flip
 
-# The faces' middle line in pictures is upright, give or take this, in degrees; starts are tried
-# at each step. A scheme of few points (eyes and mouth corners) also has weaker symmetries, of
-# upper and lower half or along a diagonal, which the limit leaves out.
+# The faces' middle line in pictures is upright, give or take this, in degrees; it is looked for
+# first at each step. A scheme of few points (eyes and mouth corners) also has weaker symmetries,
+# of upper and lower half or along a diagonal, which the limit leaves out.
 TILT_LIMIT, TILT_STEP = 30, 5
 # Where the line is looked for first, from the centroid, in root mean square distances from it:
 # points without a partner move the centroid off the line.
@@ -70,7 +70,6 @@ def propose_symmetry(mean: np.ndarray) -> Symmetry:
     same. Points without a partner are left alone and do not draw the line to them.
     """
     size = float(np.linalg.norm(mean - mean.mean(axis=0)) / np.sqrt(len(mean)))
-    limit = np.deg2rad(TILT_LIMIT)
     best, least = np.arange(len(mean)), np.inf
     for degrees in range(-TILT_LIMIT, TILT_LIMIT + 1, TILT_STEP):
         for offset in START_OFFSETS:
@@ -82,7 +81,7 @@ def propose_symmetry(mean: np.ndarray) -> Symmetry:
                 if np.array_equal(flip, known):
                     break
             cost = np.minimum(_distances(mean, flip, line), NO_PARTNER * size).sum()
-            if abs(line.tilt) <= limit and cost < least:
+            if cost < least:
                 best, least = flip, cost
     return symmetry_of(mean, best)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from landmark_kd.errors import UserError
 from landmark_kd.own_faces import Marks, OwnFace, box_of, picture_name
+from landmark_kd.pts import to_number
 
 IMAGE = "image"
 BOX = ("box_x", "box_y", "box_width", "box_height")
@@ -160,7 +161,7 @@ def read_table(path: Path) -> Table:
 
 def _number(where: str, name: str, text: str) -> float:
     try:
-        number = float(text)
+        number = to_number(text.strip())
     except ValueError:
         state = f"'{text.strip()[:40]}', which is no number" if text.strip() else "empty"
         raise UserError(f"{where}: {name} is {state}.") from None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from landmark_kd.errors import UserError
+from landmark_kd.yaml_models import Section, read_yaml_model
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -21,14 +20,7 @@ LossName = Literal["l1", "l2", "smooth_l1", "wing"]
 HeadName = Literal["spatial", "pool"]
 
 
-class _Section(BaseModel):
-    # strict: "12" is no number and 1 is no true; protected_namespaces: no key begins with model_.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class BaseParams(_Section):
+class BaseParams(Section):
     seed: Seed
     device: Literal["auto", "cpu", "cuda"]
     devices: Annotated[int, Field(ge=1, le=1024)]
@@ -40,23 +32,23 @@ class BaseParams(_Section):
     checkpoint_minutes: NonNegative
 
 
-class DataParams(_Section):
+class DataParams(Section):
     name: Literal["synthetic", "300w", "cofw", "wflw", "pts"]
     path: str | None
     on_bad: Literal["error", "skip"]
 
 
-class SyntheticParams(_Section):
+class SyntheticParams(Section):
     train: Annotated[int, Field(ge=4)]
     test: Annotated[int, Field(ge=2)]
     size: Annotated[int, Field(ge=64, le=1024)]
 
 
-class PrepareParams(_Section):
+class PrepareParams(Section):
     validation: Annotated[float, Field(gt=0, lt=1)]
 
 
-class CropParams(_Section):
+class CropParams(Section):
     size: Annotated[int, Field(ge=32, le=1024)]
     margin: Annotated[float, Field(ge=0, le=2)]
     box: Literal["landmarks", "dataset", "detector"]
@@ -68,13 +60,13 @@ class CropParams(_Section):
         return round(self.size * (self.context - 1) / 2)
 
 
-class AsmParams(_Section):
+class AsmParams(Section):
     variance: Annotated[float, Field(gt=0, le=1)]
     align: Literal["similarity", "none"]
     limit: Positive
 
 
-class AugmentParams(_Section):
+class AugmentParams(Section):
     rotation: Annotated[float, Field(ge=0, le=3.15)]
     scale_min: Annotated[float, Field(gt=0, le=4)]
     scale_max: Annotated[float, Field(gt=0, le=4)]
@@ -94,7 +86,7 @@ class AugmentParams(_Section):
         return self
 
 
-class TrainingParams(_Section):
+class TrainingParams(Section):
     """A network and the budget it is trained with."""
 
     backbone: str
@@ -145,18 +137,18 @@ class StudentParams(TrainingParams):
     seed: Seed | None
 
 
-class AssistiveParams(_Section):
+class AssistiveParams(Section):
     positive: NonNegative
     negative: Annotated[float, Field(le=0)]
 
 
-class KDWeights(_Section):
+class KDWeights(Section):
     main: Positive
     tough: NonNegative
     tolerant: NonNegative
 
 
-class KDParams(_Section):
+class KDParams(Section):
     variant: Literal["paper", "code"]
     beta: Annotated[float, Field(gt=0, lt=1)]
     tau: Positive
@@ -181,21 +173,21 @@ class KDParams(_Section):
         return self
 
 
-class BoxJitterParams(_Section):
+class BoxJitterParams(Section):
     shift: Annotated[float, Field(ge=0, le=0.5)]
     scale: Annotated[float, Field(ge=0, le=0.5)]
 
 
-class EvaluateParams(_Section):
+class EvaluateParams(Section):
     bootstrap: Annotated[int, Field(ge=100)]
     box_jitter: BoxJitterParams
 
 
-class ExportParams(_Section):
+class ExportParams(Section):
     check_faces: PositiveInt
 
 
-class Params(_Section):
+class Params(Section):
     """The whole of params.yaml."""
 
     base: BaseParams
@@ -237,49 +229,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         UserError: one sentence with the key, its value and what is allowed.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run from the project's top folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} must hold sections such as base and data, but holds {content!r}.")
-    try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {_sentence(error, content)}") from None
-
-
-def _sentence(error: ValidationError, content: dict[str, Any]) -> str:
-    """Say the first mistake; how many more there are follows."""
-    mistakes = error.errors()
-    first = mistakes[0]
-    key = ".".join(str(part) for part in first["loc"]) or "params"
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}."
-        text = f"{key} is no known key (its value: {first['input']!r}); {hint}"
-    elif first["type"] == "missing":
-        text = f"{key} is missing; `git diff params.yaml` shows what was removed."
-    elif first["type"] == "value_error":
-        message = first["msg"].removeprefix("Value error, ")
-        text = message + "." if key == "params" else f"{key}: {message}."
-    else:
-        allowed = first["msg"][0].lower() + first["msg"][1:]
-        text = f"{key} is {first['input']!r}, but {allowed}."
-    more = len(mistakes) - 1
-    return text + (
-        f" ({more} more mistake{'s' if more > 1 else ''} after this one)" if more else ""
+    return read_yaml_model(
+        path,
+        Params,
+        absent="run from the project's top folder",
+        example="sections such as base and data",
+        restore="`git diff params.yaml` shows what was removed",
     )
-
-
-def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    section: type[BaseModel] = Params
-    for part in location:
-        annotation = section.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        section = annotation
-    return list(section.model_fields)

@@ -65,6 +65,18 @@ def write_pts(path: Path, landmarks: np.ndarray) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
+def to_number(text: str) -> float:
+    """Return the number that a text is, NaN and infinity included.
+
+    Raises:
+        ValueError: it is none. Python would take 1_5 for 15, and digits of any script; every
+            other program that reads such files refuses them.
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{text!r} is no number")
+    return float(text)
+
+
 def _checked_header(where: str, line: str, points: int | None) -> int | None:
     """Return the number of points that is known after a line of the header."""
     key, _, value = (part.strip() for part in line.partition(":"))
@@ -82,7 +94,7 @@ def _checked_header(where: str, line: str, points: int | None) -> int | None:
 
 def _point(where: str, line: str) -> tuple[float, float]:
     try:
-        x, y = (float(text) for text in line.split())
+        x, y = map(to_number, line.split())
     except ValueError:
         raise UserError(f"{where}: '{_short(line)}' is not two numbers x y.") from None
     if not (math.isfinite(x) and math.isfinite(y)):

@@ -21,8 +21,9 @@ from landmark_kd.topology import Topology
 
 Split = Literal["train", "test"]
 
-# A landmark further outside of its picture than this share of the face's size is a mistake:
-# annotators do place a cheek or a chin that the picture's edge cuts off.
+# A landmark or box further outside of its picture than this share of the face's size, or of the
+# picture's longer side, is a mistake: annotators do place a cheek or a chin that the picture's
+# edge cuts off.
 FAR_OUTSIDE = 0.5
 
 
@@ -203,8 +204,8 @@ def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: 
     """Check that a face lies in its picture of `width` x `height` pixels and has a size.
 
     Raises:
-        UserError: landmarks lie far outside, or the normaliser's two points in one place (the
-            error measure divides by their distance).
+        UserError: landmarks or the data set's box lie far outside, or the normaliser's two points
+            in one place (the error measure divides by their distance).
     """
     first, second = topology.normalizer
     if np.array_equal(record.landmarks[first], record.landmarks[second]):
@@ -212,14 +213,20 @@ def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: 
             f"the landmarks of {record.name} in {record.picture} have both "
             f"{topology.normalizer_name} in one place."
         )
-    x0, y0, x1, y1 = geometry.landmarks_box(record.landmarks)
-    size = max(x1 - x0, y1 - y0)
-    outside = max(-0.5 - x0, -0.5 - y0, x1 - (width - 0.5), y1 - (height - 0.5))
-    if outside > FAR_OUTSIDE * size:
-        raise UserError(
-            f"the landmarks of {record.name} in {record.picture} reach {outside:.0f} pixels "
-            f"outside of its {width} x {height} pixels, more than half of the face's {size:.0f}."
-        )
+    boxes = {"landmarks": geometry.landmarks_box(record.landmarks)}
+    if record.box is not None:
+        boxes["box"] = record.box
+    for what, box in boxes.items():
+        x0, y0, x1, y1 = box.tolist()
+        size = max(x1 - x0, y1 - y0)
+        outside = max(-0.5 - x0, -0.5 - y0, x1 - (width - 0.5), y1 - (height - 0.5))
+        whose, most = min(("face", size), ("picture", max(width, height)), key=lambda most: most[1])
+        if outside > FAR_OUTSIDE * most:
+            raise UserError(
+                f"the {what} of {record.name} in {record.picture} reach{'es' * (what == 'box')} "
+                f"{outside:.4g} pixels outside of its {width} x {height} pixels, more than half of "
+                f"the {whose}'s {most:.4g}."
+            )
 
 
 def _plus(a: int | None, b: int | None) -> int | None:

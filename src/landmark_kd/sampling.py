@@ -30,9 +30,10 @@ def sample(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     to_picture = geometry.invert(np.asarray(matrix, dtype=np.float64))
     # Picture pixels that a crop pixel spans.
     span = math.sqrt(abs(np.linalg.det(to_picture[:, :2])))
-    # A span of 2 may come out as 1.999…; both are the same crop.
-    block = max(1, math.floor(span + 1e-6))
     height, width = image.shape[:2]
+    # A span of 2 may come out as 1.999…; both are the same crop. A block is no larger than the
+    # picture, which is filled up to whole blocks below.
+    block = max(1, math.floor(min(span + 1e-6, max(height, width))))
     corners = geometry.apply(to_picture, _corners(size))
     x0, x1 = _needed(corners[:, 0], block, width)
     y0, y1 = _needed(corners[:, 1], block, height)

@@ -20,6 +20,7 @@ import numpy as np
 from landmark_kd.errors import UserError
 from landmark_kd.layouts import check_folder
 from landmark_kd.pictures import PictureFile
+from landmark_kd.pts import to_number
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Layout, Part
 from landmark_kd.topology import WFLW_98
 
@@ -171,7 +172,7 @@ def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
 def _numbers(line: _Line) -> np.ndarray:
     """Return the numbers (NUMBERS,) float64 of a line."""
     try:
-        numbers = np.array([float(field) for field in line.fields])
+        numbers = np.array([to_number(field) for field in line.fields])
     except ValueError:
         entry = next(i for i, field in enumerate(line.fields) if not _is_number(field))
         raise UserError(f"{_entry(line, entry)}, not a number; a line is {LINE}.") from None
@@ -193,7 +194,7 @@ def _picture(folder: Path, line: _Line) -> PictureFile:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        to_number(text)
     except ValueError:
         return False
     return True

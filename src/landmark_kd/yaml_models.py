@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -12,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from landmark_kd.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Characters of a value in a sentence.
+LONGEST_VALUE = 80
+# A few lines of YAML with aliases may stand for more elements than there is memory to print.
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxdict = 3, 30, 30
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = LONGEST_VALUE
 
 
 class Section(BaseModel):
@@ -42,14 +50,18 @@ def read_yaml_model(
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {absent}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+    except OSError:
+        raise
+    except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
+        raise UserError(f"{path} is no valid YAML: {in_short(error)}.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold {example}, but holds {_short(content)}.")
     try:
         return model.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{path}: {_sentence(error, model, restore)}") from None
+    except UnicodeEncodeError as error:  # "\\ud83d", half of a character
+        raise UserError(f"{path} has a text that is no Unicode: {in_short(error)}.") from None
 
 
 def _sentence(error: ValidationError, model: type[BaseModel], restore: str) -> str:
@@ -93,5 +105,10 @@ def _section_in(annotation: Any) -> type[BaseModel]:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    text = _REPR.repr(value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def in_short(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())
