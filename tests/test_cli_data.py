@@ -45,7 +45,7 @@ def test_broken_faces_end_in_status_1_after_the_whole_report(
     said = capsys.readouterr()
     assert said.out.count("does not decode") == 3
     assert "-S data.on_bad=skip" in said.out
-    assert said.err.startswith("error: 3 of 15 faces are broken (named above)")
+    assert said.err.startswith("error: 3 of 15 faces are broken (see above)")
     assert (tmp_path / "sheet.png").is_file()
 
 

@@ -142,6 +142,9 @@ def test_all_faces_of_a_picture_that_does_not_decode_are_broken(tmp_path: Path) 
     checked = check_data(tmp_path)
     assert [part.split for part, _ in checked.broken] == ["train", "train"]
     assert len(checked.faces) == 8
+    found = report(checked)
+    assert found.count("does not decode") == 1
+    assert found.endswith(" no picture. (2 faces)")
 
 
 def test_a_picture_of_several_faces_is_decoded_once(
@@ -168,7 +171,7 @@ def test_only_the_first_broken_faces_are_named_unless_all_are_asked_for(tmp_path
     checked = check_data(tmp_path)
     short, whole = report(checked), report(checked, all_broken=True)
     assert short.count("no_") == data_check.BROKEN_SHOWN
-    assert short.endswith("  … and 5 more; --all names them")
+    assert short.endswith("  … and 5 faces more; --all names them")
     assert whole.count("no_") == 25
     assert "more; --all" not in whole
 

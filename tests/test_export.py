@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from landmark_kd import export, networks
+from landmark_kd import networks
 from landmark_kd.errors import UserError
 from landmark_kd.export import TOLERANCE, export_onnx
 from landmark_kd.model_info import ModelInfo

@@ -27,12 +27,19 @@ from tests.prepared_faces import prepared_faces
 from tests.tiny_training import curve, tiny_params, tiny_train, train_in, weights
 
 # Without BatchNorm, whose statistics are over each process's own share of a batch on CPUs.
+# l2, since an error that crosses 0 turns l1's gradient around: rounding then makes two runs differ.
 # Adam does not care how long gradients are; that only some are clipped shows if they are right.
-SMOOTH = {"backbone": "test_efficientnet_ln", "head": "pool", "epochs": 3, "clip": 0.49}
+SMOOTH: dict[str, Any] = {
+    "backbone": "test_efficientnet_ln",
+    "head": "pool",
+    "loss": "l2",
+    "epochs": 3,
+    "clip": 0.1,
+}
 # 33 train faces are 4 batches and one face over; 7 validation faces are no multiple of 2.
 TRAIN, VALIDATION = 33, 7
 # What other orders of addition may do: to a loss, and to an NME, which is in percent.
-LOSS_TOLERANCE, NME_TOLERANCE = 1e-5, 2e-3
+LOSS_TOLERANCE, NME_TOLERANCE = 1e-6, 1e-3
 SECONDS = 240
 
 

@@ -51,7 +51,7 @@ def tiny_train(
     return train(
         "baseline",
         faces,
-        goal or regression_goal(faces.crop_landmarks(), "l1"),
+        goal or regression_goal(faces.crop_landmarks(), settings.student.loss),
         network=settings.student,
         augment=settings.augment,
         crop=settings.crop,

@@ -49,7 +49,7 @@ ROUNDS = 10
 def mean_shape(folder: Path, points: int) -> np.ndarray:
     """Return the mean (K, 2) of the real shapes of a scheme, its eyes level."""
     name, keys = SHAPES[points]
-    with np.load(folder / name) as content:
+    with np.load(folder / name, allow_pickle=False) as content:
         shapes = np.concatenate([content[key] for key in keys])
     mean = ShapeModel.fit(shapes).mean
     left, right = mean[list(TOPOLOGIES[points].normalizer)] @ np.array([1, 1j])

@@ -22,10 +22,10 @@ import yaml
 from landmark_kd import paths
 from landmark_kd.bootstrap import Interval, compare, mean_intervals
 from landmark_kd.errors import UserError, run_main
-from landmark_kd.evaluate import FLOOR, NETWORKS, THRESHOLDS
+from landmark_kd.evaluate import FLOOR, NETWORKS
 from landmark_kd.faces import SEPARATOR
 from landmark_kd.files import write_json
-from landmark_kd.metrics import auc, failure_rate
+from landmark_kd.metrics import THRESHOLDS, auc, failure_rate
 
 RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0

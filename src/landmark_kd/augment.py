@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -17,6 +19,7 @@ GREY_PROBABILITY = 0.15
 # Blur of this many pixels (standard deviation) for a crop of 112 px, less for smaller ones.
 BLUR_SIGMA = (0.3, 1.6)
 BLUR_REFERENCE_SIZE = 112
+LEVELS = np.linspace(0, 1, 256)
 # Sides of the hidden rectangle, as a share of the crop's side.
 OCCLUSION_SIDE = (0.1, 0.45)
 
@@ -36,6 +39,10 @@ class Augmenter:
         self.size = size
         self.border = border
         self.flip = flip
+        # Of rotation, scale and shift in x and y (pixels), drawn together: one call a face.
+        shift = params.shift * size
+        self._low = np.array([-params.rotation, params.scale_min, -shift, -shift])
+        self._high = np.array([params.rotation, params.scale_max, shift, shift])
 
     def __call__(
         self, stored: np.ndarray, points: np.ndarray, rng: np.random.Generator
@@ -56,23 +63,25 @@ class Augmenter:
     def draw_affine(self, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
         """Draw a map (2, 3) from crop pixels to augmented crop pixels, and whether it mirrors."""
         p = self.params
-        angle = rng.uniform(-p.rotation, p.rotation)
-        scale = rng.uniform(p.scale_min, p.scale_max)
-        shift = rng.uniform(-p.shift, p.shift, 2) * self.size
+        angle, scale, *shift = rng.uniform(self._low, self._high).tolist()
         mirrored = bool(rng.random() < p.flip)
-        cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-        linear = np.array([[cos, -sin], [sin, cos]])
-        if mirrored:
-            linear = linear @ np.diag([-1.0, 1.0])
+        cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+        side = -1.0 if mirrored else 1.0
+        linear = np.array([[side * cos, -sin], [side * sin, cos]])
         centre = np.full(2, (self.size - 1) / 2)
-        return np.column_stack([linear, centre + shift - linear @ centre]), mirrored
+        matrix = np.empty((2, 3))
+        matrix[:, :2] = linear
+        matrix[:, 2] = centre + shift - linear @ centre
+        return matrix, mirrored
 
     def warp(self, stored: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         """Sample the augmented crop from the stored picture, once, with a map in crop pixels."""
-        to_crop = np.array([[1.0, 0.0, -self.border], [0.0, 1.0, -self.border]])
+        # From stored pixels: the crop begins `border` pixels further in.
+        from_stored = matrix.copy()
+        from_stored[:, 2] -= self.border * matrix[:, :2].sum(axis=1)
         return cv2.warpAffine(
             stored,
-            geometry.compose(matrix, to_crop),
+            from_stored,
             (self.size, self.size),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
@@ -100,7 +109,7 @@ def _change_colour(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Contrast, brightness, gamma and a colour cast in one table; sometimes grey."""
     if rng.random() < GREY_PROBABILITY:
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    levels = np.linspace(0, 1, 256) ** rng.uniform(*GAMMA) * 255
+    levels = LEVELS ** rng.uniform(*GAMMA) * 255
     levels = (levels - 128) * rng.uniform(*CONTRAST) + 128 + rng.uniform(*BRIGHTNESS)
     table = levels[:, None] * rng.uniform(*CHANNEL_GAIN, 3)
     return cv2.LUT(crop, np.clip(table, 0, 255).astype(np.uint8)[None])

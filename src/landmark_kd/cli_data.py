@@ -117,7 +117,7 @@ def _check(arguments: argparse.Namespace) -> None:
         print(f"train on it:\n  {training_command(checked)}", flush=True)
     if broken := len(checked.broken):
         raise UserError(
-            f"{broken} of {broken + len(checked.faces)} faces are broken (named above); correct "
+            f"{broken} of {broken + len(checked.faces)} faces are broken (see above); correct "
             "or remove them, or leave them out of the training with -S data.on_bad=skip."
         )
 

@@ -20,7 +20,7 @@ from landmark_kd.recognise import SYNTHETIC, recognised
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Part, Split, check_landmarks
 
 SPLITS: tuple[Split, ...] = ("train", "test")
-# Broken faces printed unless all are asked for.
+# Sentences on broken faces printed unless all are asked for.
 BROKEN_SHOWN = 20
 SIZE_QUANTILES = (0.05, 0.5, 0.95)
 # What Hydra's grammar, which `dvc exp run -S` reads, takes without quotes.
@@ -84,7 +84,7 @@ def report(checked: CheckedData, *, all_broken: bool = False) -> str:
     """Return what was found as lines to read in a terminal.
 
     Args:
-        all_broken: name each broken face rather than the first BROKEN_SHOWN.
+        all_broken: print all that is broken rather than the first BROKEN_SHOWN sentences.
     """
     lines = [
         *_head(checked),
@@ -218,10 +218,14 @@ def _broken(checked: CheckedData, all_broken: bool) -> Iterator[str]:
         yield "broken: none"
         return
     yield f"broken: {_count(len(checked.broken), 'face')}"
-    shown = checked.broken if all_broken else checked.broken[:BROKEN_SHOWN]
-    yield from (f"  {sentence}" for _, sentence in shown)
-    if more := len(checked.broken) - len(shown):
-        yield f"  … and {more} more; --all names them"
+    # A picture that does not decode breaks all of its faces with one sentence.
+    sentences = Counter(sentence for _, sentence in checked.broken)
+    shown = list(sentences)[: None if all_broken else BROKEN_SHOWN]
+    for sentence in shown:
+        several = f" ({sentences[sentence]} faces)" if sentences[sentence] > 1 else ""
+        yield f"  {sentence}{several}"
+    if more := sum(n for sentence, n in sentences.items() if sentence not in shown):
+        yield f"  … and {_count(more, 'face')} more; --all names them"
 
 
 def _hydra_value(text: str) -> str:

@@ -22,8 +22,6 @@ NETWORKS = ("tough", "tolerant", "baseline", "kd")
 # The predictor that knows nothing but the box: the floor for every network.
 FLOOR = "mean_shape"
 
-# Percent of the normaliser; every data set gets the same two.
-THRESHOLDS = (8, 10)
 CED_LARGEST_ERROR = 10.0
 CED_STEPS = 200
 # Enough to tell runs apart, few enough that no rounding error shows.
@@ -100,7 +98,7 @@ def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float
             part = errors[rows]
             scores: dict[str, float | int] = {"nme": _rounded(part.mean())}
             for key, measure in (("fr", metrics.failure_rate), ("auc", metrics.auc)):
-                for threshold in THRESHOLDS:
+                for threshold in metrics.THRESHOLDS:
                     scores[f"{key}{threshold}"] = _rounded(measure(part, threshold))
             if "nme_pupil" in evaluation.further_errors:
                 scores["nme_pupil"] = _rounded(
@@ -290,7 +288,7 @@ def _face_values(evaluation: Evaluation, name: str) -> dict[str, np.ndarray]:
     parts: tuple[tuple[str, Callable[[np.ndarray, float], np.ndarray]], ...]
     parts = (("fr", metrics.failures), ("auc", metrics.areas))
     for key, part in parts:
-        for threshold in THRESHOLDS:
+        for threshold in metrics.THRESHOLDS:
             values[f"{key}{threshold}"] = part(errors, threshold)
     return values
 

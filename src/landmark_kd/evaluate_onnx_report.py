@@ -9,9 +9,7 @@ import numpy as np
 from landmark_kd import metrics
 from landmark_kd.evaluate_onnx import BoxSource, OnnxEvaluation
 
-# Percent of the normaliser, as reports/metrics.json has them.
-THRESHOLDS = (8, 10)
-MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in THRESHOLDS))
+MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
 DECIMALS = 6
 
 
@@ -101,7 +99,7 @@ def _scores(
     scores: dict[str, float | int | None] = dict.fromkeys(MEASURES)
     if len(found):
         scores["nme"] = _rounded(found.mean())
-    for threshold in THRESHOLDS:
+    for threshold in metrics.THRESHOLDS:
         failed = metrics.failures(found, threshold).sum() if len(found) else 0
         area = metrics.areas(found, threshold).sum() if len(found) else 0
         scores[f"fr{threshold}"] = _rounded((failed + 100 * missed) / len(errors))

@@ -11,6 +11,9 @@ import numpy as np
 
 from landmark_kd.topology import Topology
 
+# Of failure rates and areas, in percent of the normaliser; every data set gets the same two.
+THRESHOLDS = (8, 10)
+
 
 def nme(pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float) -> np.ndarray:
     """Normalised mean error of each face: 100 / K * sum of |pred - true| / normaliser.

@@ -95,8 +95,9 @@ class BadFaces:
         sentence = str(error)
         if self.on_bad == "error":
             raise UserError(
-                f"{sentence.removesuffix('.')}; correct or remove the face in data.path, or "
-                "leave out all such faces with -S data.on_bad=skip."
+                f"{sentence.removesuffix('.')}; correct or remove the face in data.path and fetch "
+                "again (dvc repro -f -s fetch), or leave out all such faces with -S "
+                "data.on_bad=skip."
             )
         self.left_out.append((part, sentence))
 

@@ -1,0 +1,213 @@
+"""Files that try to run something, or to read other files, are refused and do neither."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from landmark_kd.asm import ShapeModel
+from landmark_kd.checkpoints import Checkpoints
+from landmark_kd.downloads import read_catalogue
+from landmark_kd.errors import UserError
+from landmark_kd.faces import load_faces
+from landmark_kd.networks import build_network, load_network, save_network
+from landmark_kd.own_config import read_own_config
+from landmark_kd.own_data import read_own_dataset
+from landmark_kd.params import load_params
+from landmark_kd.teachers import landmarks_file
+from tests.poison import Payload, poisons, yaml_poisons
+from tests.prepared_faces import prepared_faces, real_shapes
+from tests.raw_own import CONFIG, write_config, write_table
+
+KINDS = ["pickle", "npy of objects", "npz of objects", "torch", "old torch", "zip"]
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    return tmp_path / "it-ran"
+
+
+def refused(read: Callable[[], object], *parts: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read()
+    sentence = str(caught.value)
+    assert sentence.isprintable()
+    assert len(sentence) < 1000
+    for part in parts:
+        assert part in sentence
+
+
+def test_the_poison_works_where_it_is_loaded_carelessly(mark: Path, tmp_path: Path) -> None:
+    contents = poisons(mark)
+    assert list(contents) == KINDS
+    path = tmp_path / "poison"
+
+    def load_torch() -> None:
+        torch.load(path, weights_only=False)
+
+    careless: dict[str, Callable[[], Any]] = {
+        "pickle": lambda: pickle.loads(path.read_bytes()),
+        "npy of objects": lambda: np.load(path, allow_pickle=True),
+        "npz of objects": lambda: np.load(path, allow_pickle=True)["mean"],
+        "torch": load_torch,
+        "old torch": load_torch,
+    }
+    for kind, load in careless.items():
+        path.write_bytes(contents[kind])
+        load()
+        mark.rmdir()
+    yaml.unsafe_load(yaml_poisons(mark)[0])
+    assert mark.is_dir()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_array_of_the_pipeline_is_unpickled(tmp_path: Path, mark: Path, kind: str) -> None:
+    faces = prepared_faces(tmp_path / "faces", 3, occluded=np.zeros((3, 68), bool))
+    poison = poisons(mark)[kind]
+    for name in ("images.npy", "landmarks.npy", "crop_to_image.npy", "occluded.npy"):
+        path = tmp_path / "faces" / name
+        good = path.read_bytes()
+        path.write_bytes(poison)
+        refused(lambda: load_faces(tmp_path / "faces"), f"{path} is damaged")
+        path.write_bytes(good)
+    for name in ("soft.npy", "tough.npy", "tolerant.npy"):
+        path = tmp_path / name
+        path.write_bytes(poison)
+        refused(lambda path=path: landmarks_file(path, faces), f"{path} is damaged")  # type: ignore[misc]
+    path = tmp_path / "shape_model.npz"
+    path.write_bytes(poison)
+    refused(lambda: ShapeModel.load(path), f"{path} holds no shape model")
+    assert not mark.exists()
+
+
+def test_a_shape_model_of_pickled_members_is_not_unpickled(tmp_path: Path, mark: Path) -> None:
+    path = tmp_path / "shape_model.npz"
+    ShapeModel.fit(real_shapes(20)).save(path)
+    with np.load(path, allow_pickle=False) as stored:
+        members: dict[str, Any] = dict(stored)
+    for name in members:
+        path.write_bytes(b"")
+        (poisoned := dict(members))[name] = np.array([Payload(mark)], dtype=object)
+        np.savez(path, allow_pickle=True, **poisoned)
+        refused(lambda: ShapeModel.load(path), f"{path} holds no shape model")
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_safetensors_whatever_the_file_is_called(
+    tmp_path: Path, mark: Path, kind: str
+) -> None:
+    net = build_network("test_efficientnet", "pool", "random", "auto", points=68, size=32)
+    save_network(net, tmp_path / "model")
+    path = tmp_path / "model" / "weights.safetensors"
+    path.write_bytes(poisons(mark)[kind])
+    refused(lambda: load_network(tmp_path / "model"), f"{path} is no whole safetensors file")
+    refused(
+        lambda: build_network("test_efficientnet", "pool", str(path), "auto", points=68, size=32),
+        f"{path} is no whole safetensors file",
+    )
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_of_another_kind_is_left_out(tmp_path: Path, mark: Path, kind: str) -> None:
+    content = poisons(mark)[kind]
+    (tmp_path / "000001.safetensors").write_bytes(content)
+    record = {
+        "fingerprint": "a" * 64,
+        "digest": hashlib.sha256(content).hexdigest(),
+        "written": "",
+        "epoch": 1,
+        "epochs": 2,
+        "state": {},
+    }
+    (tmp_path / "000001.json").write_text(json.dumps(record))
+    said: list[str] = []
+    assert Checkpoints(tmp_path, "a" * 64, said.append).load() is None
+    assert "is left out" in said[0]
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_yaml_makes_values_and_nothing_else(tmp_path: Path, mark: Path, number: int) -> None:
+    text = yaml_poisons(mark)[number]
+    path = tmp_path / "landmark-kd.yaml"
+    path.write_text(text)
+    for read in (load_params, read_catalogue, lambda path: read_own_config(path.parent)):
+        refused(lambda read=read: read(path), f"{path} is no valid YAML", "python/")  # type: ignore[misc]
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("[" * 3000, "{a: " * 3000, "9" * 5000, "2020-99-99", "0b_", '"\\ud83d"', "\0"),
+        *("!!int x", "!!bool x", "!!timestamp x", "!!float x", "!!binary x", "? [a]\n: b"),
+    ],
+)
+def test_yaml_that_is_none_is_refused_in_one_sentence(tmp_path: Path, value: str) -> None:
+    path = write_config(tmp_path)
+    path.write_text(path.read_text().replace("licence: Mine, for anything.", f"licence: {value}"))
+    assert value in path.read_text()
+    refused(lambda: read_own_config(tmp_path), str(path))
+    refused(lambda: load_params(path), str(path))
+    refused(lambda: read_catalogue(path), str(path))
+
+
+def test_yaml_that_stands_for_more_than_there_is_memory_is_not_written_out(tmp_path: Path) -> None:
+    laughs = "\n".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 30))
+    text = yaml.safe_dump(CONFIG) + f"l0: &l0 [ha]\n{laughs}\n"
+    (tmp_path / "landmark-kd.yaml").write_text(text.replace("licence: Mine, for anything.", ""))
+    refused(lambda: read_own_config(tmp_path), "is no known key")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a": ' * 100_000, "9" * 5000, '{"a": 1e'])
+def test_json_that_is_none_is_refused_in_one_sentence(tmp_path: Path, content: str) -> None:
+    prepared_faces(tmp_path / "faces", 2)
+    path = tmp_path / "faces" / "info.json"
+    path.write_text(content)
+    refused(lambda: load_faces(tmp_path / "faces"), f"{path} is damaged")
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        *(("topology", odd) for odd in (None, [], {}, {"names": 3}, {"flip": "a"})),
+        *((key, odd) for key in ("crop_size", "border") for odd in (None, "64", 1.5, [1], -99)),
+        *(("box_in_haar", odd) for odd in ("a", 3, {})),
+        *(("published", odd) for odd in (None, [], "a")),
+        ("dataset", 7),
+        ("margin", "0.25"),
+        ("surplus", 1),
+    ],
+)
+def test_odd_values_in_what_is_said_of_faces_are_refused(
+    tmp_path: Path, key: str, odd: object
+) -> None:
+    prepared_faces(tmp_path / "faces", 2)
+    path = tmp_path / "faces" / "info.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: odd}))
+    refused(lambda: load_faces(tmp_path / "faces"), "is damaged")
+
+
+def test_a_table_of_faces_is_data_only(tmp_path: Path, mark: Path) -> None:
+    faces = prepared_faces(tmp_path / "faces", 2)
+    texts = [f"=cmd|'mkdir {mark}'", f"__import__('os').mkdir('{mark}')"]
+    faces.table.assign(name=texts, photo=texts).to_csv(tmp_path / "faces/faces.csv", index=False)
+    assert load_faces(tmp_path / "faces").table["name"].tolist() == texts
+    assert not mark.exists()
+
+
+def test_a_table_with_an_endless_cell_is_refused(tmp_path: Path) -> None:
+    write_table(tmp_path, ["image,x0,y0", "a.png,1,2"])
+    (tmp_path / "landmarks.csv").write_text("image,x0,y0\n" + "a" * 500_000)
+    refused(lambda: read_own_dataset(tmp_path), "landmarks.csv, line 2: is no line of a .csv")
