@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +122,31 @@ def test_tensors_whose_record_was_never_written_are_no_checkpoint(
     assert epoch_found(store) is None
     assert list(folder.iterdir()) == []
     assert said == []
+
+
+@contextmanager
+def files_end_after(size: int) -> Iterator[None]:
+    """Let the system write no more than so many bytes of a file, as on a disk that gets full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+def test_a_checkpoint_that_finds_no_space_leaves_nothing_but_the_one_before(
+    store: Checkpoints, folder: Path, said: list[str], size: int
+) -> None:
+    """Space ends in the tensors, or behind them in the record."""
+    store.save(checkpoint(1))
+    before = sorted(folder.iterdir())
+    with files_end_after(size):
+        store.save(replace(checkpoint(2), state={"long": "x" * 2000}))
+    assert sorted(folder.iterdir()) == before
+    assert "no checkpoint of epoch 2" in said.pop()
+    assert epoch_found(store) == 1
 
 
 def test_random_generators_go_on_as_they_would_have() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from landmark_kd.errors import UserError
 from landmark_kd.evaluate import Evaluation, metrics_table
@@ -225,6 +226,19 @@ def test_what_cannot_be_shared_out_or_computed_here_is_refused(
     with pytest.raises(UserError, match=sentence):
         tiny_train(load_faces(one / "faces"), tmp_path, settings=tiny_params(base))
     assert not (tmp_path / "model").exists()
+
+
+def test_mixed_precision_gives_landmarks_finer_than_its_own_steps(one: Path, two: Path) -> None:
+    faces, net = load_faces(one / "faces"), load_network(two / "model")
+    inputs = net.normalize(torch.from_numpy(faces.crops(slice(None))))
+    with torch.no_grad():
+        expected = net(inputs)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = net(inputs)
+    assert found.dtype == torch.float32
+    # bfloat16 knows some 100 numbers between 1/8 and 1/2 of the crop.
+    assert (found.bfloat16().float() != found).float().mean() > 0.9
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.05)
 
 
 def test_mixed_precision_learns_and_keeps_weights_of_full_precision(

@@ -26,7 +26,10 @@ def run_of(seed: int, kd_shift: float, faces: int = 40) -> dict[str, Any]:
             "mean_shape": 9.0,
         }
     )
-    return {"name": f"run-{seed}", "seed": seed, "errors": errors}
+    networks = ("tough", "tolerant", "baseline", "kd", "mean_shape")
+    further = {"nme_pupil": 6.0 + seed, "nme_occluded": 8.0}
+    metrics = {name: {"common": further, "full": {"nme_pupil": 6.0}} for name in networks}
+    return {"name": f"run-{seed}", "seed": seed, "errors": errors, "metrics": metrics}
 
 
 def test_the_comparison_is_paired_within_each_seed_and_over_their_means() -> None:
@@ -61,6 +64,16 @@ def test_the_markdown_names_every_network_and_seed() -> None:
 def test_a_face_counts_in_each_of_its_subsets() -> None:
     parts = summarise([run_of(1, 0.0), run_of(2, 0.0)])["subsets"]
     assert {name: part["n"] for name, part in parts.items()} == {"common": 40, "full": 40}
+
+
+def test_measures_that_a_subset_has_besides_are_means_over_the_seeds() -> None:
+    results = summarise([run_of(1, 0.0), run_of(2, 0.0)])
+    kd = results["subsets"]["common"]["networks"]["kd"]
+    assert kd["nme_pupil"] == pytest.approx(7.5)
+    assert kd["nme_occluded"] == pytest.approx(8.0)
+    common, full = markdown(results).split("full, n = 40")
+    assert "NME, pupils | NME, occluded |" in common
+    assert "NME, occluded" not in full
 
 
 def test_experiments_on_other_faces_are_refused() -> None:

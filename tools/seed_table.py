@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ from landmark_kd.metrics import THRESHOLDS, auc, failure_rate
 RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0
 DECIMALS = 4
+# Measures of reports/metrics.json that not every data set has, and their names in the table.
+FURTHER = {
+    "nme_pupil": "NME, pupils",
+    "nme_visible": "NME, visible",
+    "nme_occluded": "NME, occluded",
+}
+MEASURES = {"fr8": "FR@8", "fr10": "FR@10", "auc8": "AUC@8", "auc10": "AUC@10"}
 
 
 def main() -> None:
@@ -44,7 +52,7 @@ def main() -> None:
 
 
 def read_experiment(name: str) -> dict[str, Any]:
-    """Read one experiment: its students' seed and a row of errors a test face.
+    """Read one experiment: its students' seed, its metrics and a row of errors a test face.
 
     Raises:
         UserError: there is no such experiment, or its files are not in the cache.
@@ -54,6 +62,7 @@ def read_experiment(name: str) -> dict[str, Any]:
             io.StringIO(dvc.api.read((paths.EVALUATION_REPORT / "errors.csv").as_posix(), rev=name))
         )
         params = yaml.safe_load(dvc.api.read("params.yaml", rev=name))
+        metrics = json.loads(dvc.api.read(paths.METRICS.as_posix(), rev=name))
     except Exception as error:  # DVC has a kind of its own for each thing that can be missing
         raise UserError(
             f"experiment {name} cannot be read ({error}); see `dvc exp show`."
@@ -63,6 +72,7 @@ def read_experiment(name: str) -> dict[str, Any]:
         "name": name,
         "seed": params["base"]["seed"] if seed is None else seed,
         "errors": errors,
+        "metrics": metrics,
     }
 
 
@@ -91,7 +101,10 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         }
         results["subsets"][subset] = {
             "n": int(rows.sum()),
-            "networks": {name: _scores(values) for name, values in errors.items()},
+            "networks": {
+                name: _scores(values) | _further([run["metrics"][name][subset] for run in runs])
+                for name, values in errors.items()
+            },
             "kd_against_baseline": {
                 "mean_of_seeds": _comparison(errors["kd"].mean(0), errors["baseline"].mean(0)),
                 **{
@@ -107,15 +120,18 @@ def markdown(results: dict[str, Any]) -> str:
     """Return the tables of `summarise` as Markdown."""
     lines: list[str] = []
     for subset, part in results["subsets"].items():
+        names = MEASURES | FURTHER
+        keys = [key for key in names if all(key in s for s in part["networks"].values())]
+        heads = " | ".join(names[key] for key in keys)
         lines += [
             f"{subset}, n = {part['n']}",
             "",
-            "| network | NME of each seed | NME, mean [95 %] | FR@8 | FR@10 | AUC@8 | AUC@10 |",
-            "|---|---|---|---|---|---|---|",
+            f"| network | NME of each seed | NME, mean [95 %] | {heads} |",
+            "|---|---|---|" + "---|" * len(keys),
         ]
         for name, scores in part["networks"].items():
             seeds = " / ".join(f"{v:.2f}" for v in dict.fromkeys(scores["nme_of_seeds"]))
-            others = " | ".join(f"{scores[key]:.2f}" for key in ("fr8", "fr10", "auc8", "auc10"))
+            others = " | ".join(f"{scores[key]:.2f}" for key in keys)
             lines.append(f"| {name} | {seeds} | {_text(scores['nme'], '.2f')} | {others} |")
         lines += [
             "",
@@ -147,6 +163,15 @@ def _scores(errors: np.ndarray) -> dict[str, Any]:
             value = np.mean([measure(seed_errors, threshold) for seed_errors in errors])
             scores[f"{key}{threshold}"] = round(float(value), DECIMALS)
     return scores
+
+
+def _further(metrics: list[dict[str, float]]) -> dict[str, float]:
+    """Means over the seeds of measures that are there for this data set."""
+    return {
+        key: round(float(np.mean([found[key] for found in metrics])), DECIMALS)
+        for key in FURTHER
+        if all(key in found for found in metrics)
+    }
 
 
 def _comparison(kd: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from landmark_kd import __version__
+from landmark_kd.cli_clean import add_clean
 from landmark_kd.cli_data import add_data
 from landmark_kd.cli_evaluate import add_evaluate
 from landmark_kd.cli_predict import add_predict
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     add_predict(commands)
     add_evaluate(commands)
     add_data(commands)
+    add_clean(commands)
     return parser
 
 

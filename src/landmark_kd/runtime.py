@@ -49,10 +49,10 @@ def setup(base: BaseParams) -> torch.device:
 
 @contextmanager
 def training_processes(base: BaseParams) -> Iterator[Fabric]:
-    """Start the processes of a training, and end all of them if this one fails.
+    """Start the processes of a training; if one fails, all end.
 
     `base.devices` processes run on this host: this one, and copies of its command that Fabric
-    starts. Under `torchrun` the processes exist already, on any number of hosts, and torchrun
+    starts and that end with it, while Fabric ends this one with any of them. Under `torchrun` the processes exist already, on any number of hosts, and torchrun
     alone says how many. Yields this process's Fabric: device, rank, number of processes.
 
     Raises:
@@ -85,13 +85,8 @@ def training_processes(base: BaseParams) -> Iterator[Fabric]:
     fabric.launch()
     # Fabric shares the cores out as it launches; base.threads is what the results depend on.
     torch.set_num_threads(base.threads)
-    try:
-        yield fabric
-    except BaseException:
-        # The others wait for this process in their next reduction, some backends for minutes.
-        for process in getattr(fabric.strategy.launcher, "procs", []):
-            process.kill()
-        raise
+    yield fabric
+    # Rank 0 writes the results; the others are done only when it is.
     fabric.barrier()
 
 
