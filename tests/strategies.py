@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from landmark_kd import geometry
@@ -23,7 +23,13 @@ FACTOR = int(os.environ.get("LANDMARK_KD_FUZZ", "1"))
 def examples(count: int) -> settings:
     """Settings of a test of `count` examples, or FACTOR times as many."""
     return settings(
-        deadline=None, database=None, derandomize=FACTOR == 1, max_examples=count * FACTOR
+        deadline=None,
+        database=None,
+        derandomize=FACTOR == 1,
+        max_examples=count * FACTOR,
+        # Of a long search the first find is enough; making it small takes longer than the search.
+        phases=[Phase.explicit, Phase.generate] + [Phase.shrink] * (FACTOR == 1),
+        suppress_health_check=[HealthCheck.too_slow] * (FACTOR > 1),
     )
 
 

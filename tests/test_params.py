@@ -66,6 +66,8 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"data.name": "pts"}, ["data.path is not set", "landmark-kd.yaml"]),
         ({"data.name": "300-W"}, ["data.name", "'300-W'", "'300w', 'cofw', 'wflw' or 'pts'"]),
         ({"crop.box": "dataset", "data.name": "300w"}, ["crop.box is dataset", "300w brings no"]),
+        ({"base.accumulate": 3}, ["teacher.batch_size is 16", "a multiple of 3", "at least 6"]),
+        ({"base.precision": 16}, ["base.precision", "16", "32"]),
         ({"crop.box": "haar"}, ["crop.box", "'haar'", "'landmarks', 'dataset' or 'detector'"]),
         ({"evaluate.box_jitter.shift": 0.6}, ["evaluate.box_jitter.shift", "0.6", "less than"]),
         ({"crop.box": "dataset"}, ["crop.box is dataset", "synthetic brings no boxes"]),

@@ -54,7 +54,7 @@ def test_every_parameter_that_a_stage_reads_is_declared(name: str) -> None:
     # What is read through a property or a whole section, and what of it counts.
     spelled_out = {
         "student_seed": ["base.seed", "student.seed"],
-        "base": ["base.device", "base.threads"],
+        "base": ["base.device", "base.deterministic", "base.threads"],
         "data": ["data.name"],
     }
     for read in read_params(PROJECT / "stages" / f"{name}.py"):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +182,10 @@ def test_json_that_is_none_is_refused_in_one_sentence(tmp_path: Path, content: s
 @pytest.mark.parametrize(
     ("key", "odd"),
     [
-        *(("topology", odd) for odd in (None, [], {}, {"names": 3}, {"flip": "a"})),
-        *((key, odd) for key in ("crop_size", "border") for odd in (None, "64", 1.5, [1], -99)),
-        *(("box_in_haar", odd) for odd in ("a", 3, {})),
-        *(("published", odd) for odd in (None, [], "a")),
+        *product(["topology"], [None, [], {}, {"names": 3}, {"flip": "a"}]),
+        *product(["crop_size", "border"], [None, "64", 1.5, [1], -99]),
+        *product(["box_in_haar"], ["a", 3, {}]),
+        *product(["published"], [None, [], "a"]),
         ("dataset", 7),
         ("margin", "0.25"),
         ("surplus", 1),

@@ -134,7 +134,9 @@ def test_a_ramp_is_sampled_as_the_ramp_at_the_mapped_places(
     places = geometry.apply(geometry.invert(matrix), np.stack([x, y], axis=-1).astype(float))
     # OpenCV interpolates at the nearest 1/32 of a pixel, or of a block where it shrinks.
     step = max(1, 1 / scale) / 32
-    assert np.abs(crop[..., 0] - places @ slope).max() < step * (abs(slope[0]) + abs(slope[1])) + 1e-3
+    assert (
+        np.abs(crop[..., 0] - places @ slope).max() < step * (abs(slope[0]) + abs(slope[1])) + 1e-3
+    )
 
 
 @examples(100)

@@ -230,7 +230,7 @@ def test_what_cannot_be_shared_out_or_computed_here_is_refused(
 
 def test_mixed_precision_gives_landmarks_finer_than_its_own_steps(one: Path, two: Path) -> None:
     faces, net = load_faces(one / "faces"), load_network(two / "model")
-    inputs = net.normalize(torch.from_numpy(faces.crops(slice(None))))
+    inputs = net.normalize(torch.tensor(faces.crops(slice(None))))
     with torch.no_grad():
         expected = net(inputs)
         with torch.autocast("cpu", dtype=torch.bfloat16):

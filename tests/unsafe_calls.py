@@ -28,21 +28,21 @@ def unsafe_calls(source: str) -> list[str]:
     """Return "line N: what" of each use of the above in a module's source."""
     tree = ast.parse(source)
     names = _imported(tree)
-    safe = {id(node.func) for node in ast.walk(tree) if _is_safe_call(node, names)}
-    found = []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    safe = {id(call.func) for call in calls if _is_safe_call(call, names)}
+    found: list[tuple[int, str]] = []
+    found += [(call.lineno, "shell=True") for call in calls if _asks_for_shell(call)]
     for node in ast.walk(tree):
-        for module in _modules(node):
-            if module.split(".")[0] in MODULES:
-                found.append((node, f"import of {module}"))
-        if isinstance(node, ast.Call) and _asks_for_shell(node):
-            found.append((node, "shell=True"))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [name for name in _modules(node) if name.split(".")[0] in MODULES]
+            found += [(node.lineno, f"import of {name}") for name in modules]
         if isinstance(node, ast.Attribute) and node.attr in METHODS:
-            found.append((node, node.attr))
+            found.append((node.lineno, node.attr))
         if isinstance(node, ast.Attribute | ast.Name) and id(node) not in safe:
             name = _full_name(node, names)
             if name in FUNCTIONS or name in SAFE_WITH:
-                found.append((node, name))
-    return [f"line {node.lineno}: {what}" for node, what in found]
+                found.append((node.lineno, name))
+    return [f"line {line}: {what}" for line, what in sorted(found)]
 
 
 def _imported(tree: ast.AST) -> dict[str, str]:
@@ -58,10 +58,10 @@ def _imported(tree: ast.AST) -> dict[str, str]:
     return names
 
 
-def _modules(node: ast.AST) -> list[str]:
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+    return [node.module] if node.module else []
 
 
 def _full_name(node: ast.expr, names: dict[str, str]) -> str:
@@ -74,15 +74,13 @@ def _full_name(node: ast.expr, names: dict[str, str]) -> str:
     return ""
 
 
-def _is_safe_call(node: ast.AST, names: dict[str, str]) -> bool:
-    if not isinstance(node, ast.Call):
-        return False
-    name, value = SAFE_WITH.get(_full_name(node.func, names), ("", None))
+def _is_safe_call(call: ast.Call, names: dict[str, str]) -> bool:
+    name, value = SAFE_WITH.get(_full_name(call.func, names), ("", None))
     return any(
         keyword.arg == name
         and isinstance(keyword.value, ast.Constant)
         and keyword.value.value is value
-        for keyword in node.keywords
+        for keyword in call.keywords
     )
 
 

@@ -9,18 +9,24 @@ from collections.abc import Callable
 
 # 128 + SIGINT, what a shell reports for a program ended by Ctrl-C.
 INTERRUPTED_STATUS = 130
+# Characters.
+LONGEST_SENTENCE = 1000
 
 
 class UserError(Exception):
     """Bad input, said in one sentence: what, where, what was expected, what to do.
 
     What a terminal would act upon (line ends, escapes) or could not show is spelt out, as \\x1b:
-    the sentence may repeat what stands in somebody else's file.
+    the sentence may repeat what stands in somebody else's file. For the same reason the middle of
+    an endless one is left out.
     """
 
     def __init__(self, sentence: str) -> None:
         shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
-        super().__init__("".join(shown))
+        text = "".join(shown)
+        if len(text) > LONGEST_SENTENCE:
+            text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[5 - LONGEST_SENTENCE // 2 :]}"
+        super().__init__(text)
 
 
 def run_main(main: Callable[[], None]) -> None:

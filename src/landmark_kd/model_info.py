@@ -9,6 +9,10 @@ from typing import Any
 # Changes when a reader of older files would go wrong.
 FORMAT = "landmark-kd 2"
 
+# No network of ours takes larger crops, and no number that it is described by is larger.
+LARGEST_INPUT = 4096
+LARGEST_NUMBER = 1e4
+
 INPUT_NAME = "image"
 OUTPUT_NAME = "landmarks"
 
@@ -82,7 +86,7 @@ class ModelInfo:
             wrong = info._unfit()
         except KeyError as error:
             raise ValueError(f"lacks {error} in its metadata") from None
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(f"has damaged metadata ({error})") from None
         if wrong:
             raise ValueError(f"has metadata that does not fit together: {', '.join(wrong)}")
@@ -92,17 +96,20 @@ class ModelInfo:
         """Return the names of values that cannot be; TypeError where one is of another kind."""
         k = self.points
         fits = {
-            "points": isinstance(k, int) and k > 0,
-            "input_size": isinstance(self.input_size, int) and self.input_size > 0,
+            "points": _whole(k) and k > 0,
+            "input_size": _whole(self.input_size) and 0 < self.input_size <= LARGEST_INPUT,
             "mean": _numbers(self.mean, 3),
             "std": _numbers(self.std, 3) and all(v > 0 for v in self.std),
             "colour_order": self.colour_order == "RGB",
             "margin": _numbers((self.margin,), 1) and self.margin > -1,
             "box": self.box in ("landmarks", "dataset", "detector"),
             "box_in_haar": self.box_in_haar is None or _box(self.box_in_haar),
-            "point_names": len(self.point_names) == k,
-            "flip": sorted(self.flip) == list(range(k)),
-            "contours": all(0 <= i < k for indices, _ in self.contours for i in indices),
+            "point_names": len(self.point_names) == k
+            and all(isinstance(name, str) for name in self.point_names),
+            "flip": all(map(_whole, self.flip)) and sorted(self.flip) == list(range(k)),
+            "contours": all(
+                _whole(i) and 0 <= i < k for indices, _ in self.contours for i in indices
+            ),
         }
         return [name for name, fit in fits.items() if not fit]
 
@@ -120,4 +127,11 @@ def _box(values: Any) -> bool:
 
 
 def _numbers(values: Any, count: int) -> bool:
-    return len(values) == count and all(isinstance(v, int | float) for v in values)
+    # Written this way round, NaN fails, too.
+    return len(values) == count and all(
+        isinstance(v, int | float) and abs(v) <= LARGEST_NUMBER for v in values
+    )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -210,6 +210,14 @@ class Params(Section):
                 "data.path is not set, but data.name is pts; give the folder that holds your own "
                 "data set and its landmark-kd.yaml, as in -S data.path=/data/mine"
             )
+        shares = self.base.devices * self.base.accumulate
+        for name, network in (("teacher", self.teacher), ("student", self.student)):
+            if network.batch_size % shares or network.batch_size < 2 * shares:
+                raise ValueError(
+                    f"{name}.batch_size is {network.batch_size}, which cannot be shared out over "
+                    f"base.devices x base.accumulate = {shares} with at least 2 faces each; take "
+                    f"a multiple of {shares} that is at least {2 * shares}"
+                )
         if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
             raise ValueError(
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "

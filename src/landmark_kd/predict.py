@@ -52,7 +52,8 @@ class LandmarkDetector:
         """Open an ONNX file that the `export` stage wrote.
 
         Raises:
-            UserError: it is missing, no ONNX file, or not one of landmark-kd.
+            UserError: it is missing, no ONNX file, not one of landmark-kd, or does not fit what it
+                says of itself.
         """
         path = Path(path)
         if not path.is_file():
@@ -72,6 +73,7 @@ class LandmarkDetector:
             ) from None
         try:
             info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+            _check_shapes(session, info)
         except ValueError as error:
             raise UserError(
                 f"{path} {error}; give a file that the export stage of this project wrote."
@@ -131,6 +133,18 @@ class LandmarkDetector:
         (outputs,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: channels_first})
         in_crop = geometry.from_network(outputs.astype(np.float64), info.input_size)
         return geometry.apply(geometry.invert(to_crop), in_crop)
+
+
+def _check_shapes(session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
+    """Raise ValueError where a network is not as its metadata says; see `from_metadata`."""
+    found = {value.name: value.shape[1:] for value in session.get_inputs() + session.get_outputs()}
+    size = info.input_size
+    for name, shape in {INPUT_NAME: [3, size, size], OUTPUT_NAME: [info.points, 2]}.items():
+        if found.get(name) != shape:
+            raise ValueError(
+                f"has metadata of another network: {name} should be of shape (N, "
+                f"{', '.join(map(str, shape))})"
+            )
 
 
 def _refined(boxes: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -47,23 +47,29 @@ def setup(base: BaseParams) -> torch.device:
     return torch.device("cuda" if wants_gpu else "cpu")
 
 
+def process_counts(base: BaseParams) -> tuple[int, int]:
+    """Return how many processes a training has on each host, and on how many hosts."""
+    if not TorchElasticEnvironment.detect():
+        return base.devices, 1
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    return local, int(os.environ["WORLD_SIZE"]) // local
+
+
 @contextmanager
 def training_processes(base: BaseParams) -> Iterator[Fabric]:
     """Start the processes of a training; if one fails, all end.
 
     `base.devices` processes run on this host: this one, and copies of its command that Fabric
-    starts and that end with it, while Fabric ends this one with any of them. Under `torchrun` the processes exist already, on any number of hosts, and torchrun
-    alone says how many. Yields this process's Fabric: device, rank, number of processes.
+    starts. Those end when this one does, and Fabric ends this one with any of them. Under
+    `torchrun` the processes exist already, on any number of hosts, and torchrun alone says how
+    many. Yields this process's Fabric: device, rank, number of processes.
 
     Raises:
         UserError: the device, its number or its precision cannot be had here.
     """
     device = setup(base)
-    local, hosts = base.devices, 1
+    local, hosts = process_counts(base)
     under_torchrun = TorchElasticEnvironment.detect()
-    if under_torchrun:
-        local = int(os.environ["LOCAL_WORLD_SIZE"])
-        hosts = int(os.environ["WORLD_SIZE"]) // local
     if device.type == "cuda" and local > torch.cuda.device_count():
         raise UserError(
             f"{local} processes are asked for on this host (base.devices, or torchrun's "

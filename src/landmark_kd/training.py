@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from landmark_kd.loader import Share, train_loader
 from landmark_kd.loop import Loop
 from landmark_kd.networks import build_network, save_network
 from landmark_kd.params import AugmentParams, BaseParams, CropParams, TrainingParams
-from landmark_kd.runtime import seed_all, training_processes
+from landmark_kd.runtime import process_counts, seed_all, training_processes
 from landmark_kd.scratch import folder_of, held
 
 # What of base has an influence on the bits of a result.
@@ -85,9 +86,9 @@ def train(
         UserError: the loss is not finite (the epoch, the batch and its faces are named), the
             batch cannot be shared out, the memory is too small, a loader process ended.
     """
+    _check_shares(network.batch_size, math.prod(process_counts(base)), base.accumulate)
     with training_processes(base) as fabric, explained(name, base.workers):
         shares = Share(fabric.global_rank, fabric.world_size, base.accumulate)
-        _check_shares(network.batch_size, shares)
         seed_all(seed)
         net = build_network(
             network.backbone,
@@ -159,13 +160,13 @@ def _checkpoints(fabric: Fabric, name: str, identity: str) -> Iterator[Checkpoin
         yield Checkpoints(folder, identity)
 
 
-def _check_shares(batch_size: int, shares: Share) -> None:
+def _check_shares(batch_size: int, processes: int, pieces: int) -> None:
     """Raise `UserError` unless each process and each of its pieces takes the same, at least 2."""
-    count = shares.processes * shares.pieces
+    count = processes * pieces
     if batch_size % count or batch_size < 2 * count:
         raise UserError(
-            f"batch_size {batch_size} cannot be shared out evenly over {shares.processes} "
-            f"process(es) x base.accumulate {shares.pieces} with at least 2 faces in each share; "
+            f"batch_size {batch_size} cannot be shared out evenly over {processes} process(es) x "
+            f"base.accumulate {pieces} with at least 2 faces in each share; "
             f"take a multiple of {count} that is at least {2 * count}."
         )
 
