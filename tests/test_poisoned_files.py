@@ -164,11 +164,20 @@ def test_yaml_that_is_none_is_refused_in_one_sentence(tmp_path: Path, value: str
     refused(lambda: read_catalogue(path), str(path))
 
 
+@pytest.mark.parametrize("key", ["name", "licence", "annotations", "normalizer_name"])
+def test_half_of_a_character_in_yaml_is_refused(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "landmark-kd.yaml"
+    content = yaml.safe_dump({name: value for name, value in CONFIG.items() if name != key})
+    path.write_text(f'{content}{key}: "a\\ud83d"\n')
+    refused(lambda: read_own_config(tmp_path), str(path), "nicode")
+
+
 def test_yaml_that_stands_for_more_than_there_is_memory_is_not_written_out(tmp_path: Path) -> None:
     laughs = "\n".join(f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 30))
-    text = yaml.safe_dump(CONFIG) + f"l0: &l0 [ha]\n{laughs}\n"
-    (tmp_path / "landmark-kd.yaml").write_text(text.replace("licence: Mine, for anything.", ""))
-    refused(lambda: read_own_config(tmp_path), "is no known key")
+    content = yaml.safe_dump({**CONFIG, "licence": None}).replace("licence: null\n", "")
+    text = f"l0: &l0 [ha]\n{laughs}\n{content}licence: *l29\n"
+    (tmp_path / "landmark-kd.yaml").write_text(text)
+    refused(lambda: read_own_config(tmp_path), "licence is [[[[...], [...]", "30 more mistakes")
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a": ' * 100_000, "9" * 5000, '{"a": 1e'])

@@ -109,7 +109,7 @@ def _start_worker() -> None:
 
 
 def _watch(work: Iterable[None], total: int) -> None:
-    for _ in tqdm(work, total=total, desc="drawing faces", unit="face"):
+    for _ in tqdm(work, total=total, desc="drawing faces", unit="face", disable=None):
         pass
 
 
