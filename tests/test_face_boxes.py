@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landmark_kd import face_boxes, haar
+from landmark_kd import haar
 from landmark_kd.face_boxes import FEWEST_FACES, haar_box, in_haar, overlap, typical_box_in_haar
 
 BOX = np.array([100.0, 120.0, 180.0, 200.0])
@@ -30,9 +30,9 @@ def test_the_detectors_box_comes_back_in_the_pixels_of_the_picture(
 def test_a_box_that_is_another_faces_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.zeros((400, 500, 3), dtype=np.uint8)
     far = np.array([[0.0, 0.0, 100.0, 100.0]])
-    monkeypatch.setattr(face_boxes.haar, "haar_boxes", lambda region: (far, np.ones(1)))
+    monkeypatch.setattr(haar, "haar_boxes", lambda region: (far, np.ones(1)))
     assert haar_box(image, BOX) is None
-    monkeypatch.setattr(face_boxes.haar, "haar_boxes", lambda region: (far[:0], np.ones(0)))
+    monkeypatch.setattr(haar, "haar_boxes", lambda region: (far[:0], np.ones(0)))
     assert haar_box(image, BOX) is None
 
 
@@ -45,7 +45,7 @@ def test_a_box_in_units_of_the_detectors_is_put_back_by_haar() -> None:
     found = np.array([90.0, 100.0, 190.0, 200.0])
     relative = in_haar(BOX, found)
     np.testing.assert_allclose(relative, [0.1, 0.2, 0.9, 1.0])
-    np.testing.assert_allclose(haar.landmark_boxes(found[None], relative)[0], BOX)
+    np.testing.assert_allclose(haar.landmark_boxes(found[None], relative.tolist())[0], BOX)
 
 
 def test_the_typical_box_is_the_median_and_takes_enough_faces() -> None:

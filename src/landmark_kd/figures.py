@@ -107,7 +107,7 @@ def draw_per_landmark(path: Path, table: pd.DataFrame, title: str) -> None:
     names = list(dict.fromkeys(groups))
     # A scheme may number its groups in turns, as COFW does: left brow, right brow, left brow …
     by_group = table.loc[groups.map(names.index).sort_values(kind="stable").index]
-    groups = groups.loc[by_group.index].to_numpy()
+    group_at = groups.loc[by_group.index].to_numpy()
     positions = np.arange(len(by_group))
     step = max(1, round(len(by_group) / LANDMARKS_NUMBERED))
     with figure(path, 10, 4) as fig:
@@ -116,7 +116,7 @@ def draw_per_landmark(path: Path, table: pd.DataFrame, title: str) -> None:
         for name in networks:
             axes.plot(positions, by_group[name], marker="o", markersize=2.6, **_look(name))
         for number, group in enumerate(names):
-            inside = positions[groups == group]
+            inside = positions[group_at == group]
             first, last = inside.min() - 0.5, inside.max() + 0.5
             axes.axvspan(first, last, color=SHADE if number % 2 == 0 else "white", zorder=0)
             label = group.replace("_", "\n")
