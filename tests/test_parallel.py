@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -21,15 +22,16 @@ def test_several_threads_work_and_only_a_few_results_wait() -> None:
     assert len(list(threaded_map(lambda _: both.wait(), range(4), workers=2))) == 4
     taken: list[int] = []
 
-    def items() -> object:
+    def items() -> Iterator[int]:
         for i in range(1000):
             taken.append(i)
             yield i
 
-    results = threaded_map(lambda i: i, items(), workers=2)  # type: ignore[arg-type]
+    results = threaded_map(lambda i: i, items(), workers=2)
+    assert isinstance(results, Generator)
     next(results)
     assert len(taken) <= 2 * AHEAD + 1
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert len(taken) < 20
 
 
