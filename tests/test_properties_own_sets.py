@@ -117,6 +117,13 @@ def test_a_damaged_description_of_an_own_set_is_refused_or_read(
         path.write_bytes(kept)
 
 
+@pytest.mark.parametrize("key", ["annotations", "pictures"])
+def test_a_name_too_long_for_any_file_is_no_file(tmp_path: Path, key: str) -> None:
+    write_table(tmp_path, table_lines(PEOPLE), **{key: "a" * 300 + ".csv"})
+    with pytest.raises(UserError, match=f"but {key} in .* names it"):
+        read_own_dataset(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def tree(folder: Path) -> Path:
     return write_pts_tree(folder / "tree", PEOPLE)

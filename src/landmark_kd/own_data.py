@@ -89,14 +89,15 @@ def _open(config: OwnConfig, folder: Path) -> Annotations:
         UserError: something is not there, or is not what its name says.
     """
     pictures = folder / config.pictures
-    if not pictures.is_dir():
+    # os.path, unlike Path, says False of a name that is too long for any file, here and below.
+    if not os.path.isdir(pictures):
         raise UserError(
             f"{pictures} is no folder, but pictures in {folder / CONFIG_NAME} names it."
         )
     if config.annotations == PTS:
         return read_pts_tree(pictures)
     path = folder / config.annotations
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{path} is no file, but annotations in {folder / CONFIG_NAME} names it.")
     return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
 
@@ -193,7 +194,6 @@ def _read_split(config: OwnConfig, folder: Path) -> list[_Placed]:
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
     named = [face.picture for face in faces if face.picture and not leaves_folder(face.picture)]
     pictures = folder / config.pictures
-    # Unlike Path.is_file, it says False of a name that is too long for any file.
     if named and not any(os.path.isfile(pictures / name) for name in named):
         raise UserError(
             f"{pictures} holds none of the {len(set(named))} pictures that the annotations name, "
