@@ -89,7 +89,7 @@ def checkpoints(scratch: Path) -> set[str]:
 
 def kill_at_random(process: Any, scratch: Path, rng: random.Random, *, after_a_step: bool) -> None:
     """Kill a training, at once or only when it has come further than it was."""
-    before, deadline = checkpoints(scratch), time.monotonic() + 60
+    before, deadline = checkpoints(scratch), time.monotonic() + 240
     while after_a_step and process.is_alive() and checkpoints(scratch) <= before:
         assert time.monotonic() < deadline
         time.sleep(0.005)
