@@ -14,9 +14,6 @@ from landmark_kd.extras import needs_train_packages
 DATA_NAMES = ("300w", "cofw", "wflw", "pts", "synthetic")
 DEFAULT_SHEET = Path("landmark-kd-check.jpg")
 
-# Begins the comments of a drafted landmark-kd.yaml that a person has to look at.
-TO_CHECK = "# CHECK:"
-
 CHECK_EXAMPLES = """\
 examples:
   landmark-kd data check /data/300w
@@ -125,7 +122,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _init(arguments: argparse.Namespace) -> None:
     with needs_train_packages("data init"):
         from landmark_kd.own_config import read_own_config
-        from landmark_kd.own_draft import write_draft
+        from landmark_kd.own_draft import TO_CHECK, write_draft
     folder = arguments.path.expanduser()
     written = write_draft(folder)
     config = read_own_config(folder)

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from landmark_kd import paths
 from landmark_kd.cli_data import add_name
+from landmark_kd.cli_predict import add_model
 from landmark_kd.extras import needs_train_packages
 from landmark_kd.files import write_json
 
@@ -41,13 +41,7 @@ def add_evaluate(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="folder of the data set")
-    parser.add_argument(
-        "--model",
-        default=paths.ONNX_MODEL,
-        type=Path,
-        metavar="FILE",
-        help="ONNX file of the export stage (default: %(default)s)",
-    )
+    add_model(parser)
     add_name(parser)
     parser.add_argument(
         "--split", choices=("train", "test"), default="test", help="default: %(default)s"

@@ -13,7 +13,8 @@ import numpy as np
 from landmark_kd import paths
 from landmark_kd.drawing import draw_landmarks
 from landmark_kd.errors import UserError
-from landmark_kd.files import replaced_file, write_json
+from landmark_kd.files import write_json
+from landmark_kd.pictures import write_picture
 from landmark_kd.predict import Face, LandmarkDetector
 
 # What is taken from a folder; a picture named by itself may have any ending.
@@ -32,6 +33,17 @@ shown, after its EXIF rotation) and DIR/<name>.png (the picture with the points 
 A picture without a face is no error: its list of faces is empty.
 Status: 0 all pictures done, 1 some could not be done, 2 wrong arguments, 130 Ctrl-C.
 """
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names the network."""
+    parser.add_argument(
+        "--model",
+        default=paths.ONNX_MODEL,
+        type=Path,
+        metavar="FILE",
+        help="ONNX file of the export stage (default: %(default)s)",
+    )
 
 
 def add_predict(commands: Any) -> None:
@@ -53,13 +65,7 @@ def add_predict(commands: Any) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder for the results"
     )
-    parser.add_argument(
-        "--model",
-        default=paths.ONNX_MODEL,
-        type=Path,
-        metavar="FILE",
-        help="ONNX file of the export stage (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument(
         "--boxes",
         nargs="+",
@@ -196,8 +202,5 @@ def _write_results(
     }
     for face in faces:
         image = draw_landmarks(image, face.landmarks, detector.info.contours)
-    encoded = cv2.imencode(".png", image)[1]
-    # Written by Python, not by OpenCV, which says nothing of a full disk.
-    with replaced_file(out / f"{picture.stem}.png") as temporary:
-        temporary.write_bytes(encoded.tobytes())
+    write_picture(out / f"{picture.stem}.png", image)
     write_json(out / f"{picture.stem}.json", content)

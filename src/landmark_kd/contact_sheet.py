@@ -11,8 +11,8 @@ import numpy as np
 from landmark_kd import geometry
 from landmark_kd.drawing import GREEN, Colour, draw_landmarks
 from landmark_kd.errors import UserError
-from landmark_kd.files import replaced_file
 from landmark_kd.parallel import threaded_map
+from landmark_kd.pictures import write_picture
 from landmark_kd.records import Dataset, FaceRecord
 from landmark_kd.sampling import sample
 
@@ -85,10 +85,7 @@ def write_contact_sheet(path: Path, dataset: Dataset, faces: Sequence[FaceRecord
         y, x = np.array(divmod(number, COLUMNS)) * step + [HEAD, GAP]
         sheet[y : y + len(tile), x : x + TILE] = tile
     _write(sheet, f"{dataset.name}: {len(shown)} of {len(faces)} faces; {_legend(shown)}", 25, GAP)
-    content = cv2.imencode(path.suffix, sheet)[1]
-    # Written by Python, not by OpenCV, which says nothing of a full disk.
-    with replaced_file(path) as temporary:
-        temporary.write_bytes(content.tobytes())
+    write_picture(path, sheet)
     return len(shown)
 
 

@@ -15,9 +15,16 @@ from tqdm import tqdm
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
 from landmark_kd.parallel import threaded_map
-from landmark_kd.pictures import Picture
 from landmark_kd.recognise import SYNTHETIC, recognised
-from landmark_kd.records import BadFaces, Dataset, FaceRecord, Part, Split, check_landmarks
+from landmark_kd.records import (
+    BadFaces,
+    Dataset,
+    FaceRecord,
+    Part,
+    Split,
+    check_landmarks,
+    rows_by_picture,
+)
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 # Sentences on broken faces printed unless all are asked for.
@@ -60,9 +67,6 @@ def check_data(folder: Path, name: str | None = None) -> CheckedData:
     bad = BadFaces("skip")
     reading = dataset.layout.read(dataset, folder, bad)
     records = list(tqdm(reading, desc="reading annotations", unit="face", disable=None))
-    by_picture: dict[Picture, list[int]] = {}
-    for row, record in enumerate(records):
-        by_picture.setdefault(record.picture, []).append(row)
 
     def faults(rows: list[int]) -> list[tuple[int, UserError]]:
         return list(_faults(dataset, records, rows))
@@ -70,7 +74,7 @@ def check_data(folder: Path, name: str | None = None) -> CheckedData:
     found: dict[int, UserError] = {}
     with tqdm(total=len(records), desc="reading pictures", unit="face", disable=None) as progress:
         # One picture a thread is in memory, and nothing of it comes back.
-        groups = list(by_picture.values())
+        groups = rows_by_picture(records)
         for rows, of_picture in zip(groups, threaded_map(faults, groups), strict=True):
             found.update(of_picture)
             progress.update(len(rows))

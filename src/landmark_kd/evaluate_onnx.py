@@ -16,9 +16,15 @@ from landmark_kd.face_boxes import SAME_FACE, overlap
 from landmark_kd.jitter import jitter_boxes
 from landmark_kd.model_info import ModelInfo
 from landmark_kd.parallel import threaded_map
-from landmark_kd.pictures import Picture
 from landmark_kd.predict import LandmarkDetector
-from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split, check_landmarks
+from landmark_kd.records import (
+    BadFaces,
+    Dataset,
+    FaceRecord,
+    Split,
+    check_landmarks,
+    rows_by_picture,
+)
 from landmark_kd.topology import TOPOLOGIES, Topology, convert
 
 BoxSource = Literal["landmarks", "dataset", "detector"]
@@ -174,12 +180,9 @@ class _Run:
 
 def _predict(run: _Run) -> list[Prediction]:
     """Return a prediction a record, each picture read once."""
-    by_picture: dict[Picture, list[int]] = {}
-    for row, record in enumerate(run.records):
-        by_picture.setdefault(record.picture, []).append(row)
     predictions: dict[int, Prediction] = {}
     with tqdm(total=len(run.records), desc="predicting", unit="face", disable=None) as progress:
-        for of_picture in threaded_map(run, list(by_picture.values())):
+        for of_picture in threaded_map(run, rows_by_picture(run.records)):
             predictions.update(of_picture)
             progress.update(len(of_picture))
     return [predictions[row] for row in range(len(run.records))]

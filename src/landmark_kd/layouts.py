@@ -9,6 +9,18 @@ from landmark_kd.errors import UserError
 from landmark_kd.records import Dataset
 
 
+class NotHereError(UserError):
+    """A folder holds nothing of a data set.
+
+    Attributes:
+        near: a folder within or above it that does, None where there is none.
+    """
+
+    def __init__(self, sentence: str, near: Path | None = None) -> None:
+        super().__init__(sentence)
+        self.near = near
+
+
 def check_folder(
     dataset: Dataset, folder: Path, layout: str, holds: Callable[[Path], bool]
 ) -> None:
@@ -19,28 +31,28 @@ def check_folder(
         holds: whether a folder, which may not be there, holds something of the set.
 
     Raises:
-        UserError: it does not; the sentence says what was looked for and, where a folder within
-            or above it fits, which.
+        NotHereError: it does not; the sentence says what was looked for and, where a folder
+            within or above it fits, which.
     """
     layout = f"{dataset.name} is read from {layout}"
     source = f"; {dataset.source}" if dataset.source else ""
     if not folder.exists():
-        raise UserError(f"the folder {folder} does not exist; {layout} in it{source}.")
+        raise NotHereError(f"the folder {folder} does not exist; {layout} in it{source}.")
     if holds(folder):
         return
-    near = next((other for other in _near(folder) if _may_hold(holds, other)), None)
+    near = next((other for other in neighbours(folder, 2) if _may_hold(holds, other)), None)
     hint = f"; did you mean {near}?" if near else f"{source}."
     if not folder.is_dir():
-        raise UserError(f"{folder} is a file, but {layout} in a folder{hint}")
+        raise NotHereError(f"{folder} is a file, but {layout} in a folder{hint}", near)
     state = "holds none of them" if any(folder.iterdir()) else "is empty"
-    raise UserError(f"{folder} {state}: {layout}{hint}")
+    raise NotHereError(f"{folder} {state}: {layout}{hint}", near)
 
 
-def _near(folder: Path) -> Iterator[Path]:
-    """The folders right within a folder, then the two above it."""
+def neighbours(folder: Path, above: int) -> Iterator[Path]:
+    """Yield the folders right within a folder, then so many above it."""
     if folder.is_dir():
         yield from sorted(child for child in folder.iterdir() if child.is_dir())
-    yield from folder.resolve().parents[:2]
+    yield from folder.resolve().parents[:above]
 
 
 def _may_hold(holds: Callable[[Path], bool], folder: Path) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from landmark_kd.errors import UserError
+from landmark_kd.layouts import neighbours
 from landmark_kd.topology import Topology, flip_of_pairs
 from landmark_kd.yaml_models import Section, read_yaml_model
 
@@ -221,7 +222,7 @@ def read_own_config(folder: Path) -> OwnConfig:
         raise UserError(f"{folder} is a file; give the folder that holds {CONFIG_NAME}.")
     path = folder / CONFIG_NAME
     if not path.is_file():
-        near = [other for other in _neighbours(folder) if (other / CONFIG_NAME).is_file()]
+        near = [other for other in neighbours(folder, 1) if (other / CONFIG_NAME).is_file()]
         hint = f"did you mean {near[0]}?" if near else f"{DRAFT_HINT.format(folder)}."
         state = "holds no" if any(folder.iterdir()) else "is empty: it holds no"
         raise UserError(f"{folder} {state} {CONFIG_NAME}; {hint}")
@@ -243,7 +244,3 @@ def leaves_folder(name: str) -> bool:
 def _twice(values: Iterable[Any]) -> Any:
     """The first value that is there more than once, or None."""
     return next((value for value, count in Counter(values).items() if count > 1), None)
-
-
-def _neighbours(folder: Path) -> list[Path]:
-    return [*sorted(child for child in folder.iterdir() if child.is_dir()), folder.resolve().parent]

@@ -28,6 +28,9 @@ from landmark_kd.pts import FIRST_PIXEL
 from landmark_kd.pts_folders import LANDMARKS_SUFFIX
 from landmark_kd.topology import Topology
 
+# Begins the comments of a draft that its owner has to look at.
+TO_CHECK = "# CHECK:"
+
 # Names of pictures that are looked for to find their folder.
 TRIED_PICTURES = 50
 
@@ -84,7 +87,7 @@ name: {_text(_name(folder))}
 annotations: {_text(annotations)}
 # The folder that names of pictures are relative to; with pts the one that is searched.
 pictures: {_text(pictures)}
-# CHECK: what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
+{TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
 first_pixel: {first_pixel}
 points: {source.points}
 # A name for each point, or null.
@@ -101,7 +104,7 @@ normalizer_name: {_text(topology.normalizer_name)}
 pupils: {json.dumps(topology.pupils)}
 # Lines to draw through points.
 contours:{_block(map(_contour, topology.contours))}
-# CHECK: the test faces; {_comment(split.note)}
+{TO_CHECK} the test faces; {_comment(split.note)}
 split:
   # {_column_note(annotations)}
   # Faces of one value are never both in training and in test; null: each picture on its own.
@@ -109,7 +112,7 @@ split:
   # Share of the faces that are test faces; null: the column itself says train or test.
   test: {json.dumps(split.test)}
   seed: 0
-# CHECK: what the pictures and landmarks may be used for; it goes into trained networks.
+{TO_CHECK} what the pictures and landmarks may be used for; it goes into trained networks.
 licence: {_text(f"Trained on {_name(folder)}, whose licence its owner has not stated.")}
 """
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from landmark_kd.errors import UserError
+from landmark_kd.files import replaced_file
 
 
 class Picture(Protocol):
@@ -57,3 +58,11 @@ def read_picture(path: Path) -> np.ndarray:
         state = "is cut off, damaged or no picture" if content.size else "is empty"
         raise UserError(f"the picture {path} does not decode: it {state}.")
     return image
+
+
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Write a picture (H, W, 3) uint8 BGR, in the format of the path's ending."""
+    content = cv2.imencode(path.suffix, image)[1]
+    # Written by Python, not by OpenCV, which says nothing of a full disk.
+    with replaced_file(path) as temporary:
+        temporary.write_bytes(content.tobytes())

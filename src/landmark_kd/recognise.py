@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from landmark_kd.datasets import DATASETS, OWN, dataset_at
 from landmark_kd.errors import UserError
+from landmark_kd.layouts import NotHereError, neighbours
 from landmark_kd.own_config import CONFIG_NAME
 from landmark_kd.records import Dataset
 
 # Made by the project itself and never read from a user's folder, so it is not looked for; two
 # folders train and test with .pts files are rather a set of the user's own.
 SYNTHETIC = "synthetic"
-# In a layout's sentence when a folder has nothing of the set and none near it does.
-NOTHING_OF_IT = ("holds none of them", "is empty")
-HINT = "did you mean"
 
 
 def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
@@ -42,14 +39,15 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
         dataset = dataset_at(name, folder)
         dataset.layout.check(dataset, folder)
         return name, dataset
-    fitting, sentences = [], []
+    fitting: list[str] = []
+    errors: list[UserError] = []
     for known, dataset in DATASETS.items():
         if known != SYNTHETIC:
             try:
                 dataset.layout.check(dataset, folder)
                 fitting.append(known)
             except UserError as error:
-                sentences.append(str(error))
+                errors.append(error)
     if len(fitting) > 1:
         raise UserError(
             f"{folder} holds {' and '.join(fitting)}; say which one with --name {fitting[0]}, "
@@ -57,20 +55,21 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
         )
     if fitting:
         return fitting[0], DATASETS[fitting[0]]
-    raise UserError(_nearest(folder, sentences))
+    raise UserError(_nearest(folder, errors))
 
 
-def _nearest(folder: Path, sentences: list[str]) -> str:
+def _nearest(folder: Path, errors: list[UserError]) -> str:
     """Return the sentence that helps most where a folder is no data set that is known."""
-    partly = [s for s in sentences if not any(nothing in s for nothing in NOTHING_OF_IT)]
+    absent = [error for error in errors if isinstance(error, NotHereError)]
+    partly = [error for error in errors if error not in absent]
     if partly:
-        return partly[0]
-    own = next((f for f in _around(folder) if (f / CONFIG_NAME).is_file()), None)
+        return str(partly[0])
+    own = next((f for f in neighbours(folder, 1) if (f / CONFIG_NAME).is_file()), None)
     if own is not None:
         return f"{folder} has no {CONFIG_NAME}, but {own} has; did you mean {own}?"
-    hinted = [sentence for sentence in sentences if HINT in sentence]
+    hinted = [error for error in absent if error.near]
     if hinted:
-        return hinted[0]
+        return str(hinted[0])
     known = ", ".join(name for name in DATASETS if name != SYNTHETIC)
     return (
         f"{folder} {'holds' if any(folder.iterdir()) else 'is empty, so it holds'} no data set "
@@ -78,8 +77,3 @@ def _nearest(folder: Path, sentences: list[str]) -> str:
         "`landmark-kd data init` writes one to start from, and --name says what the folder should "
         "be, to hear what it lacks."
     )
-
-
-def _around(folder: Path) -> Iterator[Path]:
-    yield from sorted(child for child in folder.iterdir() if child.is_dir())
-    yield folder.resolve().parent

@@ -201,6 +201,14 @@ class Dataset:
         return sentences
 
 
+def rows_by_picture(records: Sequence[FaceRecord]) -> list[list[int]]:
+    """Return the indices of the faces of each picture, so that it is read once for all of them."""
+    rows: dict[Picture, list[int]] = {}
+    for row, record in enumerate(records):
+        rows.setdefault(record.picture, []).append(row)
+    return list(rows.values())
+
+
 def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: int) -> None:
     """Check that a face lies in its picture of `width` x `height` pixels and has a size.
 
