@@ -1,7 +1,7 @@
 """Train the student without teachers: the yardstick of distillation.
 
 In: data/faces/train. Out: models/baseline, reports/curves/baseline.
-Params: base, crop, augment, student.
+Params: base, augment, student.
 """
 
 from landmark_kd import paths
@@ -21,7 +21,6 @@ def main() -> None:
         regression_goal(faces.crop_landmarks(), params.student.loss),
         network=params.student,
         augment=params.augment,
-        crop=params.crop,
         base=params.base,
         seed=params.student_seed,
         model_folder=paths.MODELS / "baseline",

@@ -1,7 +1,7 @@
 """Train the student with KD-Loss, with the budget, seed and first weights of the baseline.
 
 In: data/faces/train, data/teacher_predictions, models/tough, models/tolerant.
-Out: models/kd, reports/curves/kd. Params: base, crop, augment, student, kd.
+Out: models/kd, reports/curves/kd. Params: base, augment, student, kd.
 """
 
 from landmark_kd import paths
@@ -21,7 +21,6 @@ def main() -> None:
         kd_goal(params.kd, faces, paths.TEACHER_PREDICTIONS, paths.MODELS),
         network=params.student,
         augment=params.augment,
-        crop=params.crop,
         base=params.base,
         seed=params.student_seed,
         model_folder=paths.MODELS / "kd",

@@ -1,7 +1,7 @@
 """Train one teacher: `python -m stages.teacher tough` or `… tolerant`.
 
 In: data/faces/train, data/soft_landmarks. Out: models/<teacher>, reports/curves/<teacher>.
-Params: base, crop, augment, teacher.
+Params: base, augment, teacher.
 """
 
 import sys
@@ -26,7 +26,6 @@ def main() -> None:
         teacher_goal(name, faces, paths.SOFT_LANDMARKS, params.teacher.loss),
         network=params.teacher,
         augment=params.augment,
-        crop=params.crop,
         base=params.base,
         seed=params.base.seed,
         model_folder=paths.MODELS / name,

@@ -22,7 +22,6 @@ from landmark_kd.params import Params
 from landmark_kd.teachers import regression_goal
 from landmark_kd.training import Goal, Result, train
 from tests.conftest import PROJECT
-from tests.prepared_faces import BORDER, SIZE
 
 # A network that learns in seconds.
 NETWORK = {"backbone": "test_efficientnet", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
@@ -34,7 +33,6 @@ def tiny_params(base: dict[str, Any] | None = None, **student: Any) -> Params:
     content["student"].update(NETWORK | student)
     content["augment"].update(rotation=0.1, scale_min=0.9, scale_max=1.1, occlusion=0.0)
     content["base"].update({"threads": 1, "device": "cpu"} | (base or {}))
-    content["crop"].update(size=SIZE, context=(SIZE + 2 * BORDER) / SIZE)
     return Params.model_validate(content)
 
 
@@ -54,7 +52,6 @@ def tiny_train(
         goal or regression_goal(faces.crop_landmarks(), settings.student.loss),
         network=settings.student,
         augment=settings.augment,
-        crop=settings.crop,
         base=settings.base,
         seed=seed,
         model_folder=folder / "model",

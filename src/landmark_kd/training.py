@@ -25,7 +25,7 @@ from landmark_kd.learner import Learner, Objective
 from landmark_kd.loader import Share, train_loader
 from landmark_kd.loop import Loop
 from landmark_kd.networks import build_network, save_network
-from landmark_kd.params import AugmentParams, BaseParams, CropParams, TrainingParams
+from landmark_kd.params import AugmentParams, BaseParams, TrainingParams
 from landmark_kd.runtime import process_counts, seed_all, training_processes
 from landmark_kd.scratch import folder_of, held
 
@@ -65,7 +65,6 @@ def train(
     *,
     network: TrainingParams,
     augment: AugmentParams,
-    crop: CropParams,
     base: BaseParams,
     seed: int,
     model_folder: Path,
@@ -96,13 +95,13 @@ def train(
             network.init,
             network.normalization,
             points=faces.info.points,
-            size=crop.size,
+            size=faces.info.crop_size,
         )
         net.start_at(goal.targets[faces.train_rows(), 0].mean(axis=0))
         loader, sampler = train_loader(
             faces,
             goal.targets,
-            Augmenter(augment, crop.size, crop.border, faces.info.topology.flip),
+            Augmenter(augment, faces.info.crop_size, faces.info.border, faces.info.topology.flip),
             batch_size=network.batch_size,
             seed=seed,
             workers=base.workers,
@@ -113,7 +112,6 @@ def train(
             "name": name,
             "network": network.model_dump(),
             "augment": augment.model_dump(),
-            "crop": crop.model_dump(),
             "base": {key: getattr(base, key) for key in _BASE_KEYS},
             "processes": fabric.world_size,
             "seed": seed,
