@@ -40,7 +40,7 @@ FACES_PER_PHOTO = 1.25
 JPEG_QUALITY = 85
 # Faces of WFLW are mostly 60 to 400 pixels wide.
 SMALLEST_FACE, LARGEST_FACE = 60, 400
-CROP = CropParams(size=112, margin=0.25, box="landmarks", context=1.5)
+CROP = CropParams(size=112, teacher_size=None, margin=0.25, box="landmarks", context=1.5)
 MEBIBYTE = 2**20
 
 
@@ -118,7 +118,7 @@ def _prepare(raw: Path, out: Path, send: Any) -> None:
     data = DataParams(name="wflw", path=None, on_bad="error")
     start = time.perf_counter()
     with redirect_stdout(StringIO()):
-        prepare(data, 0.1, CROP, 1, raw=raw, out_train=out / "train", out_test=out / "test")
+        prepare(data, 0.1, CROP, 1, raw=raw, out=out)
     seconds = time.perf_counter() - start
     # Linux counts kibibytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,6 +1,6 @@
 """Measure all networks on the test faces, and report.
 
-In: data/faces/train, data/faces/test, models/{tough,tolerant,baseline,kd}, reports/curves/*.
+In: data/faces/{train,test,teacher_test}, models/{tough,tolerant,baseline,kd}, reports/curves/*.
 Out: reports/metrics.json, reports/cost.json, reports/evaluation, reports/kd_loss.
 Params: base, kd, evaluate.
 """
@@ -28,9 +28,13 @@ def main() -> None:
     params = load_params()
     device = setup(params.base)
     train, test = load_faces(paths.TRAIN_FACES), load_faces(paths.TEST_FACES)
+    teacher_test = load_faces(paths.TEACHER_TEST_FACES)
     jitter, seed = params.evaluate.box_jitter, params.base.seed
-    seen = jittered_faces(test, jitter, seed)
-    evaluation = Evaluation.of(test, predict_all(train, seen, paths.MODELS, device), jitter)
+    # Of one size alone where the teachers see what the students see.
+    sizes = {faces.info.crop_size: faces for faces in (teacher_test, test)}
+    seen = [jittered_faces(faces, jitter, seed) for faces in sizes.values()]
+    predictions = predict_all(train, seen, paths.MODELS, device)
+    evaluation = Evaluation.of(test, predictions, jitter, teacher_test.info.crop_size)
     table = metrics_table(evaluation)
     write_json(paths.METRICS, table)
     write_json(paths.COST, costs(paths.MODELS))

@@ -1,6 +1,7 @@
 """Cuts all faces into crops, in large arrays, and sets validation faces apart.
 
-In: data/raw. Out: data/faces/train, data/faces/test. Params: base, data, prepare, crop.
+In: data/raw. Out: data/faces/{train,test}, and data/faces/teacher_{train,test} in the
+teachers' size. Params: base, data, prepare, crop.
 """
 
 from landmark_kd import paths
@@ -18,8 +19,7 @@ def main() -> None:
         params.crop,
         params.base.seed,
         raw=paths.RAW,
-        out_train=paths.TRAIN_FACES,
-        out_test=paths.TEST_FACES,
+        out=paths.FACES,
     )
 
 

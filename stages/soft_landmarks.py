@@ -1,6 +1,6 @@
 """Make the tolerant teacher's soft-landmarks with a shape model of the train faces.
 
-In: data/faces/train. Out: data/soft_landmarks, reports/asm, reports/soft_landmarks.json.
+In: data/faces/teacher_train. Out: data/soft_landmarks, reports/asm, reports/soft_landmarks.json.
 Params: asm.
 """
 
@@ -14,7 +14,7 @@ from landmark_kd.soft_landmarks import write_soft_landmarks
 def main() -> None:
     params = load_params()
     write_soft_landmarks(
-        load_faces(paths.TRAIN_FACES),
+        load_faces(paths.TEACHER_TRAIN_FACES),
         params.asm,
         out=paths.SOFT_LANDMARKS,
         report=paths.ASM_REPORT,

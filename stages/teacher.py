@@ -1,6 +1,6 @@
 """Train one teacher: `python -m stages.teacher tough` or `… tolerant`.
 
-In: data/faces/train, data/soft_landmarks. Out: models/<teacher>, reports/curves/<teacher>.
+In: data/faces/teacher_train, data/soft_landmarks. Out: models/<teacher>, reports/curves/<teacher>.
 Params: base, augment, teacher.
 """
 
@@ -19,7 +19,7 @@ def main() -> None:
         raise UserError(f"name one teacher: python -m stages.teacher {' | '.join(TEACHERS)}")
     name = sys.argv[1]
     params = load_params()
-    faces = load_faces(paths.TRAIN_FACES)
+    faces = load_faces(paths.TEACHER_TRAIN_FACES)
     train(
         name,
         faces,

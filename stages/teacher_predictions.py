@@ -1,6 +1,6 @@
 """Predict the train faces with both teachers, once for all student runs.
 
-In: data/faces/train, models/tough, models/tolerant. Out: data/teacher_predictions.
+In: data/faces/teacher_train, models/tough, models/tolerant. Out: data/teacher_predictions.
 Params: base.
 """
 
@@ -16,7 +16,7 @@ def main() -> None:
     params = load_params()
     device = setup(params.base)
     write_predictions(
-        load_faces(paths.TRAIN_FACES), paths.MODELS, paths.TEACHER_PREDICTIONS, device
+        load_faces(paths.TEACHER_TRAIN_FACES), paths.MODELS, paths.TEACHER_PREDICTIONS, device
     )
 
 

@@ -32,9 +32,9 @@ from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss
 from landmark_kd.faces import Faces
 from landmark_kd.kd_loss_curve import TEACHER_DISTANCES, kd_loss_curve
 from landmark_kd.losses import KDLoss, assistive_loss
-from landmark_kd.networks import build_network, predict_faces, save_network
+from landmark_kd.networks import build_network, load_network, predict_faces, save_network
 from landmark_kd.params import BoxJitterParams
-from tests.prepared_faces import prepared_faces
+from tests.prepared_faces import SIZE, prepared_faces
 
 PUBLISHED: dict[str, int | None] = {"common": 554, "challenging": 135, "full": 689}
 ALL = (*NETWORKS, FLOOR)
@@ -67,7 +67,7 @@ def evaluation(faces_of_test: Faces) -> Evaluation:
         name: faces_of_test.landmarks + sigma * size * rng.standard_normal((12, 68, 2))
         for name, sigma in spread.items()
     }
-    return Evaluation.of(faces_of_test, predictions, NO_JITTER)
+    return Evaluation.of(faces_of_test, predictions, NO_JITTER, SIZE)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_predictions_of_all_networks_come_in_pixels_of_the_original_picture(
     net.start_at(shape)
     for name in NETWORKS:
         save_network(net, tmp_path / name)
-    found = predict_all(train, faces_of_test, tmp_path, torch.device("cpu"))
+    found = predict_all(train, [faces_of_test], tmp_path, torch.device("cpu"))
     assert list(found) == list(ALL)
     expected = faces_of_test.to_image(predict_faces(net, faces_of_test))
     np.testing.assert_allclose(found["kd"], expected, atol=1e-3)
@@ -109,13 +109,36 @@ def test_predictions_of_all_networks_come_in_pixels_of_the_original_picture(
     assert np.abs(found["kd"] - placed).max() < 30
 
 
+def test_each_network_sees_the_faces_in_its_own_size(
+    train: Faces, faces_of_test: Faces, tmp_path: Path
+) -> None:
+    large = prepared_faces(tmp_path / "large", 12, crop_size=64, seed=2)
+    torch.manual_seed(0)
+    for name in NETWORKS:
+        size = 64 if name in ("tough", "tolerant") else 32
+        net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=size)
+        save_network(net, tmp_path / name)
+    found = predict_all(train, [large, faces_of_test], tmp_path, torch.device("cpu"))
+    for name, faces in (("tough", large), ("kd", faces_of_test)):
+        expected = faces.to_image(predict_faces(load_network(tmp_path / name), faces))
+        np.testing.assert_array_equal(found[name], expected)
+    with pytest.raises(UserError, match=r"tough sees crops of 64 pixels, .* faces have 32; run"):
+        predict_all(train, [faces_of_test], tmp_path, torch.device("cpu"))
+
+
+def test_another_size_of_the_teachers_is_said_in_the_protocol(evaluation: Evaluation) -> None:
+    assert "teacher_crop_size" not in intervals(evaluation, resamples=100, seed=1)["protocol"]
+    found = intervals(replace(evaluation, teacher_size=64), resamples=100, seed=1)["protocol"]
+    assert (found["crop_size"], found["teacher_crop_size"]) == (32, 64)
+
+
 def test_the_floor_is_the_mean_of_the_train_rows_in_each_test_crop(
     train: Faces, faces_of_test: Faces, tmp_path: Path
 ) -> None:
     net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=32)
     for name in NETWORKS:
         save_network(net, tmp_path / name)
-    floor = predict_all(train, faces_of_test, tmp_path, torch.device("cpu"))[FLOOR]
+    floor = predict_all(train, [faces_of_test], tmp_path, torch.device("cpu"))[FLOOR]
     mean = train.crop_landmarks()[5:].mean(axis=0)
     for face in range(12):
         in_crop = (mean + 0.5) * 32 - 0.5
@@ -204,7 +227,7 @@ def test_landmarks_without_pupils_have_no_error_by_the_pupils(
 ) -> None:
     topology = replace(faces_of_test.info.topology, pupils=None, normalizer_name="two ears")
     faces = replace(faces_of_test, info=replace(faces_of_test.info, topology=topology))
-    found = Evaluation.of(faces, evaluation.predictions, NO_JITTER)
+    found = Evaluation.of(faces, evaluation.predictions, NO_JITTER, SIZE)
     assert "nme_pupil" not in metrics_table(found)["kd"]["full"]
     scores = intervals(found, resamples=100, seed=1)
     assert "nme_pupil" not in scores["networks"]["kd"]["full"]
@@ -324,7 +347,7 @@ def test_three_test_faces_are_enough_for_a_report(
     evaluation: Evaluation, curves: Path, tmp_path: Path
 ) -> None:
     faces = prepared_faces(tmp_path / "faces", 3)
-    few = Evaluation.of(faces, dict.fromkeys(ALL, faces.landmarks + 3), NO_JITTER)
+    few = Evaluation.of(faces, dict.fromkeys(ALL, faces.landmarks + 3), NO_JITTER, SIZE)
     write_evaluation_report(few, intervals(few, resamples=100, seed=1), curves, tmp_path / "report")
     assert (tmp_path / "report/median.png").is_file()
     assert json.loads((tmp_path / "report/intervals.json").read_text())["networks"]["kd"]["test"]

@@ -8,7 +8,7 @@ import pytest
 
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
-from landmark_kd.faces import FacesInfo, load_faces, save_faces
+from landmark_kd.faces import FacesInfo, load_faces, save_faces, save_same_faces
 from landmark_kd.topology import IBUG_68
 
 CROP, BORDER, POINTS = 16, 4, 68
@@ -103,6 +103,35 @@ def test_without_marked_occlusion_there_is_none(tmp_path: Path) -> None:
     folder = _save(tmp_path / "faces", ["common"] * 2)
     (folder / "occluded.npy").unlink()
     assert load_faces(folder).occluded is None
+
+
+def test_a_folder_may_have_the_faces_of_the_one_beside_it(tmp_path: Path) -> None:
+    faces = load_faces(_save(tmp_path / "train", ["common"] * 3))
+    (tmp_path / "teacher_train").mkdir()
+    save_same_faces(tmp_path / "teacher_train", "train", tmp_path / "train")
+    same = load_faces(tmp_path / "teacher_train")
+    np.testing.assert_array_equal(same.images, faces.images)
+    np.testing.assert_array_equal(same.landmarks, faces.landmarks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{}", *(f'{{"folder": {name}}}' for name in ("3", '"../train"', '"/"', '""', '".."'))],
+)
+def test_a_folder_that_names_none_beside_it_is_named(tmp_path: Path, text: str) -> None:
+    _save(tmp_path / "train", ["common"] * 3)
+    (tmp_path / "teacher_train").mkdir()
+    (tmp_path / "teacher_train" / "same_as.json").write_text(text)
+    with pytest.raises(UserError, match=r"same_as\.json is damaged"):
+        load_faces(tmp_path / "teacher_train")
+
+
+def test_folders_that_name_each_other_end_in_a_sentence(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same_as.json").write_text(f'{{"folder": "{other}"}}')
+    with pytest.raises(UserError, match=r"info\.json is missing"):
+        load_faces(tmp_path / "a")
 
 
 ARRAYS = ["images.npy", "landmarks.npy", "crop_to_image.npy"]

@@ -71,6 +71,11 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"crop.box": "haar"}, ["crop.box", "'haar'", "'landmarks', 'dataset' or 'detector'"]),
         ({"evaluate.box_jitter.shift": 0.6}, ["evaluate.box_jitter.shift", "0.6", "less than"]),
         ({"crop.box": "dataset"}, ["crop.box is dataset", "synthetic brings no boxes"]),
+        ({"crop.teacher_size": 16}, ["crop.teacher_size", "16", "greater than or equal to 32"]),
+        (
+            {"crop.teacher_size": 96, "kd.teacher_predictions": "online"},
+            ["teacher_predictions is online", "64 pixels", "teacher_size is 96", "take cached"],
+        ),
         ({"kd.weights.main": 2.0}, ["kd", "weights.main is 2", "no minimum", "at least 2.125"]),
         ({"kd.beta": 1.5}, ["kd.beta", "1.5", "less than 1"]),
         ({"kd.tough.negative": 0.4}, ["kd.tough.negative", "0.4", "less than or equal to 0"]),

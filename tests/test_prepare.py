@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from landmark_kd import cutting, face_boxes, geometry, haar, pictures
@@ -23,7 +24,7 @@ from landmark_kd.pts import write_pts
 from landmark_kd.records import BadFaces, Dataset, FaceRecord
 from tests.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
 
-CROP = CropParams(size=48, margin=0.25, box="landmarks", context=1.5)
+CROP = CropParams(size=48, teacher_size=None, margin=0.25, box="landmarks", context=1.5)
 
 
 def _prepare(
@@ -36,7 +37,7 @@ def _prepare(
     name: Literal["synthetic", "300w"] = "300w",
 ) -> tuple[Faces, Faces]:
     data = DataParams(name=name, path="anywhere", on_bad=on_bad)
-    prepare(data, 0.3, crop, seed, raw=raw, out_train=out / "train", out_test=out / "test")
+    prepare(data, 0.3, crop, seed, raw=raw, out=out)
     return load_faces(out / "train"), load_faces(out / "test")
 
 
@@ -87,7 +88,7 @@ def test_the_same_input_gives_the_same_bytes(raw: Path, tmp_path: Path) -> None:
 def test_a_dot_at_a_landmark_is_where_the_prepared_face_says(
     tmp_path: Path, side: int, context: float
 ) -> None:
-    crop = CropParams(size=64, margin=0.25, box="landmarks", context=context)
+    crop = CropParams(size=64, teacher_size=None, margin=0.25, box="landmarks", context=context)
     # Crop pixels of 0.8 to 10 picture pixels; the dot is as large as one or two of either.
     radius = max(1.0, side / 64)
     landmarks = np.random.default_rng(3).uniform([0.4, 0.6], [1.4, 1.6], (68, 2)) * side
@@ -102,6 +103,83 @@ def test_a_dot_at_a_landmark_is_where_the_prepared_face_says(
     for row, i in enumerate(shown):
         found = _brightest(train.crops(slice(row, row + 1))[0])
         assert np.abs(found - said[row, i]).max() < 0.6, (i, found, said[row, i])
+
+
+def test_the_teachers_faces_are_the_same_crops_in_their_own_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landmarks = np.random.default_rng(3).uniform([60, 90], [210, 240], (68, 2))
+    for i in range(0, 68, 17):
+        picture = _dot(landmarks[i], 2.5, (315, 285))
+        for split in ("train", "test"):
+            write_face(tmp_path / "raw/synthetic" / split, f"face_{i:02}", landmarks, picture)
+    decoded: list[Path] = []
+
+    def read_and_note(path: Path) -> np.ndarray:
+        decoded.append(path)
+        return read_picture(path)
+
+    monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
+    monkeypatch.setattr(pictures, "read_picture", read_and_note)
+    crop = CROP.model_copy(update={"teacher_size": 112})
+    out = tmp_path / "faces"
+    for split, students in zip(
+        ("train", "test"),
+        _prepare(tmp_path / "raw", out, crop=crop, name="synthetic"),
+        strict=True,
+    ):
+        teachers = load_faces(out / f"teacher_{split}")
+        assert (students.info.crop_size, teachers.info.crop_size) == (48, 112)
+        assert (students.info.stored_size, teachers.info.stored_size) == (72, 168)
+        pd.testing.assert_frame_equal(students.table, teachers.table)
+        np.testing.assert_array_equal(students.landmarks, teachers.landmarks)
+        # A prediction of one may be carried over to the other.
+        seen = teachers.crop_landmarks()
+        np.testing.assert_allclose(students.crop_landmarks(), seen, atol=1e-12)
+        np.testing.assert_allclose(students.to_image(seen), teachers.to_image(seen), atol=1e-9)
+        for row, i in enumerate(range(0, 68, 17)):
+            for faces in (students, teachers):
+                size = faces.info.crop_size
+                found = _brightest(faces.crops(slice(row, row + 1))[0])
+                said = geometry.from_network(faces.crop_landmarks()[row, i], size)
+                assert np.abs(found - said).max() < 0.6
+    # Both sizes are cut out of one reading.
+    assert len(decoded) == 8
+
+
+@pytest.mark.parametrize("teacher_size", [None, CROP.size])
+def test_teachers_of_the_students_size_have_their_faces_and_no_second_pictures(
+    raw: Path, tmp_path: Path, teacher_size: int | None
+) -> None:
+    crop = CROP.model_copy(update={"teacher_size": teacher_size})
+    train, test = _prepare(raw, tmp_path / "faces", crop=crop)
+    for split, students in (("train", train), ("test", test)):
+        folder = tmp_path / "faces" / f"teacher_{split}"
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 1000
+        teachers = load_faces(folder)
+        np.testing.assert_array_equal(students.images, teachers.images)
+        np.testing.assert_array_equal(students.crop_to_image, teachers.crop_to_image)
+        assert students.info.to_json() == teachers.info.to_json()
+
+
+def test_what_depends_on_the_teachers_faces_sees_the_students_change(
+    raw: Path, tmp_path: Path
+) -> None:
+    _prepare(raw, tmp_path / "a")
+    write_face(raw / "300w/afw", "11_1", picture=np.full((60, 80, 3), 90, dtype=np.uint8))
+    _prepare(raw, tmp_path / "b")
+    for split, same in (("teacher_train", False), ("teacher_test", True)):
+        assert (snapshot(tmp_path / "a" / split) == snapshot(tmp_path / "b" / split)) == same
+
+
+def test_with_a_teacher_size_of_its_own_another_size_leaves_the_teachers_faces_as_they_are(
+    raw: Path, tmp_path: Path
+) -> None:
+    for out, size in (("a", 48), ("b", 64)):
+        crop = CROP.model_copy(update={"size": size, "teacher_size": 96})
+        _prepare(raw, tmp_path / out, crop=crop)
+    for split, same in (("teacher_train", True), ("teacher_test", True), ("train", False)):
+        assert (snapshot(tmp_path / "a" / split) == snapshot(tmp_path / "b" / split)) == same
 
 
 def test_pictures_are_stored_red_first(raw: Path, tmp_path: Path) -> None:
@@ -299,7 +377,7 @@ def test_a_missing_raw_folder_is_named(tmp_path: Path) -> None:
 def test_boxes_that_a_data_set_does_not_bring_are_asked_for_in_vain(
     raw: Path, tmp_path: Path
 ) -> None:
-    crop = CropParams(size=48, margin=0.25, box="dataset", context=1.5)
+    crop = CropParams(size=48, teacher_size=None, margin=0.25, box="dataset", context=1.5)
     with pytest.raises(UserError, match=r"crop\.box is dataset, but afw/11_1 has no box"):
         _prepare(raw, tmp_path / "faces", crop=crop)
 

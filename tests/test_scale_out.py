@@ -116,7 +116,8 @@ def test_two_processes_have_the_curve_of_one(one: Path, two: Path) -> None:
 
 def metrics(folder: Path, test: Faces) -> dict[str, float]:
     found = test.to_image(predict_faces(load_network(folder / "model"), test))
-    evaluation = Evaluation.of(test, {"net": found}, BoxJitterParams(shift=0.0, scale=0.0))
+    jitter = BoxJitterParams(shift=0.0, scale=0.0)
+    evaluation = Evaluation.of(test, {"net": found}, jitter, test.info.crop_size)
     return metrics_table(evaluation)["net"]["test"]
 
 

@@ -41,19 +41,30 @@ def measure_box_in_haar(records: Sequence[FaceRecord], crop: CropParams) -> BoxI
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A face cut out of its picture in one size.
+
+    Attributes:
+        image: (S, S, 3) uint8 RGB, the crop and its border.
+        crop_map: (2, 3) from the picture's pixels to the crop's.
+    """
+
+    image: np.ndarray
+    crop_map: np.ndarray
+
+
+@dataclass(frozen=True)
 class CutFace:
     """A face that was cut out of its picture.
 
     Attributes:
         record: as the data set gives it.
-        image: (S, S, 3) uint8 RGB, the crop and its border.
-        crop_map: (2, 3) from the picture's pixels to the crop's.
+        crops: of the same box, one for each of the cutter's.
         found: False where the detector was asked for the box and did not find the face.
     """
 
     record: FaceRecord
-    image: np.ndarray
-    crop_map: np.ndarray
+    crops: tuple[Crop, ...]
     found: bool
 
 
@@ -63,12 +74,12 @@ class Cutter:
 
     Attributes:
         topology: of the landmarks.
-        crop: size, margin and box of the crops.
+        crops: box, margin and size of the crops; several differ in size alone.
         box_in_haar: where the crop's box lies in a Haar box, None where that is not known.
     """
 
     topology: Topology
-    crop: CropParams
+    crops: tuple[CropParams, ...]
     box_in_haar: BoxInHaar | None
 
     def __call__(self, records: Sequence[FaceRecord]) -> list[CutFace | tuple[Part, UserError]]:
@@ -86,13 +97,12 @@ class Cutter:
         except UserError as error:
             return record.part, error
         box, found = self._box(record, image)
-        crop_map = geometry.square_crop(box, self.crop.margin, self.crop.size)
-        return CutFace(record, _stored(image, crop_map, self.crop), crop_map, found)
+        return CutFace(record, tuple(_cut_out(image, box, crop) for crop in self.crops), found)
 
     def _box(self, record: FaceRecord, image: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return the box to cut, and whether the detector found the face (where it is asked)."""
-        box = _given_box(record, self.crop)
-        if self.crop.box != "detector":
+        box = _given_box(record, self.crops[0])
+        if self.crops[0].box != "detector":
             return box, True
         found = haar_box(image, box)
         if found is None:
@@ -117,8 +127,10 @@ def _given_box(record: FaceRecord, crop: CropParams) -> np.ndarray:
     return record.box
 
 
-def _stored(image: np.ndarray, crop_map: np.ndarray, crop: CropParams) -> np.ndarray:
-    """The crop with its border, RGB; the crop itself is exactly the inner part."""
+def _cut_out(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
+    """Cut the crop with its border, RGB; the crop itself is exactly the inner part."""
+    crop_map = geometry.square_crop(box, crop.margin, crop.size)
     beside_border = np.array([[1, 0, crop.border], [0, 1, crop.border]], dtype=np.float64)
     side = stored_shape(crop)[0]
-    return sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]
+    stored = sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]
+    return Crop(stored, crop_map)

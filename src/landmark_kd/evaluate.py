@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from landmark_kd import metrics
 from landmark_kd.bootstrap import LEVEL, Interval, compare, mean_intervals
 from landmark_kd.cost import cpu_name, network_cost
+from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.networks import load_network, predict_faces
 from landmark_kd.params import BoxJitterParams
@@ -35,6 +36,7 @@ class Evaluation:
     Attributes:
         faces: N test faces.
         jitter: shift and scale of the boxes they were predicted in, see `jittered_faces.py`.
+        teacher_size: side of the crops that the teachers saw; the students' is the faces'.
         predictions: (N, K, 2) a network, pixels of the original pictures.
         errors: (N,) NME a network by the data set's normaliser, percent.
         further_errors: {measure: the same by another normaliser}: nme_pupil, the pupils'
@@ -43,13 +45,18 @@ class Evaluation:
 
     faces: Faces
     jitter: BoxJitterParams
+    teacher_size: int
     predictions: dict[str, np.ndarray]
     errors: dict[str, np.ndarray]
     further_errors: dict[str, dict[str, np.ndarray]]
 
     @classmethod
     def of(
-        cls, faces: Faces, predictions: dict[str, np.ndarray], jitter: BoxJitterParams
+        cls,
+        faces: Faces,
+        predictions: dict[str, np.ndarray],
+        jitter: BoxJitterParams,
+        teacher_size: int,
     ) -> Evaluation:
         true, topology = faces.landmarks, faces.info.topology
 
@@ -60,25 +67,39 @@ class Evaluation:
         if topology.pupils is not None:
             further["nme_pupil"] = errors(metrics.interpupil(true, topology))
         distance = metrics.normalizing_distance(true, topology)
-        return cls(faces, jitter, predictions, errors(distance), further)
+        return cls(faces, jitter, teacher_size, predictions, errors(distance), further)
 
 
 def predict_all(
-    train: Faces, test: Faces, models: Path, device: torch.device
+    train: Faces, tests: Sequence[Faces], models: Path, device: torch.device
 ) -> dict[str, np.ndarray]:
     """Predict the test faces with every network and with the train faces' mean shape.
 
     Args:
-        test: the faces as the networks see them, their boxes jittered or not.
+        tests: the same faces in every size that a network sees, their boxes jittered or not.
         models: folder that holds the networks' folders.
 
     Returns:
         (N, K, 2) a network, pixels of the original pictures.
+
+    Raises:
+        UserError: a network sees none of the sizes.
     """
-    found = {name: predict_faces(load_network(models / name, device), test) for name in NETWORKS}
+    by_size = {faces.info.crop_size: faces for faces in tests}
+    found = {}
+    for name in NETWORKS:
+        net = load_network(models / name, device)
+        test = by_size.get(net.config.size)
+        if test is None:
+            raise UserError(
+                f"{models / name} sees crops of {net.config.size} pixels, but the test faces have "
+                f"{' or '.join(map(str, by_size))}; run `dvc repro` to make both anew."
+            )
+        found[name] = test.to_image(predict_faces(net, test))
+    test = tests[-1]
     mean = train.crop_landmarks()[train.train_rows()].mean(axis=0)
-    found[FLOOR] = np.broadcast_to(mean, test.landmarks.shape)
-    return {name: test.to_image(points) for name, points in found.items()}
+    found[FLOOR] = test.to_image(np.broadcast_to(mean, test.landmarks.shape))
+    return found
 
 
 def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float | int]]]:
@@ -123,6 +144,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """
     info, jitter = evaluation.faces.info, evaluation.jitter
     occluded = evaluation.faces.occluded
+    other_size = {"teacher_crop_size": evaluation.teacher_size}
     return {
         "dataset": info.dataset,
         "subsets": {
@@ -134,6 +156,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
         "occluded_landmarks": None if occluded is None else round(float(occluded.mean()), 4),
         "normalizer": info.topology.normalizer_name,
         "crop_size": info.crop_size,
+        **(other_size if evaluation.teacher_size != info.crop_size else {}),
         "margin": info.margin,
         "box": info.box,
         "box_jitter": {"shift": jitter.shift, "scale": jitter.scale, "seed": seed},

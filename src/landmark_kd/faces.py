@@ -6,6 +6,7 @@ them memory-mapped, so a run's memory does not grow with the number of faces.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ COLUMNS = ["name", "photo", "subsets", "validation"]
 # Between the subsets of a face.
 SEPARATOR = "|"
 OCCLUDED_FILE = "occluded.npy"
+# Names the folder beside it that has the same faces.
+SAME_FILE = "same_as.json"
+# Before the name of a folder: the same faces in the size that the teachers see.
+TEACHER_PREFIX = "teacher_"
 # What `FacesInfo`'s attributes are in JSON.
 _KINDS: dict[str, Any] = {
     "dataset": str,
@@ -182,12 +187,37 @@ def save_faces(
     write_json(folder / "info.json", info.to_json())
 
 
+def save_same_faces(folder: Path, name: str, other: Path) -> None:
+    """Let `folder` hold the faces of the folder `name` that will lie beside it.
+
+    The hash of these is written with it, so that whatever depends on `folder` sees them change.
+
+    Args:
+        other: where the faces lie now.
+    """
+    total = hashlib.sha256()
+    for path in sorted(other.iterdir()):
+        with path.open("rb") as file:
+            total.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    write_json(folder / SAME_FILE, {"folder": name, "sha256": total.hexdigest()})
+
+
 def load_faces(folder: Path) -> Faces:
     """Open a folder that `prepare` wrote; the pictures stay on disk.
 
     Raises:
         UserError: a file is missing, truncated or does not fit the others.
     """
+    if not (folder / SAME_FILE).exists():
+        return _load_folder(folder)
+    content = read_json(folder / SAME_FILE)
+    name = content.get("folder") if isinstance(content, dict) else None
+    if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+        raise _damaged(folder / SAME_FILE, f"it names no folder beside {folder}")
+    return _load_folder(folder.parent / name)
+
+
+def _load_folder(folder: Path) -> Faces:
     try:
         info = FacesInfo.from_json(read_json(folder / "info.json"))
     except (TypeError, KeyError, ValueError, AttributeError) as error:

@@ -14,6 +14,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+CropSize = Annotated[int, Field(ge=32, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
 LossName = Literal["l1", "l2", "smooth_l1", "wing"]
@@ -49,7 +50,8 @@ class PrepareParams(Section):
 
 
 class CropParams(Section):
-    size: Annotated[int, Field(ge=32, le=1024)]
+    size: CropSize
+    teacher_size: CropSize | None
     margin: Annotated[float, Field(ge=0, le=2)]
     box: Literal["landmarks", "dataset", "detector"]
     context: Annotated[float, Field(ge=1, le=4)]
@@ -58,6 +60,11 @@ class CropParams(Section):
     def border(self) -> int:
         """Whole pixels stored on each side of the crop; the stored side is size + 2 border."""
         return round(self.size * (self.context - 1) / 2)
+
+    @property
+    def for_teachers(self) -> CropParams:
+        """The teachers' crops: of the same boxes, in pixels of their own size."""
+        return self.model_copy(update={"size": self.teacher_size or self.size})
 
 
 class AsmParams(Section):
@@ -222,6 +229,15 @@ class Params(Section):
             raise ValueError(
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
                 "detector"
+            )
+        if (
+            self.kd.teacher_predictions == "online"
+            and self.crop.for_teachers.size != self.crop.size
+        ):
+            raise ValueError(
+                "kd.teacher_predictions is online, which shows the teachers the students' own "
+                f"crops of {self.crop.size} pixels, but crop.teacher_size is "
+                f"{self.crop.teacher_size}; take cached, or null as crop.teacher_size"
             )
         return self
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 RAW = Path("data/raw")
-TRAIN_FACES = Path("data/faces/train")
-TEST_FACES = Path("data/faces/test")
+FACES = Path("data/faces")
+TRAIN_FACES = FACES / "train"
+TEST_FACES = FACES / "test"
+# The same faces in the size that the teachers see.
+TEACHER_TRAIN_FACES = FACES / "teacher_train"
+TEACHER_TEST_FACES = FACES / "teacher_test"
 SOFT_LANDMARKS = Path("data/soft_landmarks")
 TEACHER_PREDICTIONS = Path("data/teacher_predictions")
 MODELS = Path("models")

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from landmark_kd import geometry
-from landmark_kd.cutting import CutFace, Cutter, measure_box_in_haar, stored_shape
+from landmark_kd.cutting import Crop, CutFace, Cutter, measure_box_in_haar, stored_shape
 from landmark_kd.datasets import dataset_at
 from landmark_kd.errors import UserError
-from landmark_kd.faces import COLUMNS, SEPARATOR, FacesInfo, save_faces
+from landmark_kd.faces import (
+    COLUMNS,
+    SEPARATOR,
+    TEACHER_PREFIX,
+    FacesInfo,
+    save_faces,
+    save_same_faces,
+)
 from landmark_kd.files import replaced_folder
+from landmark_kd.growing_array import growing_array
 from landmark_kd.parallel import threaded_map
 from landmark_kd.params import CropParams, DataParams
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split
@@ -33,11 +40,12 @@ def prepare(
     seed: int,
     *,
     raw: Path,
-    out_train: Path,
-    out_test: Path,
+    out: Path,
 ) -> None:
     """Write the train and the test faces of `raw`/<data.name> as folders of `faces.Faces`.
 
+    `out`/train and `out`/test have them in the students' size, `out`/teacher_train and
+    `out`/teacher_test in the teachers'; where that is the same, they only refer to the former.
     Prints what was found, what is missing of the published set, and the faces left out.
 
     Args:
@@ -56,11 +64,15 @@ def prepare(
         split: [record for record in records if record.split == split]
         for split in ("train", "test")
     }
-    cutter = Cutter(dataset.topology, crop, measure_box_in_haar(by_split["train"], crop))
-    with replaced_folder(out_train) as train, replaced_folder(out_test) as test:
-        folders: dict[Split, Path] = {"train": train, "test": test}
-        for split, folder in folders.items():
-            cut = _write_pictures(folder, by_split[split], bad, cutter)
+    crops = (crop,) if crop.for_teachers.size == crop.size else (crop, crop.for_teachers)
+    cutter = Cutter(dataset.topology, crops, measure_box_in_haar(by_split["train"], crop))
+    with ExitStack() as stack:
+        for split, of_split in by_split.items():
+            folders = [
+                stack.enter_context(replaced_folder(out / name))
+                for name in (split, f"{TEACHER_PREFIX}{split}")
+            ]
+            cut = _write_pictures(folders, of_split, bad, cutter)
             left_out = bad.sentences(split)
             if not cut:
                 raise UserError(
@@ -69,22 +81,13 @@ def prepare(
                     if left_out
                     else f"{dataset.name} has no {split} face; both splits are needed."
                 )
-            faces = [face.record for face in cut]
-            rows = [(face.name, face.photo, "", False) for face in faces]
-            table = pd.DataFrame(rows, columns=COLUMNS)
-            table["subsets"] = _subsets(dataset, faces)
+            table = _table(dataset, [face.record for face in cut])
             if split == "train":
                 table["validation"] = validation_split(table["photo"], validation, seed)
             info = _info(dataset, split, cut, len(left_out), cutter)
-            marked = [face.occluded for face in faces if face.occluded is not None]
-            save_faces(
-                folder,
-                np.stack([face.landmarks for face in faces]),
-                geometry.invert(np.stack([face.crop_map for face in cut])),
-                table,
-                info,
-                occluded=np.stack(marked) if len(marked) == len(faces) else None,
-            )
+            _write_all_else(folders, cut, table, info, cutter)
+            if len(crops) == 1:
+                save_same_faces(folders[1], split, folders[0])
             _report(dataset, split, table, info)
             for sentence in left_out:
                 print(f"  left out: {sentence}")
@@ -123,24 +126,57 @@ def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int)
 
 
 def _write_pictures(
-    folder: Path, records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
+    folders: Sequence[Path], records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
 ) -> list[CutFace]:
-    """Write images.npy; return the faces in it, without their pictures."""
+    """Write images.npy of each of the cutter's crops; return the faces, without their pictures."""
     kept = []
     photos = (list(same) for _, same in groupby(records, key=lambda record: record.picture))
-    with (
-        _growing_array(folder / "images.npy", stored_shape(cutter.crop)) as append,
-        tqdm(desc="cutting faces", unit="face", disable=None) as progress,
-    ):
+    with ExitStack() as stack:
+        appends = [
+            stack.enter_context(growing_array(folder / "images.npy", stored_shape(crop)))
+            for folder, crop in zip(folders, cutter.crops, strict=False)
+        ]
+        progress = stack.enter_context(tqdm(desc="cutting faces", unit="face", disable=None))
         for faces in threaded_map(cutter, photos):
             for face in faces:
                 if isinstance(face, CutFace):
-                    append(face.image)
-                    kept.append(replace(face, image=NO_IMAGE))
+                    for append, crop in zip(appends, face.crops, strict=True):
+                        append(crop.image)
+                    without = tuple(Crop(NO_IMAGE, crop.crop_map) for crop in face.crops)
+                    kept.append(replace(face, crops=without))
                 else:
                     bad.add(*face)
                 progress.update()
     return kept
+
+
+def _write_all_else(
+    folders: Sequence[Path],
+    cut: Sequence[CutFace],
+    table: pd.DataFrame,
+    info: FacesInfo,
+    cutter: Cutter,
+) -> None:
+    """Write what belongs to the pictures of each of the cutter's crops."""
+    landmarks = np.stack([face.record.landmarks for face in cut])
+    marked = [face.record.occluded for face in cut if face.record.occluded is not None]
+    for number, (folder, crop) in enumerate(zip(folders, cutter.crops, strict=False)):
+        save_faces(
+            folder,
+            landmarks,
+            geometry.invert(np.stack([face.crops[number].crop_map for face in cut])),
+            table,
+            replace(info, crop_size=crop.size, border=crop.border),
+            occluded=np.stack(marked) if len(marked) == len(cut) else None,
+        )
+
+
+def _table(dataset: Dataset, faces: Sequence[FaceRecord]) -> pd.DataFrame:
+    """Return a row a face, none of them for validation."""
+    rows = [(face.name, face.photo, "", False) for face in faces]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table["subsets"] = _subsets(dataset, faces)
+    return table
 
 
 def _subsets(dataset: Dataset, faces: Sequence[FaceRecord]) -> list[str]:
@@ -155,7 +191,7 @@ def _subsets(dataset: Dataset, faces: Sequence[FaceRecord]) -> list[str]:
 def _info(
     dataset: Dataset, split: Split, cut: Sequence[CutFace], left_out: int, cutter: Cutter
 ) -> FacesInfo:
-    crop = cutter.crop
+    crop = cutter.crops[0]
     missing = dataset.missing([face.record for face in cut], split)
     if left_out:
         missing.append(f"{left_out} bad {split} face{'s' * (left_out > 1)} left out")
@@ -176,36 +212,6 @@ def _info(
         published=dataset.published_counts(split),
         missing=missing,
     )
-
-
-@contextmanager
-def _growing_array(path: Path, row: tuple[int, ...]) -> Iterator[Callable[[np.ndarray], None]]:
-    """Yield a function that appends a uint8 array of shape `row` to a .npy file.
-
-    Written in order, since a full disk then ends in an error that can be told; writing through
-    a memory map would kill the process. numpy leaves room in the header for a growing first
-    axis, so the number of rows is put in at the end, when bad faces are known.
-    """
-    rows = 0
-    with path.open("wb") as file:
-        _write_header(file, (0, *row))
-        data_start = file.tell()
-
-        def append(values: np.ndarray) -> None:
-            nonlocal rows
-            assert (values.shape, values.dtype) == (row, np.uint8)
-            file.write(values.tobytes())
-            rows += 1
-
-        yield append
-        file.seek(0)
-        _write_header(file, (rows, *row))
-        assert file.tell() == data_start
-
-
-def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _report(dataset: Dataset, split: Split, table: pd.DataFrame, info: FacesInfo) -> None:
