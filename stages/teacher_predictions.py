@@ -1,7 +1,7 @@
 """Predict the train faces with both teachers, once for all student runs.
 
 In: data/faces/teacher_train, models/tough, models/tolerant. Out: data/teacher_predictions.
-Params: base.
+Params: base, kd.flip_average.
 """
 
 from landmark_kd import paths
@@ -9,14 +9,18 @@ from landmark_kd.errors import run_main
 from landmark_kd.faces import load_faces
 from landmark_kd.params import load_params
 from landmark_kd.runtime import setup
-from landmark_kd.teachers import write_predictions
+from landmark_kd.teacher_predictions import write_predictions
 
 
 def main() -> None:
     params = load_params()
     device = setup(params.base)
     write_predictions(
-        load_faces(paths.TEACHER_TRAIN_FACES), paths.MODELS, paths.TEACHER_PREDICTIONS, device
+        load_faces(paths.TEACHER_TRAIN_FACES),
+        paths.MODELS,
+        paths.TEACHER_PREDICTIONS,
+        device,
+        flip_average=params.kd.flip_average,
     )
 
 

@@ -76,6 +76,10 @@ def test_the_projects_own_params_are_valid() -> None:
             {"crop.teacher_size": 96, "kd.teacher_predictions": "online"},
             ["teacher_predictions is online", "64 pixels", "teacher_size is 96", "take cached"],
         ),
+        (
+            {"kd.flip_average": True, "kd.teacher_predictions": "online"},
+            ["flip_average is true", "teacher_predictions is online", "take cached"],
+        ),
         ({"kd.weights.main": 2.0}, ["kd", "weights.main is 2", "no minimum", "at least 2.125"]),
         ({"kd.beta": 1.5}, ["kd.beta", "1.5", "less than 1"]),
         ({"kd.tough.negative": 0.4}, ["kd.tough.negative", "0.4", "less than or equal to 0"]),

@@ -20,7 +20,8 @@ from landmark_kd.losses import KDLoss
 from landmark_kd.networks import LandmarkNet, load_network, predict_faces, save_network
 from landmark_kd.scratch import VARIABLE
 from landmark_kd.student import kd_goal
-from landmark_kd.teachers import landmarks_file, regression_goal, write_predictions
+from landmark_kd.teacher_predictions import write_predictions
+from landmark_kd.teachers import landmarks_file, regression_goal
 from tests.prepared_faces import prepared_faces
 from tests.tiny_training import NETWORK, curve, curve_files, tiny_params, tiny_train, weights
 
@@ -129,7 +130,8 @@ def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(teachers.TEACHERS):
         tiny_train(faces, folder / name, seed=seed)
         save_network(load_network(folder / name / "model"), folder / "models" / name)
-    write_predictions(faces, folder / "models", folder / "predictions", torch.device("cpu"))
+    device = torch.device("cpu")
+    write_predictions(faces, folder / "models", folder / "predictions", device, flip_average=False)
     return folder
 
 

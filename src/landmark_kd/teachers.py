@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces, load_array
-from landmark_kd.files import replaced_folder
 from landmark_kd.loader import Batch
 from landmark_kd.losses import REGRESSION_LOSSES
-from landmark_kd.networks import load_network, predict_faces
 from landmark_kd.training import Goal
 
 TEACHERS = ("tough", "tolerant")
@@ -60,16 +57,3 @@ def landmarks_file(path: Path, faces: Faces) -> np.ndarray:
             f"{faces.landmarks.shape}; run `dvc repro` to make it again."
         )
     return landmarks
-
-
-def write_predictions(faces: Faces, models: Path, out: Path, device: torch.device) -> None:
-    """Predict all train faces' un-augmented crops with both teachers, once for all students.
-
-    Args:
-        models: folder that holds the teachers' folders.
-        out: folder for `tough.npy` and `tolerant.npy`, (N, K, 2) float64 network coordinates.
-    """
-    with replaced_folder(out) as temporary:
-        for teacher in TEACHERS:
-            net = load_network(models / teacher, device)
-            np.save(temporary / f"{teacher}.npy", predict_faces(net, faces), allow_pickle=False)
