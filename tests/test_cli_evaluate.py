@@ -26,8 +26,9 @@ def test_scores_are_printed_and_written_with_their_protocol(model: Path, tmp_pat
     ended = run_apart("evaluate", folder, "--model", model, "--json", written, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0] == "constant trained on constant, 5 test faces of 300w"
-    assert lines[1] == "box: landmarks, margin 0.5; normaliser: outer eye corners; no jitter"
+    assert lines[:2] == [f"model: {model}", "licence: none"]
+    assert lines[2] == "constant trained on constant, 5 test faces of 300w"
+    assert lines[3] == "box: landmarks, margin 0.5; normaliser: outer eye corners; no jitter"
     assert [line.split()[:4] for line in lines[-3:]] == [
         ["common", "3", "of", "554"],
         ["challenging", "2", "of", "135"],

@@ -44,7 +44,9 @@ def test_given_boxes_give_landmarks_as_json_and_drawn(
     out = tmp_path / "new" / "out"
     boxes = ["20,20,80,90.5", "90,30,150,100"]
     assert run("predict", photos / "a.png", "--out", out, "--model", model, "--boxes", *boxes) == 0
-    assert "a.png: 2 faces" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"model: {model}\n")
+    assert "a.png: 2 faces" in said
     assert names(out) == ["a.json", "a.png"]
     found = json.loads((out / "a.json").read_text())
     assert (found["picture"], found["width"], found["height"]) == ("a.png", 160, 120)
@@ -99,7 +101,8 @@ def test_bad_pictures_do_not_keep_the_others_from_being_done(
 
 
 def test_a_missing_model_says_make_repro(photos: Path, tmp_path: Path) -> None:
-    ended = run_apart("predict", photos, "--out", tmp_path / "out", cwd=tmp_path)
+    arguments = ["predict", photos, "--out", tmp_path / "out", "--model", "models/landmarks.onnx"]
+    ended = run_apart(*arguments, cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert "models/landmarks.onnx is missing" in ended.stderr

@@ -72,6 +72,9 @@ def test_a_network_that_is_right_makes_no_error_and_a_known_one_its_own(tmp_path
     expected["ibug/image_003_1"] = 100 * 3.0 / 68 / EYES
     found = {f.name: e for f, e in zip(evaluation.faces, evaluation.errors, strict=True)}
     assert found == pytest.approx(expected, abs=CLOSE)
+    moved = [face.name for face in evaluation.faces].index("ibug/image_003_1")
+    np.testing.assert_allclose(evaluation.true[moved], moved_by(3.0), atol=CLOSE)
+    np.testing.assert_allclose(evaluation.pred, np.tile(FACE, (5, 1, 1)), atol=CLOSE)
     table = scores_table(evaluation)
     assert list(table) == ["common", "challenging", "full"]
     assert table["challenging"]["nme"] == pytest.approx(expected["ibug/image_003_1"] / 2, abs=CLOSE)

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.decomposition import PCA
 
+from landmark_kd.head_pose import cameras
 from landmark_kd.topology import TOPOLOGIES
 
 TRAIN_FOLDERS = ("AFW68/", "HELEN68/trainset/", "LFPW68/trainset/")
@@ -40,23 +41,6 @@ def mirrored(shapes: np.ndarray) -> np.ndarray:
     result = shapes[..., TOPOLOGIES[68].flip, :].copy()
     result[..., 0] *= -1
     return result
-
-
-def cameras(shapes: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a scaled-orthographic camera to each shape.
-
-    Args:
-        shapes: (N, 68, 2) centred shapes.
-        head: (68, 3) centred points.
-
-    Returns:
-        scales (N,) and rotations (N, 3, 3) with shape ~ scale * (head @ rotation.T)[:, :2].
-    """
-    affine = shapes.transpose(0, 2, 1) @ np.linalg.pinv(head).T
-    u, singular, vt = np.linalg.svd(affine, full_matrices=False)
-    rows = u @ vt
-    third = np.cross(rows[:, 0], rows[:, 1])
-    return singular.mean(axis=1), np.concatenate([rows, third[:, None]], axis=1)
 
 
 def rigid_head(shapes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from landmark_kd.cli_data import add_name
-from landmark_kd.cli_predict import add_model
+from landmark_kd.cli_predict import add_model, load_model
 from landmark_kd.extras import needs_train_packages
 from landmark_kd.files import write_json
 
@@ -21,6 +21,7 @@ examples:
   landmark-kd evaluate /data/300w --shift 0.05 --scale 0.1 --json jittered.json
   landmark-kd evaluate /data/WFLW --model models/landmarks.onnx
 
+Without --model it is always the network that comes with landmark-kd; the first line says which.
 Prints for each subset the NME (mean over faces, percent of the normaliser), the failure rates and
 the areas under the CED at 8 and 10 %, and the number of faces, of those published.
 A network of 68 landmarks is held against WFLW's 98 by turning these into 68.
@@ -95,9 +96,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     with needs_train_packages("evaluate"):
         from landmark_kd.evaluate_onnx import BoxJitter, evaluate_onnx
         from landmark_kd.evaluate_onnx_report import protocol, scores_table, summary
-        from landmark_kd.predict import LandmarkDetector
         from landmark_kd.recognise import recognised
-    detector = LandmarkDetector.load(arguments.model)
+    detector = load_model(arguments.model)
     folder = arguments.path.expanduser()
     _, dataset = recognised(folder, arguments.name)
     evaluation = evaluate_onnx(
@@ -113,7 +113,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         write_json(
             arguments.json,
             {
-                "model": str(arguments.model),
+                "model": detector.source,
                 "protocol": protocol(evaluation),
                 "subsets": scores_table(evaluation),
             },

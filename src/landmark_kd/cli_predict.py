@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from landmark_kd import paths
 from landmark_kd.drawing import draw_landmarks
 from landmark_kd.errors import UserError
 from landmark_kd.files import write_json
@@ -26,8 +25,11 @@ PREDICT_EXAMPLES = """\
 examples:
   landmark-kd predict photo.jpg --out found
   landmark-kd predict photos/ another.png --out found
+  landmark-kd predict photo.jpg --out found --model models/landmarks.onnx
   landmark-kd predict photo.jpg --out found --boxes 120,80,260,230 300,90,420,215
 
+Without --model it is always the network that comes with landmark-kd, whatever models/ holds; the
+first line printed and "model" in the JSON files say which one was used.
 Writes DIR/<name>.json (box, score and landmarks of each face, in pixels of the picture as it is
 shown, after its EXIF rotation) and DIR/<name>.png (the picture with the points drawn).
 A picture without a face is no error: its list of faces is empty.
@@ -39,11 +41,23 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the argument that names the network."""
     parser.add_argument(
         "--model",
-        default=paths.ONNX_MODEL,
         type=Path,
         metavar="FILE",
-        help="ONNX file of the export stage (default: %(default)s)",
+        help="ONNX file of the export stage, as models/landmarks.onnx (default: the network that "
+        "comes with landmark-kd)",
     )
+
+
+def load_model(path: Path | None) -> LandmarkDetector:
+    """Open the network of `--model`, or the shipped one, and print which it is.
+
+    Raises:
+        UserError: see `LandmarkDetector.load`.
+    """
+    detector = LandmarkDetector.load(path)
+    print(f"model: {detector.source}" + ("" if path else " (--model FILE takes another)"))
+    print(f"licence: {detector.info.licence}", flush=True)
+    return detector
 
 
 def add_predict(commands: Any) -> None:
@@ -98,7 +112,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         )
     out = arguments.out
     _check_out(out, pictures)
-    detector = LandmarkDetector.load(arguments.model)
+    detector = load_model(arguments.model)
     out.mkdir(parents=True, exist_ok=True)
     boxes = np.array(arguments.boxes) if arguments.boxes else None
     failed = 0
@@ -110,7 +124,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             print(f"error: {error}", file=sys.stderr, flush=True)
             continue
         faces = detector.detect(image, boxes)
-        _write_results(out, picture, image, faces=faces, detector=detector, model=arguments.model)
+        _write_results(out, picture, image, faces=faces, detector=detector)
         count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
         print(f"{picture}: {count} -> {out / picture.stem}.json, .png", flush=True)
     if failed:
@@ -183,13 +197,12 @@ def _write_results(
     *,
     faces: list[Face],
     detector: LandmarkDetector,
-    model: Path,
 ) -> None:
     content = {
         "picture": picture.name,
         "width": image.shape[1],
         "height": image.shape[0],
-        "model": str(model),
+        "model": detector.source,
         "point_names": detector.info.point_names,
         "faces": [
             {

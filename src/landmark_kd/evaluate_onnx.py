@@ -53,6 +53,8 @@ class OnnxEvaluation:
         box: where the boxes come from.
         jitter: what was done to them.
         faces: N good faces.
+        true: (N, K, 2) their landmarks in `topology`, pixels of the pictures.
+        pred: (N, K, 2) the predicted ones; NaN where the detector did not find the face.
         errors: (N,) NME in percent; infinite where the detector did not find the face.
         left_out: a sentence for each broken face, which is not among `faces`.
     """
@@ -64,6 +66,8 @@ class OnnxEvaluation:
     box: BoxSource
     jitter: BoxJitter
     faces: list[FaceRecord]
+    true: np.ndarray
+    pred: np.ndarray
     errors: np.ndarray
     left_out: list[str]
 
@@ -117,6 +121,10 @@ def evaluate_onnx(
     if not records or not good:
         why = f": all are broken, the first because {left_out[0]}" if left_out else "."
         raise UserError(f"{folder} has no good {split} face of {dataset.name}{why}")
+    found = np.array([predictions[i] is not None for i in good])
+    pred = np.full_like(true[good], np.nan)
+    for row in np.flatnonzero(found):
+        pred[row] = cast(np.ndarray, predictions[good[row]])
     return OnnxEvaluation(
         info=detector.info,
         dataset=dataset,
@@ -125,7 +133,9 @@ def evaluate_onnx(
         box=source,
         jitter=jitter,
         faces=[records[i] for i in good],
-        errors=_errors([predictions[i] for i in good], true[good], topology),
+        true=true[good],
+        pred=pred,
+        errors=_errors(pred, true[good], found, topology),
         left_out=left_out,
     )
 
@@ -188,14 +198,14 @@ def _predict(run: _Run) -> list[Prediction]:
     return [predictions[row] for row in range(len(run.records))]
 
 
-def _errors(predictions: list[Prediction], true: np.ndarray, topology: Topology) -> np.ndarray:
+def _errors(
+    pred: np.ndarray, true: np.ndarray, found: np.ndarray, topology: Topology
+) -> np.ndarray:
     """Return the NME of each face (N,), percent; infinite where it was not found."""
     errors = np.full(len(true), np.inf)
-    found = [i for i, prediction in enumerate(predictions) if prediction is not None]
-    if found:
-        pred = np.stack([cast(np.ndarray, predictions[i]) for i in found])
+    if found.any():
         distance = metrics.normalizing_distance(true[found], topology)
-        errors[found] = metrics.nme(pred, true[found], distance)
+        errors[found] = metrics.nme(pred[found], true[found], distance)
     return errors
 
 

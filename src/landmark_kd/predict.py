@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
 
-from landmark_kd import geometry, haar
+from landmark_kd import __version__, geometry, haar
 from landmark_kd.errors import UserError
 from landmark_kd.model_info import INPUT_NAME, OUTPUT_NAME, ModelInfo
 from landmark_kd.sampling import sample
+
+# The network that comes with the package, a file in its folder `assets`; docs/model_card.md says
+# what it was trained on and what it is worth.
+SHIPPED_MODEL = "landmarks_68.onnx"
 
 # The first prediction's box replaces the detector's where its side is within this factor of it;
 # beyond, the prediction has gone wrong and would lead the second one astray.
@@ -37,38 +42,62 @@ class Face:
 
 
 class LandmarkDetector:
-    """Finds faces and their landmarks; made by `LandmarkDetector.load(path)`.
+    """Finds faces and their landmarks; made by `LandmarkDetector.load()`.
 
     Attributes:
         info: what the ONNX file says about itself: point names, contours, data set, licence, …
+        source: which network it is: the path it was loaded from, or the shipped one's name.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, info: ModelInfo, source: str) -> None:
         self.info = info
+        self.source = source
         self._session = session
 
     @classmethod
-    def load(cls, path: str | Path) -> LandmarkDetector:
-        """Open an ONNX file that the `export` stage wrote.
+    def load(
+        cls, path: str | Path | None = None, *, threads: int | None = None
+    ) -> LandmarkDetector:
+        """Open the network that comes with the package, or an ONNX file of the `export` stage.
+
+        Args:
+            path: of such a file; None is always the shipped network, whatever the folder holds.
+            threads: CPU threads of one prediction; None leaves their number to onnxruntime.
 
         Raises:
             UserError: it is missing, no ONNX file, not one of landmark-kd, or does not fit what it
                 says of itself.
         """
+        if path is None:
+            shipped = f"{SHIPPED_MODEL}, shipped with landmark-kd {__version__}"
+            return cls.from_bytes(shipped_model(), shipped, threads=threads)
         path = Path(path)
         if not path.is_file():
             raise UserError(
                 f"the model {path} is missing; make it with `make repro`, or name another one."
             )
+        return cls._open(path, str(path), threads)
+
+    @classmethod
+    def from_bytes(
+        cls, content: bytes, source: str, *, threads: int | None = None
+    ) -> LandmarkDetector:
+        """Open an ONNX file that is in memory; `source` names it, else as `load`."""
+        return cls._open(content, source, threads)
+
+    @classmethod
+    def _open(cls, model: Path | bytes, source: str, threads: int | None) -> LandmarkDetector:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: they reach the user as ours
+        if threads is not None:
+            options.intra_op_num_threads = threads
         try:
             session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise UserError(
-                f"{path} is no ONNX file that onnxruntime can read ({_first_line(error)}); "
+                f"{source} is no ONNX file that onnxruntime can read ({_first_line(error)}); "
                 "make it again with `make repro`."
             ) from None
         try:
@@ -76,9 +105,9 @@ class LandmarkDetector:
             _check_shapes(session, info)
         except ValueError as error:
             raise UserError(
-                f"{path} {error}; give a file that the export stage of this project wrote."
+                f"{source} {error}; give a file that the export stage of this project wrote."
             ) from None
-        return cls(session, info)
+        return cls(session, info, source)
 
     def detect(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Face]:
         """Return the faces of a picture; none is an empty list.
@@ -117,11 +146,18 @@ class LandmarkDetector:
             for box, points, score in zip(found, landmarks, scores, strict=True)
         ]
 
-    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Predict landmarks (M, K, 2) in pixels of `image`, all boxes (M, 4) in one run."""
+    def network_inputs(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cut crops out of a picture, as the network sees them; first half of `detect`.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            boxes: (M, 4) of M > 0 faces.
+
+        Returns:
+            inputs: (M, 3, S, S) float32, normalised.
+            to_crop: (M, 2, 3) maps from the picture's pixels to the crops'.
+        """
         info = self.info
-        if len(boxes) == 0:
-            return np.empty((0, info.points, 2))
         to_crop = np.stack(
             [geometry.square_crop(box, info.margin, info.input_size) for box in boxes]
         )
@@ -129,10 +165,37 @@ class LandmarkDetector:
         rgb = crops[..., ::-1].astype(np.float32)
         mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))
         inputs = (rgb - mean) / std
-        channels_first = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))
-        (outputs,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: channels_first})
-        in_crop = geometry.from_network(outputs.astype(np.float64), info.input_size)
+        return np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)), to_crop
+
+    def run_network(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the landmarks (M, K, 2) float32, network coordinates, of `network_inputs`."""
+        (outputs,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
+        return np.asarray(outputs)
+
+    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Predict landmarks (M, K, 2) in pixels of `image`, all boxes (M, 4) in one run."""
+        if len(boxes) == 0:
+            return np.empty((0, self.info.points, 2))
+        inputs, to_crop = self.network_inputs(image, boxes)
+        outputs = self.run_network(inputs).astype(np.float64)
+        in_crop = geometry.from_network(outputs, self.info.input_size)
         return geometry.apply(geometry.invert(to_crop), in_crop)
+
+
+def shipped_model() -> bytes:
+    """Return the content of the ONNX file that comes with the package.
+
+    Raises:
+        UserError: it is not there.
+    """
+    shipped = resources.files("landmark_kd") / "assets" / SHIPPED_MODEL
+    try:
+        return shipped.read_bytes()
+    except OSError:
+        raise UserError(
+            f"the network that comes with landmark-kd is missing: there is no {shipped}; install "
+            "the package again, or name another model (--model FILE, LandmarkDetector.load(path))."
+        ) from None
 
 
 def _check_shapes(session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
