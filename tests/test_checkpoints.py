@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from landmark_kd.checkpoints import (
     Checkpoint,
@@ -25,10 +31,12 @@ from landmark_kd.checkpoints import (
 )
 from landmark_kd.cli_clean import add_clean
 from landmark_kd.errors import UserError
-from landmark_kd.scratch import VARIABLE, folder_of, held, leftovers
+from landmark_kd.scratch import VARIABLE, Leftover, folder_of, held, leftovers, remove
 from tests.conftest import PROJECT
+from tests.strategies import damaged, examples
 
 ME = "a" * 64
+NESTED = "[" * 100_000
 CPU = torch.device("cpu")
 
 
@@ -104,6 +112,9 @@ def test_every_way_to_break_the_newest_leads_to_the_one_before(
         lambda: tear(newest(".json")),
         lambda: newest(".json").write_text("[]"),
         lambda: change(newest(".json"), fingerprint="b" * 64),
+        lambda: change(newest(".json"), state={"best": 0.2}),
+        lambda: change(newest(".json"), epoch=3),
+        lambda: newest(".json").write_text(NESTED),
     ]
     for way in ways:
         store.save(checkpoint(1))
@@ -149,6 +160,146 @@ def test_a_checkpoint_that_finds_no_space_leaves_nothing_but_the_one_before(
     assert epoch_found(store) == 1
 
 
+@pytest.mark.parametrize("name", ["00000².json", "٠٠٠٠٠٩.json", "1.json", "-00001.json", "a.json"])
+def test_a_record_of_another_name_is_none_of_ours(
+    store: Checkpoints, folder: Path, said: list[str], name: str
+) -> None:
+    store.save(checkpoint(1))
+    (folder / name).write_bytes((folder / "000001.json").read_bytes())
+    assert epoch_found(store) == 1
+    assert leftovers()[0].epoch == 1
+    store.save(checkpoint(2))
+    assert epoch_found(store) == 2
+    assert said == []
+
+
+def test_a_folder_in_the_place_of_a_record_is_left_out(
+    store: Checkpoints, folder: Path, said: list[str]
+) -> None:
+    store.save(checkpoint(1))
+    (folder / "000009.json").mkdir()
+    assert leftovers()[0].epoch == 1
+    assert epoch_found(store) == 1
+    assert "000009.json is left out" in said.pop()
+    store.save(checkpoint(2))
+    assert epoch_found(store) == 2
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, os.strerror(errno.EIO)), PermissionError(), MemoryError()]
+)
+def test_a_checkpoint_that_cannot_be_read_now_is_not_taken_for_damaged(
+    store: Checkpoints, folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away for a moment, or too little memory, must not cost hours of work."""
+
+    def fail(path: Path) -> bytes:
+        raise error
+
+    store.save(checkpoint(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fail)
+        with pytest.raises(type(error)):
+            store.load()
+    assert epoch_found(store) == 1
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+KEYS = ["fingerprint", "digest", "written", "epoch", "epochs", "state", "more"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training with one checkpoint."""
+    folder = tmp_path_factory.mktemp("scratch") / f"kd-{'a' * 16}"
+    folder.mkdir()
+    Checkpoints(folder, ME).save(checkpoint(4))
+    return folder
+
+
+def assert_shown_and_found_or_left_out(folder: Path, path: Path, content: bytes) -> None:
+    """Put a record or tensors into a checkpoint's place, look at it and load it, put back."""
+    before = {file: file.read_bytes() for file in (path, path.with_suffix(".safetensors"))}
+    path.write_bytes(content)
+    said: list[str] = []
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, str(folder.parent))
+            (leftover,) = leftovers()
+            assert_whole_line(leftover)
+        found = Checkpoints(folder, ME, said.append).load()
+        assert (found is None) == (len(said) == 1)
+        if found:
+            assert (found.epoch, found.epochs, found.state) == (4, 9, {"best": 0.1})
+    finally:
+        for file, good in before.items():
+            file.write_bytes(good)
+
+
+def assert_whole_line(leftover: Leftover) -> None:
+    """What `clean` prints is one line that no terminal acts upon."""
+    with redirect_stdout(StringIO()) as shown, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("landmark_kd.scratch.leftovers", lambda: [leftover])
+        clean()
+    first = shown.getvalue().splitlines()[0]
+    assert first.isprintable()
+    assert f"{leftover.folder}: kd, stopped" in first
+    assert len(first) < 300 + len(str(leftover.folder))
+
+
+@examples(150)
+@given(data=st.data())
+def test_whatever_a_record_says_it_is_shown_and_taken_up_only_if_it_is_what_was_written(
+    saved: Path, data: st.DataObject
+) -> None:
+    path = saved / "000001.json"
+    record = json.loads(path.read_text())
+    for key in data.draw(st.lists(st.sampled_from(KEYS), min_size=1, max_size=3)):
+        record[key] = data.draw(ODD)
+    assert_shown_and_found_or_left_out(saved, path, json.dumps(record).encode())
+
+
+@examples(100)
+@given(data=st.data())
+def test_a_damaged_record_is_shown_and_left_out(saved: Path, data: st.DataObject) -> None:
+    path = saved / "000001.json"
+    content = data.draw(damaged(path.read_bytes()))
+    assert_shown_and_found_or_left_out(saved, path, content)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epoch": "7"},
+        {"epoch": "x"},
+        {"epoch": None},
+        {"epoch": 10**30 + 0.5},
+        {"epochs": [9]},
+        {"written": 3},
+        {"written": "\x1b[2J"},
+        {"written": "2026-01-01 00:00:00" * 1000},
+        {"state": []},
+    ],
+)
+def test_a_record_of_odd_values_is_no_checkpoint_to_show(
+    store: Checkpoints,
+    folder: Path,
+    changes: dict[str, object],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store.save(checkpoint(4))
+    path = folder / "000001.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    clean()
+    shown = capsys.readouterr().out
+    assert "kd, stopped before its first checkpoint, " in shown
+    assert "\x1b" not in shown
+
+
 def test_random_generators_go_on_as_they_would_have() -> None:
     def draw() -> tuple[float, float, float]:
         # A normal number leaves a second one in store, which is part of the state.
@@ -176,6 +327,39 @@ def test_a_scratch_folder_is_gone_after_success_and_after_a_failure_without_chec
     with held(folder):
         pass
     assert not folder.exists()
+
+
+def test_a_scratch_folder_that_is_gone_does_not_spoil_a_training_that_is_done(
+    folder: Path, store: Checkpoints, said: list[str]
+) -> None:
+    with held(folder):
+        shutil.rmtree(folder)
+        store.save(checkpoint(1))
+    assert "no checkpoint of epoch 1" in said.pop()
+    assert not folder.exists()
+
+
+def test_what_cannot_be_removed_does_not_spoil_a_training_that_is_done(
+    folder: Path, store: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS an open file that is removed lives on under another name until it is closed."""
+
+    def busy(path: Path | str, **options: object) -> None:
+        if Path(path).exists() or "dir_fd" in options:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+
+    store.save(checkpoint(1))
+    store.save(checkpoint(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", busy)
+        patch.setattr(Path, "unlink", busy)
+        store.save(checkpoint(3))
+        assert epoch_found(store) == 3
+        with held(folder):
+            pass
+        with pytest.raises(UserError, match="cannot be removed whole; look at the rights"):
+            remove(leftovers()[0])
+    assert epoch_found(store) == 3
 
 
 @pytest.fixture
@@ -238,7 +422,27 @@ def test_clean_leaves_a_running_training_alone(
     assert folder.exists()
 
 
-def test_clean_knows_nothing_of_other_folders(scratch: Path) -> None:
+def test_clean_knows_nothing_of_other_folders(scratch: Path, tmp_path: Path) -> None:
+    name = f"kd-{'0' * 16}"
     (scratch / "notes").mkdir(parents=True)
     (scratch / "kd-0123").mkdir()
+    (scratch / name).write_text("a file")
+    (tmp_path / name).mkdir()
+    (scratch / f"kd-{'1' * 16}").symlink_to(tmp_path / name)
     assert leftovers() == []
+
+
+def test_files_that_go_while_clean_looks_at_them_are_no_error(
+    store: Checkpoints, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that runs writes under another name, renames and removes all the time."""
+    store.save(checkpoint(1))
+    stat = Path.stat
+
+    def gone(path: Path, **options: bool) -> os.stat_result:
+        if path.suffix == ".safetensors":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert leftovers()[0].size == (folder / "000001.json").stat().st_size

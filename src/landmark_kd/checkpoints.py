@@ -1,7 +1,7 @@
 """Checkpoints: the state of a training on disk, whole or not there, without pickle.
 
 A checkpoint is two files in the training's scratch folder: tensors in N.safetensors, then the
-record N.json with all the rest and the tensors' digest. The record is written last, so a
+record N.json with all the rest and the digest of both. The record is written last, so a
 checkpoint without one was never finished; a digest that does not fit is damage. The last one is
 removed only when the next is on disk.
 """
@@ -13,6 +13,7 @@ import json
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,14 +22,16 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from landmark_kd.scratch import RECORD_SUFFIX, records, write_durably
+from landmark_kd.errors import is_out_of_memory
+from landmark_kd.scratch import RECORD_SUFFIX, Record, read_record, records, write_durably
+from landmark_kd.yaml_models import in_short
 
 # Checkpoints kept: the newest, and one before it should that be damaged.
 KEPT = 2
 _TENSORS_SUFFIX = ".safetensors"
+_NOT_A_FILE = (FileNotFoundError, IsADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,21 @@ class Checkpoints:
         older = records(self.folder)
         number = int(older[0].stem) + 1 if older else 1
         tensors = safetensors.torch.save(checkpoint.tensors)
-        record = {
-            "fingerprint": self.fingerprint,
-            "digest": _digest(tensors),
-            "written": datetime.now().isoformat(" ", "seconds"),
-            "epoch": checkpoint.epoch,
-            "epochs": checkpoint.epochs,
-            "state": checkpoint.state,
-        }
+        record = Record(
+            fingerprint=self.fingerprint,
+            digest="",
+            written=datetime.now().isoformat(" ", "seconds"),
+            epoch=checkpoint.epoch,
+            epochs=checkpoint.epochs,
+            state=checkpoint.state,
+        )
+        content = record.model_dump() | {"digest": _digest(record, tensors)}
         path = self.folder / f"{number:06}{_TENSORS_SUFFIX}"
         try:
             write_durably(path, tensors)
-            write_durably(path.with_suffix(RECORD_SUFFIX), json.dumps(record).encode())
+            write_durably(path.with_suffix(RECORD_SUFFIX), json.dumps(content).encode())
         except OSError as error:
-            path.unlink(missing_ok=True)
+            _remove(path)
             self.warn(
                 f"no checkpoint of epoch {checkpoint.epoch} in {self.folder} "
                 f"({error.strerror or error}); the training goes on, but if it is stopped now it "
@@ -98,29 +102,40 @@ class Checkpoints:
         self._remove_all_but(records(self.folder)[:KEPT])
 
     def load(self) -> Checkpoint | None:
-        """Return the newest whole checkpoint, or None; say which were left out, and why."""
+        """Return the newest whole checkpoint, or None; say which were left out, and why.
+
+        Raises:
+            OSError, MemoryError: it cannot be read now, which says nothing of whether it is whole.
+        """
         for path in records(self.folder):
             try:
                 return self._read(path)
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-                self.warn(f"the checkpoint {path} is left out, it is damaged or foreign ({error}).")
-                path.unlink(missing_ok=True)
+            except Exception as error:  # of pydantic, safetensors and torch, each of its own kind
+                if is_out_of_memory(error) or (
+                    isinstance(error, OSError) and not isinstance(error, _NOT_A_FILE)
+                ):
+                    raise
+                self.warn(
+                    f"the checkpoint {path} is left out, it is damaged or foreign "
+                    f"({in_short(error)})."
+                )
+                _remove(path)
         self._remove_all_but([])
         return None
 
     def _read(self, path: Path) -> Checkpoint:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["fingerprint"] != self.fingerprint:
+        record = read_record(path)
+        if record.fingerprint != self.fingerprint:
             raise ValueError("it belongs to other parameters, inputs or code")
         content = path.with_suffix(_TENSORS_SUFFIX).read_bytes()
-        if _digest(content) != record["digest"]:
-            raise ValueError("its tensors are not those that were written")
+        if _digest(record, content) != record.digest:
+            raise ValueError("its tensors or its record are not what was written")
         return Checkpoint(
             tensors=safetensors.torch.load(content),
-            state=record["state"],
-            epoch=record["epoch"],
-            epochs=record["epochs"],
-            written=record["written"],
+            state=record.state,
+            epoch=record.epoch,
+            epochs=record.epochs,
+            written=record.written,
         )
 
     def _remove_all_but(self, kept: list[Path]) -> None:
@@ -129,7 +144,7 @@ class Checkpoints:
         for path in self.folder.iterdir():
             of_ours = path.suffix in (_TENSORS_SUFFIX, RECORD_SUFFIX)
             if path.name.startswith(".") or (of_ours and path.stem not in stems):
-                path.unlink(missing_ok=True)
+                _remove(path)
 
 
 def random_state(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -157,8 +172,17 @@ def restore_random_state(
     np.random.set_state(numpy | {"state": {**numpy["state"], "key": key}})  # noqa: NPY002
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _digest(record: Record, tensors: bytes) -> str:
+    rest = json.dumps(record.model_dump(exclude={"digest"}), sort_keys=True)
+    total = hashlib.sha256(rest.encode())
+    total.update(tensors)
+    return total.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    """Remove a file; one that cannot be removed is of no importance to the training."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def _to_stderr(sentence: str) -> None:

@@ -11,6 +11,13 @@ from collections.abc import Callable
 INTERRUPTED_STATUS = 130
 # Characters.
 LONGEST_SENTENCE = 1000
+# Parts of messages that say that memory ran out: of torch, C++ and Python, which raise
+# RuntimeError, and of the libraries below, which have one class for everything.
+_OUT_OF_MEMORY = (
+    *("not enough memory", "allocate memory", "nsufficient memory", "out of memory"),
+    *("bad_alloc", "bad allocation", "can't start new thread"),
+)
+_ONE_CLASS = ("cv2", "onnxruntime")
 
 
 class UserError(Exception):
@@ -32,9 +39,9 @@ class UserError(Exception):
 def run_main(main: Callable[[], None]) -> None:
     """Run a program's `main` and end the process with a clear sentence and a status.
 
-    `UserError` and operating-system errors (a full disk, a missing right) end in one line on
-    stderr and status 1, Ctrl-C in one line and status 130. Anything else is a defect of ours
-    and keeps its traceback.
+    `UserError`, operating-system errors (a full disk, a missing right) and too little memory end
+    in one line on stderr and status 1, Ctrl-C in one line and status 130. Anything else is a
+    defect of ours and keeps its traceback.
     """
     try:
         main()
@@ -46,8 +53,27 @@ def run_main(main: Callable[[], None]) -> None:
         # The reader went away (`… | head`). Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
+    except Exception as error:
+        if is_out_of_memory(error):
+            _fail(
+                "the memory of the computer or GPU is too small, or a limit of it (ulimit, a "
+                "container's) is too low; end other programs, or lower what needs it (crop.size "
+                "and crop.context in params.yaml, the size of the pictures), and run the same "
+                "command again.",
+                1,
+            )
+        if not isinstance(error, OSError):
+            raise
         _fail(describe_os_error(error), 1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of any library says that memory ran out."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    # Not of other classes: their messages repeat what stands in somebody's file.
+    by_text = isinstance(error, RuntimeError) or type(error).__module__.split(".")[0] in _ONE_CLASS
+    return by_text and any(part in str(error) for part in _OUT_OF_MEMORY)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
-from landmark_kd.errors import UserError
+from landmark_kd.errors import UserError, is_out_of_memory
 
 # Beginnings and parts of torch's own messages; it has no classes of their own for these.
-_WORKER = "DataLoader worker"
-_SHARED_MEMORY = "shared memory"
-_CPU_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+_WORKER_ENDED = "DataLoader worker (pid"
+_SHARED_MEMORY = ("shared memory", "file </torch_")
 _LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
@@ -29,17 +28,23 @@ def explained(name: str, workers: int) -> Iterator[None]:
     """
     try:
         yield
+    except UserError:
+        raise
     except torch.OutOfMemoryError:
         raise UserError(_memory(name, "the GPU")) from None
-    except MemoryError:
-        raise UserError(_memory(name, "the computer")) from None
-    except (RuntimeError, OSError) as error:
+    except Exception as error:
         text = str(error)
-        if _WORKER in text:
-            raise UserError(_worker(name, workers, text)) from None
-        if any(sign in text for sign in _CPU_MEMORY):
+        if any(sign in text for sign in _SHARED_MEMORY):
+            raise UserError(_loading(name, workers, text, shared=True)) from None
+        if is_out_of_memory(error):
             raise UserError(_memory(name, "the computer")) from None
-        if isinstance(error, torch.distributed.DistError) or any(s in text for s in _LOST_PROCESS):
+        if _WORKER_ENDED in text:
+            raise UserError(_loading(name, workers, text, shared=False)) from None
+        lost = any(sign in text for sign in _LOST_PROCESS)
+        # A broken pipe of the system's is the reader of our output, who went away (`… | head`).
+        if isinstance(error, torch.distributed.DistError) or (
+            lost and not isinstance(error, BrokenPipeError)
+        ):
             raise UserError(
                 f"{name}: another process of this training ended, so this one cannot go on; "
                 "its own message says why."
@@ -54,14 +59,10 @@ def _memory(name: str, whose: str) -> str:
     )
 
 
-def _worker(name: str, workers: int, text: str) -> str:
+def _loading(name: str, workers: int, text: str, *, shared: bool) -> str:
     """Say which of `base.workers` processes ended; torch's text has its id and the signal."""
     first = text.splitlines()[0].rstrip(". ")
-    why = (
-        "the shared memory (/dev/shm) is full"
-        if _SHARED_MEMORY in text
-        else "most often the memory ran out"
-    )
+    why = "the shared memory (/dev/shm) is full" if shared else "most often the memory ran out"
     return (
         f"{name}: one of the {workers} processes that load pictures ended ({first}); {why}: "
         f"lower base.workers (0 loads in the training process itself) and run the same command "

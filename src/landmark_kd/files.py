@@ -13,6 +13,9 @@ from typing import Any
 
 from landmark_kd.errors import UserError
 
+# Part of the message with which numpy says that a disk took less than an array.
+_SHORT_WRITE = "requested and"
+
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
@@ -26,7 +29,8 @@ def replaced_file(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _named(path):
+            yield temporary
         # mkstemp makes files private; results are as readable as any other file.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
@@ -40,7 +44,8 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield temporary
+        with _named(path):
+            yield temporary
         temporary.chmod(0o777 & ~_umask())
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
@@ -74,6 +79,26 @@ def read_json(path: Path) -> Any:
         raise UserError(
             f"{path} is damaged ({error}); run `dvc checkout` or `dvc repro -f` to restore it."
         ) from None
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors of the system say which file or folder was being written.
+
+    Raises:
+        UserError: numpy could not write all of an array, of which it does not say why.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and _SHORT_WRITE in str(error):
+            raise UserError(
+                f"{path} could not be written whole ({error}): the disk is full, or a file has "
+                "reached the largest size allowed; free some space and run the same command again."
+            ) from None
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _umask() -> int:

@@ -11,14 +11,16 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
+from pydantic import Field
 
 from landmark_kd.errors import UserError
+from landmark_kd.yaml_models import Section
 
 # Names another folder for all scratch, such as one that several copies of the project share.
 VARIABLE = "LANDMARK_KD_SCRATCH"
@@ -29,6 +31,27 @@ _LOCK = "lock"
 # Digits of the hash in a folder's name.
 _DIGITS = 16
 _NAME = re.compile(rf".+-[0-9a-f]{{{_DIGITS}}}")
+_RECORD_NAME = re.compile(rf"[0-9]{{6,}}{re.escape(RECORD_SUFFIX)}")
+_Epoch = Annotated[int, Field(ge=1)]
+
+
+class Record(Section):
+    """What a checkpoint's record says: all but the tensors.
+
+    Attributes:
+        fingerprint: of all that the training's result depends on.
+        digest: of the tensors and of all other attributes.
+        written: local date and time.
+        epoch: the epoch it is in or has just ended, from 1; epochs: of how many.
+        state: of the training, as JSON has it.
+    """
+
+    fingerprint: str
+    digest: str
+    written: Annotated[str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}){2} [0-9]{2}(:[0-9]{2}){2}$")]
+    epoch: _Epoch
+    epochs: _Epoch
+    state: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,8 +108,12 @@ def held(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         done = True
     finally:
         if done or not records(folder):
-            shutil.rmtree(folder)
+            # On NFS the lock, which is open, stays until it is let go; and whatever else cannot
+            # be removed must not turn a training that is done into one that failed.
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+        with suppress(OSError):  # gone already, or not empty
+            folder.rmdir()
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -110,8 +137,20 @@ def write_durably(path: Path, content: bytes) -> None:
 
 def records(folder: Path) -> list[Path]:
     """The records of a folder's checkpoints, the newest first."""
-    found = [path for path in folder.glob(f"*{RECORD_SUFFIX}") if path.stem.isdigit()]
+    found = [path for path in folder.glob(f"*{RECORD_SUFFIX}") if _RECORD_NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: int(path.stem), reverse=True)
+
+
+def read_record(path: Path) -> Record:
+    """Read a checkpoint's record.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or it is none.
+    """
+    try:
+        return Record.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def leftovers() -> list[Leftover]:
@@ -119,36 +158,49 @@ def leftovers() -> list[Leftover]:
     top = scratch_folder()
     if not top.is_dir():
         return []
-    return [_leftover(folder) for folder in sorted(top.iterdir()) if _NAME.fullmatch(folder.name)]
+    folders = (path for path in sorted(top.iterdir()) if _NAME.fullmatch(path.name))
+    return [_leftover(folder) for folder in folders if folder.is_dir() and not folder.is_symlink()]
 
 
 def remove(leftover: Leftover) -> None:
     """Remove what an unfinished training left.
 
     Raises:
-        UserError: it is running.
+        UserError: it is running, or a file of it cannot be removed.
     """
     with held(leftover.folder, seconds=0):
         pass
+    if leftover.folder.exists():
+        raise UserError(
+            f"{leftover.folder} cannot be removed whole; look at the rights of what is left in it."
+        )
 
 
 def _leftover(folder: Path) -> Leftover:
-    record: dict[str, Any] = {"written": "", "epoch": 0, "epochs": 0}
+    record = None
     for path in records(folder):
-        try:
-            record = record | json.loads(path.read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError):  # damaged; the one before it may be whole
+            record = read_record(path)
             break
-        except (OSError, ValueError, TypeError):
-            continue
     return Leftover(
         folder,
         stage=folder.name.rpartition("-")[0],
-        written=str(record["written"]),
-        epoch=int(record["epoch"]),
-        epochs=int(record["epochs"]),
-        size=sum(path.stat().st_size for path in folder.iterdir()),
+        written=record.written if record else "",
+        epoch=record.epoch if record else 0,
+        epochs=record.epochs if record else 0,
+        size=_size(folder),
         running=_is_held(folder),
     )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of a folder's files; a training that runs may remove one at any moment."""
+    size = 0
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+    return size
 
 
 def _is_held(folder: Path) -> bool:

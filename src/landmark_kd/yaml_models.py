@@ -1,4 +1,4 @@
-"""YAML files as typed values; the first mistake in one is said in a sentence."""
+"""YAML files, and others, as typed values; the first mistake in one is said in a sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = LONGEST_VALUE
 
 
 class Section(BaseModel):
-    """A mapping of a YAML file: every key known, every value of its type."""
+    """A mapping of a file: every key known, every value of its type."""
 
     # strict: "12" is no number and 1 is no true; protected_namespaces: no key begins with model_.
     model_config = ConfigDict(
@@ -54,6 +54,24 @@ def read_yaml_model(
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
         raise UserError(f"{path} is no valid YAML: {in_short(error)}.") from None
+    return check_model(path, content, model, example=example, restore=restore)
+
+
+def check_model(
+    path: Path, content: Any, model: type[Model], *, example: str, restore: str
+) -> Model:
+    """Check what was read from a file.
+
+    Args:
+        path: the file.
+        content: what it holds.
+        model: what it must hold.
+        example: keys it holds, in words.
+        restore: what to do where a key is missing.
+
+    Raises:
+        UserError: one sentence with the file, the key, its value and what is allowed.
+    """
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold {example}, but holds {_short(content)}.")
     try:
