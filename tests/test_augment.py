@@ -29,6 +29,14 @@ def augmenter(**changes: float) -> Augmenter:
     return Augmenter(AugmentParams(**{**STILL, **changes}), SIZE, BORDER, IBUG_68.flip)
 
 
+def augmented(
+    augment: Augmenter, stored: np.ndarray, points: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One face's crop and points (T, K, 2)."""
+    crops, moved = augment([stored], points[None], [rng])
+    return crops[0], moved[0]
+
+
 def picture_with_dots(points: np.ndarray) -> np.ndarray:
     """A stored picture with a blurred dot at each point (crop pixels), drawn to sub-pixels."""
     side = SIZE + 2 * BORDER
@@ -63,7 +71,7 @@ def test_dots_drawn_in_the_picture_are_found_where_the_points_went(seed: int) ->
     stored = picture_with_dots(np.array(chosen))
     network = geometry.to_network(points, SIZE)[None]
     for chance, back in ((flip_free, np.arange(68)), (mirrored, IBUG_68.flip)):
-        crop, moved = chance(stored, network, np.random.default_rng(seed))
+        crop, moved = augmented(chance, stored, network, np.random.default_rng(seed))
         found_at = geometry.from_network(moved[0], SIZE)[back]
         for place in found_at[: len(chosen)]:
             if (place > 5).all() and (place < SIZE - 6).all():
@@ -73,7 +81,7 @@ def test_dots_drawn_in_the_picture_are_found_where_the_points_went(seed: int) ->
 def test_without_augmentation_the_crop_is_the_stored_pictures_inner_part() -> None:
     stored = np.random.default_rng(0).integers(0, 256, (144, 144, 3), dtype=np.uint8)
     points = np.random.default_rng(1).uniform(-0.4, 0.4, (1, 68, 2))
-    crop, moved = augmenter()(stored, points, np.random.default_rng(2))
+    crop, moved = augmented(augmenter(), stored, points, np.random.default_rng(2))
     np.testing.assert_array_equal(crop, stored[24:120, 24:120])
     np.testing.assert_allclose(moved, points, atol=1e-12)
 
@@ -83,9 +91,9 @@ def test_flipping_twice_changes_nothing() -> None:
     stored = rng.integers(0, 256, (144, 144, 3), dtype=np.uint8)
     points = rng.uniform(-0.4, 0.4, (1, 68, 2))
     flip = augmenter(flip=1.0)
-    crop, moved = flip(stored, points, rng)
+    crop, moved = augmented(flip, stored, points, rng)
     padded = cv2.copyMakeBorder(crop, 24, 24, 24, 24, cv2.BORDER_REPLICATE)
-    again, back = flip(padded, moved, rng)
+    again, back = augmented(flip, padded, moved, rng)
     np.testing.assert_array_equal(again, stored[24:120, 24:120])
     np.testing.assert_allclose(back, points, atol=1e-12)
 
@@ -94,9 +102,23 @@ def test_all_sets_of_points_move_alike() -> None:
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 256, (144, 144, 3), dtype=np.uint8)
     points = np.repeat(rng.uniform(-0.4, 0.4, (1, 68, 2)), 3, axis=0)
-    _, moved = augmenter(**PAPER)(stored, points, rng)
+    _, moved = augmented(augmenter(**PAPER), stored, points, rng)
     np.testing.assert_array_equal(moved[0], moved[1])
     np.testing.assert_array_equal(moved[0], moved[2])
+
+
+def test_a_batch_has_each_faces_own_crop_and_points() -> None:
+    """As each has alone, from the same generator; half of them are mirrored."""
+    rng = np.random.default_rng(0)
+    stored = rng.integers(0, 256, (8, 144, 144, 3), dtype=np.uint8)
+    points = rng.uniform(-0.4, 0.4, (8, 2, 68, 2))
+    all_effects = augmenter(**{**PAPER, "colour": 0.5, "blur": 0.5, "occlusion": 0.5})
+    crops, moved = all_effects(stored, points, [np.random.default_rng(i) for i in range(8)])
+    for i in range(8):
+        crop, own = augmented(all_effects, stored[i], points[i], np.random.default_rng(i))
+        np.testing.assert_array_equal(crops[i], crop)
+        np.testing.assert_allclose(moved[i], own, rtol=0, atol=1e-12)
+    assert len({crop.tobytes() for crop in crops}) == 8
 
 
 def test_rotation_and_scale_stay_in_their_ranges_and_fill_them() -> None:
@@ -116,7 +138,8 @@ def test_each_pixel_change_happens_changes_the_picture_and_leaves_the_points(eff
     stored = np.random.default_rng(0).integers(0, 256, (144, 144, 3), dtype=np.uint8)
     points = np.random.default_rng(1).uniform(-0.4, 0.4, (1, 68, 2))
     kept = stored.copy()
-    crop, moved = augmenter(**{effect: 1.0})(stored, points, np.random.default_rng(3))
+    chance = augmenter(**{effect: 1.0})
+    crop, moved = augmented(chance, stored, points, np.random.default_rng(3))
     assert (crop != stored[24:120, 24:120]).any()
     np.testing.assert_allclose(moved, points, atol=1e-12)
     np.testing.assert_array_equal(stored, kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -66,6 +67,26 @@ def bits(batches: list[list[Batch]]) -> list[bytes]:
 
 def test_batches_are_the_same_with_and_without_worker_processes(faces: Faces) -> None:
     assert bits(epochs(faces, workers=2)) == bits(epochs(faces))
+
+
+def test_loader_processes_are_started_once_for_all_epochs(faces: Faces) -> None:
+    before = set(psutil.Process().children())
+    loader, sampler = train_loader(
+        faces,
+        faces.crop_landmarks()[:, None],
+        Augmenter(AUGMENT, SIZE, BORDER, faces.info.topology.flip),
+        batch_size=4,
+        seed=1,
+        workers=2,
+        pin_memory=False,
+    )
+    started = []
+    for epoch in (1, 2):
+        sampler.epoch = epoch
+        list(loader)
+        started.append(set(psutil.Process().children()) - before)
+    assert len(started[0]) == 2
+    assert started[0] == started[1]
 
 
 def test_another_seed_and_another_epoch_give_other_batches(faces: Faces) -> None:

@@ -17,7 +17,7 @@ from landmark_kd.params import AugmentParams
 from landmark_kd.sampling import sample
 from landmark_kd.topology import IBUG_68, TOPOLOGIES, WFLW_98, convert
 from tests.strategies import affine_maps, boxes, examples, seeds, shapes, similarities
-from tests.test_augment import SIZE, augmenter, centre_of_dot, picture_with_dots
+from tests.test_augment import SIZE, augmented, augmenter, centre_of_dot, picture_with_dots
 
 MARGINS = st.floats(0, 2)
 SIZES = st.integers(32, 1024)
@@ -211,7 +211,7 @@ def test_dots_are_found_where_their_points_went_for_any_draw(
     points = np.zeros((1, 68, 2))
     points[0, : len(dots)] = geometry.to_network(dots, SIZE)
     chance = augmenter(**ranges)
-    crop, moved = chance(picture_with_dots(dots), points, np.random.default_rng(draw))
+    crop, moved = augmented(chance, picture_with_dots(dots), points, np.random.default_rng(draw))
     matrix, mirrored = chance.draw_affine(np.random.default_rng(draw))
     assert mirrored == (np.linalg.det(matrix[:, :2]) < 0)
     back = IBUG_68.flip if mirrored else np.arange(68)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
+import resource
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,6 +40,26 @@ def test_deterministic_algorithms_are_the_parameters_choice(
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_new_tensors_are_not_filled_before_they_are_written() -> None:
+    """Deterministic torch does so by default, at a tenth of a training step's time."""
+    setup(base(deterministic=True))
+    torch.full((1000,), 7.0)
+    assert not torch.isnan(torch.empty(1000)).all()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="freed memory is kept by glibc alone")
+def test_freed_memory_is_kept_for_the_next_tensors() -> None:
+    setup(base())
+
+    def pages_of_a_tensor() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(8 * 2**20)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    # 32 MiB are 8192 pages of 4 KiB. The first tensors make room, which later ones fit into.
+    assert max([pages_of_a_tensor() for _ in range(12)][-4:]) < 100
 
 
 def test_threads_are_those_of_the_parameters() -> None:

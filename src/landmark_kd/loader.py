@@ -49,14 +49,17 @@ class AugmentedFaces(Dataset[Batch]):
         self.seed = seed
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
-        size = self.augmenter.size
-        images = np.empty((len(keys), size, size, 3), np.uint8)
-        targets = np.empty((len(keys), *self.targets.shape[1:]), np.float32)
-        for i, (epoch, row) in enumerate(keys):
-            rng = np.random.default_rng([self.seed, _AUGMENTATION, epoch, row])
-            images[i], targets[i] = self.augmenter(self.images[row], self.targets[row], rng)
-        rows = torch.tensor([row for _, row in keys])
-        return Batch(torch.from_numpy(images), torch.from_numpy(targets), rows)
+        rows = [row for _, row in keys]
+        images, targets = self.augmenter(
+            (self.images[row] for row in rows),
+            self.targets[rows],
+            (np.random.default_rng([self.seed, _AUGMENTATION, *key]) for key in keys),
+        )
+        return Batch(
+            torch.from_numpy(images),
+            torch.from_numpy(targets.astype(np.float32)),
+            torch.tensor(rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,8 @@ def train_loader(
         num_workers=workers,
         collate_fn=_as_is,
         pin_memory=pin_memory,
-        persistent_workers=False,
+        # Faces carry their epoch, so that processes need not be started anew for each.
+        persistent_workers=workers > 0,
         # The loader seeds its processes, which draw nothing by themselves; with a generator of its
         # own it leaves the global one as it is, however often an epoch is begun.
         generator=torch.Generator().manual_seed(seed),
