@@ -19,6 +19,7 @@ from landmark_kd import __version__, predict
 from landmark_kd.datasets import DATASETS
 from landmark_kd.errors import UserError
 from landmark_kd.onnx_cost import onnx_cost
+from landmark_kd.pictures import read_picture
 from landmark_kd.predict import LandmarkDetector, shipped_model
 from landmark_kd.topology import IBUG_68
 from tests.command import run, run_apart
@@ -65,14 +66,14 @@ def test_it_says_what_it_was_trained_on_and_under_which_terms() -> None:
 
 def test_it_gives_landmarks_in_the_box(picture: Path) -> None:
     box = np.array([40.0, 30.0, 110.0, 100.0])
-    (face,) = LandmarkDetector.load().detect(cv2.imread(str(picture)), box[None])
+    (face,) = LandmarkDetector.load().detect(read_picture(picture), box[None])
     assert face.landmarks.shape == (68, 2)
     # Whatever it takes the noise for, its points stay about the crop.
     assert (np.abs(face.landmarks - [75, 65]) < 150).all()
 
 
 def test_threads_do_not_change_what_it_finds(picture: Path) -> None:
-    image, boxes = cv2.imread(str(picture)), np.array([[40.0, 30.0, 110.0, 100.0]])
+    image, boxes = read_picture(picture), np.array([[40.0, 30.0, 110.0, 100.0]])
     one, two = (LandmarkDetector.load(threads=n).detect(image, boxes)[0] for n in (1, 2))
     np.testing.assert_allclose(one.landmarks, two.landmarks, atol=1e-3)
 
