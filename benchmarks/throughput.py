@@ -1,13 +1,14 @@
 """How near training comes to what the network alone takes, and what feeds it.
 
-    python benchmarks/throughput.py --out reports/benchmarks/throughput.json
+    python -m benchmarks.throughput --out reports/benchmarks/throughput.json
 
-In one process, round after round: an epoch of bare steps (forward, backward, optimiser) on one
-fixed batch, an epoch of the baseline student and of the KD student as the pipeline trains them
-(augmentation, losses, clipping, moving average), and some steps of KD with online teachers. Each
-ratio is of one round, so that a machine that slows down slows both sides; the median and the
-quartiles over the rounds are printed. Then the loader alone, by crop size and number of processes,
-and its memory over many batches. Validation and checkpoints, once an epoch, are not counted.
+In one process, round after round and in an order drawn anew each round: a few bare steps (forward,
+backward, optimiser) on one fixed batch, as many steps of the baseline student and of the KD student
+as the pipeline trains them (loading, augmentation, losses, clipping, moving average), and one step
+of KD with online teachers. Each ratio is of the blocks of one round, by wall clock and by the
+process's CPU time; the median and the quartiles over the rounds are written. Before it the memory
+over many steps, after it what makes the bare step faster or slower, and the loader alone by crop
+size and number of processes. Validation and checkpoints, once an epoch, are not counted.
 """
 
 from __future__ import annotations
@@ -16,47 +17,56 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import psutil
 import torch
-from timm.optim import create_optimizer_v2
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
 
+from benchmarks.bare import BareStep, measure_variants
+from benchmarks.noise import noise_faces, random_network
+from benchmarks.timing import Rates, contest, quartiles, ratio, spread, told
 from landmark_kd.augment import Augmenter
 from landmark_kd.cost import cpu_name
 from landmark_kd.errors import run_main
-from landmark_kd.faces import COLUMNS, Faces, FacesInfo
+from landmark_kd.faces import Faces
 from landmark_kd.files import write_json
 from landmark_kd.learner import Learner
-from landmark_kd.loader import Batch, train_loader
-from landmark_kd.networks import LandmarkNet, build_network, save_network
+from landmark_kd.loader import Batch, ShuffledBatches, train_loader
+from landmark_kd.networks import save_network
 from landmark_kd.params import Params, load_params
 from landmark_kd.runtime import training_processes
 from landmark_kd.student import kd_goal
 from landmark_kd.teachers import TEACHERS, regression_goal
 from landmark_kd.topology import IBUG_68
+from landmark_kd.training import Goal
 
 # Faces a second that a fast GPU was assumed to take in the issue that asked for this.
 TARGET_RATE = 2000
-ONLINE_STEPS = 4
-DECIMALS = 4
+# Of the memory check: the arithmetic of a small network, whose steps do all that a large one's do.
+SMALL = {"backbone": "test_efficientnet", "batch_size": 8}
+SMALL_SIZE, SMALL_FACES = 32, 200
+MEBIBYTE = 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--faces", type=int, default=800, help="faces of an epoch")
+    parser.add_argument("--faces", type=int, default=800, help="faces to load from")
     parser.add_argument("--size", type=int, default=112, help="side of the crop")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=4, help="steps of a block")
+    parser.add_argument("--rounds", type=int, default=24, help="blocks of each contestant")
     parser.add_argument("--workers", type=int, default=[0, 1], nargs="+", help="loader processes")
     parser.add_argument("--loader-sizes", type=int, default=[64, 112, 224], nargs="+")
-    parser.add_argument("--loader-batches", type=int, default=10_000, help="of the memory check")
+    parser.add_argument("--memory-steps", type=int, default=10_000)
     parser.add_argument("--out", type=Path, help="JSON file for the results")
     arguments = parser.parse_args()
     params = load_params()
+    size, steps, rounds = arguments.size, arguments.steps, arguments.rounds
     results: dict[str, Any] = {
         "machine": {
             "cpu": cpu_name(),
@@ -64,216 +74,165 @@ def main() -> None:
             "threads": params.base.threads,
             "torch": torch.__version__,
         },
-        "settings": {**vars(arguments), "out": None, "batch_size": params.student.batch_size},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "settings": {
+            **vars(arguments),
+            "out": None,
+            "student": params.student.model_dump(),
+            "teacher": params.teacher.backbone,
+        },
         "training": {},
         "loader": {},
     }
-    for workers in arguments.workers:
-        found = measure_training(params, arguments.faces, arguments.size, workers, arguments.rounds)
-        results["training"][f"workers_{workers}"] = found
-        print(f"training, {workers} loader processes: {_told(found)}", flush=True)
-    for size in arguments.loader_sizes:
-        for workers in sorted({*arguments.workers, os.cpu_count() or 1}):
-            found = measure_loader(params, arguments.faces, size, workers, arguments.rounds)
-            results["loader"][f"{size}_px_workers_{workers}"] = found
-            print(f"loader alone, {size} px, {workers} processes: {_told(found)}", flush=True)
-    results["memory"] = measure_memory(params, arguments.loader_batches)
-    print(f"memory: {results['memory']}", flush=True)
+    with training_processes(params.base) as fabric, tempfile.TemporaryDirectory() as folder:
+        # First, since a process that has had much memory would show no growth.
+        results["memory"] = measure_memory(params, fabric, arguments.memory_steps)
+        print(f"memory: {told(results['memory'])}", flush=True)
+        for workers in arguments.workers:
+            faces = noise_faces(arguments.faces, size, Path(folder))
+            found = measure_training(params, faces, fabric, workers, rounds=rounds, steps=steps)
+            results["training"][f"workers_{workers}"] = found
+            print(f"training, {workers} loader processes: {told(found)}", flush=True)
+        found = measure_variants(params, size, fabric, max(2, rounds // 2), steps)
+        results["variants"] = found
+        print(f"bare step: {told(found['to_as_trained'])}", flush=True)
+        for loader_size in arguments.loader_sizes:
+            faces = noise_faces(arguments.faces, loader_size, Path(folder))
+            for workers in sorted({*arguments.workers, os.cpu_count() or 1}):
+                found = measure_loader(params, faces, workers, rounds)
+                results["loader"][f"{loader_size}_px_workers_{workers}"] = found
+                print(f"loader, {loader_size} px, {workers} processes: {told(found)}", flush=True)
     if arguments.out:
         write_json(arguments.out, results)
 
 
 def measure_training(
-    params: Params, count: int, size: int, workers: int, rounds: int
+    params: Params, faces: Faces, fabric: Fabric, workers: int, *, rounds: int, steps: int
 ) -> dict[str, Any]:
-    """Return rates (faces a second) and ratios of one round each, as quartiles."""
-    batch_size = params.student.batch_size
-    with tempfile.TemporaryDirectory() as folder, training_processes(params.base) as fabric:
-        faces = random_faces(count, size, Path(folder))
-        hard = faces.crop_landmarks()
-        for number, teacher in enumerate(TEACHERS, start=1):
-            np.save(Path(folder) / f"{teacher}.npy", hard + number / 100)
-            save_network(_network(params.teacher.backbone, size), Path(folder) / teacher)
-        online = params.kd.model_copy(update={"teacher_predictions": "online"})
-        goals = {
-            "baseline": regression_goal(hard, params.student.loss),
-            "kd": kd_goal(params.kd, faces, Path(folder), Path(folder)),
-            "online": kd_goal(online, faces, Path(folder), Path(folder)),
-        }
-        epochs: dict[str, Callable[[], tuple[int, float]]] = {}
-        augmenter = Augmenter(params.augment, size, faces.info.border, IBUG_68.flip)
-        for name, goal in goals.items():
-            loader, sampler = train_loader(
-                faces,
-                goal.targets,
-                augmenter,
-                batch_size=batch_size,
-                seed=1,
-                workers=workers,
-                pin_memory=False,
-            )
-            learner = Learner(
-                fabric,
-                _network(params.student.backbone, size),
-                goal.objective(fabric.device),
-                params.student,
-                steps_per_epoch=sampler.steps,
-            )
-            steps = ONLINE_STEPS if name == "online" else sampler.steps
-            epochs[name] = _epoch(learner, loader, batch_size, steps)
-        epochs["bare"] = _bare(params, size, batch_size, sampler.steps)
-        rates: dict[str, list[float]] = {name: [] for name in epochs}
-        for number in range(rounds + 1):
-            for name, epoch in epochs.items():
-                steps, seconds = epoch()
-                if number:  # the first round warms up
-                    rates[name].append(steps * batch_size / seconds)
-    rate = {name: np.array(values) for name, values in rates.items()}
-    return {
-        "faces_per_second": {name: _quartiles(values) for name, values in rate.items()},
-        "kd_to_bare": _quartiles(rate["kd"] / rate["bare"]),
-        "kd_epoch_to_baseline_epoch": _quartiles(rate["baseline"] / rate["kd"]),
-        "online_epoch_to_baseline_epoch": _quartiles(rate["baseline"] / rate["online"]),
-    }
+    """Return rates (faces a second) of bare steps and of training, and their ratios.
 
-
-def measure_loader(
-    params: Params, count: int, size: int, workers: int, rounds: int
-) -> dict[str, Any]:
-    """Return the rate of the loader alone, of whole epochs, and what it is of TARGET_RATE."""
+    A block of training is the last steps of an epoch, its loader's beginning included. Loader
+    processes work during the blocks of their own training alone; their CPU time is not counted.
+    """
+    size = faces.info.crop_size
     with tempfile.TemporaryDirectory() as folder:
-        loader = _loader(params, random_faces(count, size, Path(folder)), workers)
-        rates = []
-        for number in range(rounds + 1):
-            # Processes are started once an epoch; that counts, as it does in training.
-            start = time.perf_counter()
-            loaded = sum(len(batch.rows) for batch in loader)
-            if number:
-                rates.append(loaded / (time.perf_counter() - start))
-    values = np.array(rates)
-    cores = max(1, workers)
+        goals = _goals(params, faces, Path(folder))
+        contestants: dict[str, Callable[[], int]] = {
+            name: _training(
+                params,
+                faces,
+                goal,
+                fabric,
+                workers=workers,
+                steps=1 if name == "online" else steps,
+            )
+            for name, goal in goals.items()
+        }
+        bare = BareStep(params, size, fabric)
+        rates: Rates = contest(contestants | {"bare": lambda: bare(steps)}, rounds)
     return {
-        "faces_per_second": _quartiles(values),
-        "share_of_target_per_core": _quartiles(values / TARGET_RATE / cores),
+        "faces_per_second": {name: quartiles(found) for name, found in rates.items()},
+        "kd_to_bare": ratio(rates, "kd", "bare"),
+        "kd_epoch_to_baseline_epoch": ratio(rates, "baseline", "kd"),
+        "online_epoch_to_baseline_epoch": ratio(rates, "baseline", "online"),
     }
 
 
-def measure_memory(params: Params, batches: int) -> dict[str, float]:
-    """Return this process's memory (MiB) after a tenth of many batches, and at their end."""
+def measure_loader(params: Params, faces: Faces, workers: int, rounds: int) -> dict[str, Any]:
+    """Return the rate of the loader alone, of whole epochs, and what it is of TARGET_RATE.
+
+    The first epoch, in which processes are started, is told apart: they stay for all others.
+    """
+    loader, _ = _loader(params, faces, np.stack([faces.crop_landmarks()] * 3, axis=1), workers)
+    rates, seconds = [], []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        loaded = sum(len(batch.rows) for batch in loader)
+        seconds.append(time.perf_counter() - start)
+        rates.append(loaded / seconds[-1])
+    values = np.array(rates[1:])
+    return {
+        "faces_per_second": spread(values),
+        "share_of_target_per_core": spread(values / TARGET_RATE / max(1, workers)),
+        "seconds_to_start": round(seconds[0] - float(np.median(seconds[1:])), 3),
+    }
+
+
+def measure_memory(params: Params, fabric: Fabric, steps: int) -> dict[str, float]:
+    """Return this process's memory (MiB) over many steps of KD with a small network."""
+    params = params.model_copy(update={"student": params.student.model_copy(update=SMALL)})
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as folder:
-        loader = _loader(params, random_faces(200, 64, Path(folder)), workers=0)
-        seen, early = 0, 0.0
-        while seen < batches:
-            for _ in loader:
-                seen += 1
-                if seen == batches // 10:
-                    early = process.memory_info().rss
-                if seen == batches:
-                    break
-        late = process.memory_info().rss
-    mebibyte = 2**20
+        faces = noise_faces(SMALL_FACES, SMALL_SIZE, Path(folder))
+        goal = _goals(params, faces, Path(folder), online=False)["kd"]
+        an_epoch = SMALL_FACES // params.student.batch_size
+        epoch = _training(params, faces, goal, fabric, workers=0, steps=an_epoch)
+        epochs = max(10, steps // an_epoch)
+        memory = []
+        for _ in range(epochs):
+            epoch()
+            memory.append(process.memory_info().rss / MEBIBYTE)
     return {
-        "batches": batches,
-        "after_a_tenth_mib": round(early / mebibyte, 1),
-        "at_the_end_mib": round(late / mebibyte, 1),
+        "steps": epochs * an_epoch,
+        "after_a_tenth_mib": round(memory[epochs // 10 - 1], 1),
+        "after_half_mib": round(memory[epochs // 2 - 1], 1),
+        "at_the_end_mib": round(memory[-1], 1),
     }
 
 
-def random_faces(count: int, size: int, folder: Path) -> Faces:
-    """Return prepared faces of noise, memory-mapped as real ones are."""
-    rng = np.random.default_rng(0)
-    border = size // 4
-    side = size + 2 * border
-    path = folder / f"images_{size}.npy"
-    np.save(path, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
-    names = [str(i) for i in range(count)]
-    table = pd.DataFrame({"name": names, "photo": names, "subsets": "train", "validation": False})
-    info = FacesInfo(
-        dataset="noise",
-        licence="none",
-        topology=IBUG_68,
-        crop_size=size,
-        border=border,
-        margin=0.25,
-        box="landmarks",
-        box_in_haar=None,
-        published={},
-        missing=[],
-    )
-    matrix = np.tile(np.eye(2, 3), (count, 1, 1))
-    landmarks = rng.uniform(0.1, 0.9, (count, IBUG_68.points, 2)) * size
-    return Faces(
-        np.load(path, mmap_mode="r", allow_pickle=False), landmarks, matrix, table[COLUMNS], info
-    )
-
-
-def _loader(params: Params, faces: Faces, workers: int) -> Iterable[Batch]:
+def _goals(params: Params, faces: Faces, folder: Path, *, online: bool = True) -> dict[str, Goal]:
+    """Return what the contestants learn; teachers are random, their cached predictions close."""
     hard = faces.crop_landmarks()
-    loader, _ = train_loader(
+    for number, teacher in enumerate(TEACHERS, start=1):
+        np.save(folder / f"{teacher}.npy", hard + number / 100)
+    goals = {
+        "baseline": regression_goal(hard, params.student.loss),
+        "kd": kd_goal(params.kd, faces, folder, folder),
+    }
+    if online:
+        for teacher in TEACHERS:
+            net = random_network(params.teacher, faces.info.crop_size, IBUG_68.points)
+            save_network(net, folder / teacher)
+        kd = params.kd.model_copy(update={"teacher_predictions": "online"})
+        goals["online"] = kd_goal(kd, faces, folder, folder)
+    return goals
+
+
+def _training(
+    params: Params, faces: Faces, goal: Goal, fabric: Fabric, *, workers: int, steps: int
+) -> Callable[[], int]:
+    """Return what takes the last steps of the next epoch and returns the faces learnt from."""
+    loader, sampler = _loader(params, faces, goal.targets, workers)
+    learner = Learner(
+        fabric,
+        random_network(params.student, faces.info.crop_size, IBUG_68.points),
+        goal.objective(fabric.device),
+        params.student,
+        steps_per_epoch=sampler.steps,
+    )
+
+    def block() -> int:
+        sampler.epoch += 1
+        sampler.first_step = sampler.steps - steps
+        for batch in loader:
+            learner.step([batch], sampler.batch_size)
+        return steps * sampler.batch_size
+
+    return block
+
+
+def _loader(
+    params: Params, faces: Faces, targets: np.ndarray, workers: int
+) -> tuple[DataLoader[Batch], ShuffledBatches]:
+    return train_loader(
         faces,
-        np.stack([hard] * 3, axis=1),
+        targets,
         Augmenter(params.augment, faces.info.crop_size, faces.info.border, IBUG_68.flip),
         batch_size=params.student.batch_size,
         seed=1,
         workers=workers,
         pin_memory=False,
     )
-    return loader
-
-
-def _network(backbone: str, size: int) -> LandmarkNet:
-    return build_network(backbone, "spatial", "random", "auto", points=IBUG_68.points, size=size)
-
-
-def _epoch(
-    learner: Learner, loader: Iterable[Batch], batch_size: int, steps: int
-) -> Callable[[], tuple[int, float]]:
-    def run() -> tuple[int, float]:
-        start = time.perf_counter()
-        for done, batch in enumerate(loader, start=1):
-            learner.step([batch], batch_size)
-            if done == steps:
-                break
-        return done, time.perf_counter() - start
-
-    return run
-
-
-def _bare(
-    params: Params, size: int, batch_size: int, steps: int
-) -> Callable[[], tuple[int, float]]:
-    net = _network(params.student.backbone, size).train()
-    optimizer = create_optimizer_v2(
-        net, opt="adamw", lr=params.student.learning_rate, weight_decay=params.student.weight_decay
-    )
-    images = torch.rand(batch_size, 3, size, size).to(memory_format=torch.channels_last)
-    targets = torch.rand(batch_size, IBUG_68.points, 2) - 0.5
-
-    def run() -> tuple[int, float]:
-        start = time.perf_counter()
-        for _ in range(steps):
-            optimizer.zero_grad(set_to_none=True)
-            (net(images) - targets).abs().mean().backward()
-            optimizer.step()
-        return steps, time.perf_counter() - start
-
-    return run
-
-
-def _quartiles(values: np.ndarray) -> dict[str, float]:
-    low, median, high = np.percentile(values, [25, 50, 75]).round(DECIMALS).tolist()
-    return {"median": median, "low": low, "high": high}
-
-
-def _told(found: dict[str, Any]) -> str:
-    lines = []
-    for name, value in found.items():
-        if "median" in value:
-            lines.append(f"{name} {value['median']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
-        else:
-            lines.append(f"{name} ({_told(value)})")
-    return ", ".join(lines)
 
 
 if __name__ == "__main__":
