@@ -8,6 +8,7 @@ import torch
 
 from landmark_kd.export import export_onnx
 from landmark_kd.faces import Faces
+from landmark_kd.heads import VotingHead
 from landmark_kd.networks import LandmarkNet, build_network
 from tests.prepared_faces import prepared_faces
 
@@ -18,9 +19,10 @@ def tiny_network(seed: int = 0) -> LandmarkNet:
     """An untrained network whose points spread over the crop and depend on the picture."""
     torch.manual_seed(seed)
     net = build_network("mobilenetv2_050", "voting", "random", "imagenet", points=68, size=SIZE)
+    assert isinstance(net.head, VotingHead)
     with torch.no_grad():
-        net.output.bias.uniform_(-0.4, 0.4)
-        net.output.weight.mul_(10)
+        net.start_at(torch.empty(68, 2).uniform_(-0.4, 0.4).numpy())
+        net.head.offsets.weight.mul_(10)
         # Running statistics that differ from the initial ones, so that folding them shows.
         net.train()
         net(torch.randn(8, 3, SIZE, SIZE))

@@ -9,9 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from landmark_kd.cost import network_cost
 from landmark_kd.onnx_cost import onnx_cost
 from landmark_kd.topology import IBUG_68
 from tests.constant_model import constant_model
+from tests.exported_model import exported_model, tiny_network
 from tests.fake_pfld import fake_pfld
 from tests.prepared_faces import real_shapes
 
@@ -60,6 +62,16 @@ def test_groups_strides_transposed_and_running_statistics(tmp_path: Path) -> Non
     depthwise = 4 * (4 * 3) * 9
     up = (4 * 4 * 3) * 5 * 4
     assert cost.macs == depthwise + up + 5 * 8 * 7 * 6
+
+
+def test_an_exported_network_costs_what_torch_counts(tmp_path: Path) -> None:
+    path, net = exported_model(tmp_path), tiny_network()
+    cost, counted = onnx_cost(path.read_bytes()), network_cost(net, repeats=1)
+    assert 2 * cost.macs == counted["flops"]
+    assert cost.bytes == path.stat().st_size
+    # BatchNorm's scales are folded into the convolutions, and a constant that stands twice in the
+    # network stands once in the file.
+    assert 0.95 * counted["parameters"] < cost.parameters < counted["parameters"]
 
 
 def test_a_network_without_such_operations_costs_nothing(tmp_path: Path) -> None:

@@ -109,6 +109,10 @@ def _write_onnx(net: LandmarkNet, info: ModelInfo, path: Path) -> None:
             dynamic_axes={INPUT_NAME: {0: "faces"}, OUTPUT_NAME: {0: "faces"}},
         )
     model = onnx.load(path)
+    # The exporter does not see through every head; readers and phones' converters want to know.
+    _, *known = model.graph.output[0].type.tensor_type.shape.dim
+    for dimension, length in zip(known, (info.points, 2), strict=True):
+        dimension.dim_value = length
     onnx.helper.set_model_props(model, info.to_metadata())
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
