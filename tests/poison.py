@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
+import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,31 @@ def poisons(mark: Path) -> dict[str, bytes]:
     return contents
 
 
+def forged_safetensors() -> list[bytes]:
+    """Contents of .safetensors files whose header says what cannot be."""
+    few = bytes(4)
+    return [
+        b"",
+        struct.pack("<Q", 2**63),
+        struct.pack("<Q", 10**12) + b"{}",
+        _safetensors(b"[" * 100_000),
+        _safetensors(b'{"a":' * 100_000),
+        _safetensors([]),
+        _safetensors({"a": 3}),
+        _safetensors({"a": _tensor("OBJECT")}, few),
+        _safetensors({"a": _tensor("F4", (8,))}, few),
+        _safetensors({"a": _tensor("F8_E8M0", (4,))}, few),
+        _safetensors({"a": _tensor(offsets=(4, 0))}, few),
+        _safetensors({"a": _tensor(offsets=(-4, 0))}, few),
+        _safetensors({"a": _tensor(offsets=(0, 400))}, few),
+        _safetensors({"a": _tensor(shape=(2**63, 2**63))}, few),
+        _safetensors({"a": _tensor(shape=(10**30,))}, few),
+        _safetensors({"a": _tensor(), "b": _tensor()}, few),
+        _safetensors({"a": _tensor(), "__metadata__": {"normalization": 3}}, few),
+        _safetensors({"a": _tensor(), "__metadata__": ["imagenet"]}, few),
+    ]
+
+
 def yaml_poisons(mark: Path) -> list[str]:
     """YAML documents that make the folder `mark` when they are loaded unsafely."""
     return [
@@ -52,6 +79,15 @@ def yaml_poisons(mark: Path) -> list[str]:
         "name: !!python/name:os.system\n",
         "name: !!python/module:os\n",
     ]
+
+
+def _safetensors(header: Any, data: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def _tensor(dtype: str = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
 
 def _write_zip(file: io.BytesIO) -> None:

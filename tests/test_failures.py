@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,65 @@ def too_large_for_numpy(pred: Tensor) -> Tensor:
     return torch.from_numpy(np.empty(MORE_THAN_THERE_IS, np.uint8))
 
 
+class Raising(np.ndarray):
+    """Pictures whose reading fails in a loader process."""
+
+    error: Exception
+
+    def __getitem__(self, key: Any) -> Any:
+        if get_worker_info() is not None:
+            raise self.error
+        return super().__getitem__(key)
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.error = getattr(other, "error", Exception())
+
+
+def failing(faces: Faces, error: Exception) -> Faces:
+    images = np.array(faces.images).view(Raising)
+    images.error = error
+    return replace(faces, images=images)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("std::bad_alloc"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        cv2.error(
+            "OpenCV(4.11.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate"
+        ),
+    ],
+)
+def test_memory_that_is_too_small_in_a_loader_process_says_what_to_lower(
+    faces: Faces, tmp_path: Path, error: Exception
+) -> None:
+    sentence = "baseline: the memory of the computer is too small.*batch_size.*crop.size"
+    with pytest.raises(UserError, match=sentence):
+        tiny_train(failing(faces, error), tmp_path, settings=tiny_params({"workers": 1}))
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_error_of_the_disk_in_a_loader_process_is_one_sentence(
+    faces: Faces, tmp_path: Path
+) -> None:
+    broken = failing(faces, OSError(errno.EIO, os.strerror(errno.EIO)))
+    sentence = r"failed \(OSError: \[Errno 5\] Input/output error\); put that right and run"
+    with pytest.raises(UserError, match=sentence):
+        tiny_train(broken, tmp_path, settings=tiny_params({"workers": 1}))
+
+
+def test_a_defect_in_a_loader_process_is_not_taken_for_little_memory(
+    faces: Faces, tmp_path: Path
+) -> None:
+    with pytest.raises(RuntimeError, match="in DataLoader worker process 0") as caught:
+        tiny_train(
+            failing(faces, RuntimeError("shapes")), tmp_path, settings=tiny_params({"workers": 1})
+        )
+    assert "shapes" in str(caught.value)
+
+
 @pytest.mark.parametrize("allocate", [too_large_for_torch, too_large_for_numpy])
 def test_memory_that_is_too_small_says_what_to_lower(
     faces: Faces, tmp_path: Path, allocate: Callable[[Tensor], Tensor]
@@ -88,6 +149,20 @@ def test_shared_memory_that_is_full_is_told_from_memory() -> None:
     )
     with pytest.raises(UserError, match=r"/dev/shm\) is full"), explained("kd", 4):
         raise RuntimeError(bus_error)
+
+
+def test_shared_memory_that_takes_no_more_is_told_from_a_full_disk() -> None:
+    error = RuntimeError(
+        "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback …\n"
+        "RuntimeError: unable to write to file </torch_12_34_0>: No space left on device (28)"
+    )
+    with pytest.raises(UserError, match=r"/dev/shm\) is full"), explained("kd", 4):
+        raise error
+
+
+def test_a_reader_of_the_output_who_goes_away_is_no_lost_process() -> None:
+    with pytest.raises(BrokenPipeError), explained("kd", 0):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def test_a_process_that_lost_another_points_to_its_message() -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import socket
-import struct
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -24,6 +23,7 @@ from landmark_kd.heads import HEADS
 from landmark_kd.network_files import LARGEST_POINTS
 from landmark_kd.networks import LandmarkNet, build_network, load_network, predict, save_network
 from landmark_kd.params import CropParams, HeadName
+from tests.poison import forged_safetensors
 from tests.strategies import damaged, examples
 
 BACKBONE = "test_efficientnet"
@@ -125,6 +125,7 @@ def test_a_backbone_that_is_not_timms_own_is_refused_and_nothing_is_fetched(
         *product(["mean"], [[1, 2, float("nan")], [1, 2, 1e308], [[1], [2], [3]], {}]),
         *product(["std"], [[1, 1, 0], [-1, 1, 1], [1, 1, float("inf")], [1e-300, 1, 1]]),
         *product(["init"], [None, 3, ["random"]]),
+        *product(["flip"], ["a", 3, [], [0] * 68, [0.5] * 68, {}, [[0]], list(range(1, 69))]),
         ("surplus", 1),
     ],
 )
@@ -135,7 +136,9 @@ def test_odd_values_in_network_json_are_named(folder: Path, key: str, odd: Any) 
     assert sentence.endswith("run `dvc checkout` or `dvc repro -f` to restore it.")
 
 
-@pytest.mark.parametrize("key", ["backbone", "head", "points", "size", "mean", "std", "init"])
+@pytest.mark.parametrize(
+    "key", ["backbone", "head", "points", "size", "mean", "std", "init", "flip"]
+)
 def test_a_missing_value_in_network_json_is_named(folder: Path, key: str) -> None:
     path = folder / "network.json"
     content = json.loads(path.read_text())
@@ -251,38 +254,7 @@ def test_weights_that_are_no_numbers_are_refused(folder: Path, value: float) -> 
         build_network(BACKBONE, "pool", path, "auto", points=68, size=SIZE)
 
 
-def safetensors_of(header: Any, data: bytes = b"") -> bytes:
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def tensor(dtype: str = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        struct.pack("<Q", 2**63),
-        struct.pack("<Q", 10**12) + b"{}",
-        safetensors_of(b"[" * 100_000),
-        safetensors_of(b'{"a":' * 100_000),
-        safetensors_of([]),
-        safetensors_of({"a": 3}),
-        safetensors_of({"a": tensor("OBJECT")}, bytes(4)),
-        safetensors_of({"a": tensor("F4", (8,))}, bytes(4)),
-        safetensors_of({"a": tensor("F8_E8M0", (4,))}, bytes(4)),
-        safetensors_of({"a": tensor(offsets=(4, 0))}, bytes(4)),
-        safetensors_of({"a": tensor(offsets=(-4, 0))}, bytes(4)),
-        safetensors_of({"a": tensor(offsets=(0, 400))}, bytes(4)),
-        safetensors_of({"a": tensor(shape=(2**63, 2**63))}, bytes(4)),
-        safetensors_of({"a": tensor(shape=(10**30,))}, bytes(4)),
-        safetensors_of({"a": tensor(), "b": tensor()}, bytes(4)),
-        safetensors_of({"a": tensor(), "__metadata__": {"normalization": 3}}, bytes(4)),
-        safetensors_of({"a": tensor(), "__metadata__": ["imagenet"]}, bytes(4)),
-    ],
-)
+@pytest.mark.parametrize("content", forged_safetensors())
 def test_a_forged_header_of_weights_is_refused(folder: Path, content: bytes) -> None:
     path = folder / "weights.safetensors"
     path.write_bytes(content)

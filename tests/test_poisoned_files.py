@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
+import struct
+import zlib
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -16,16 +17,17 @@ import torch
 import yaml
 
 from landmark_kd.asm import ShapeModel
-from landmark_kd.checkpoints import Checkpoints
+from landmark_kd.checkpoints import Checkpoint, Checkpoints
 from landmark_kd.downloads import read_catalogue
 from landmark_kd.errors import UserError
-from landmark_kd.faces import load_faces
+from landmark_kd.faces import SAME_FILE, load_faces
 from landmark_kd.networks import build_network, load_network, save_network
 from landmark_kd.own_config import read_own_config
 from landmark_kd.own_data import read_own_dataset
 from landmark_kd.params import load_params
+from landmark_kd.pictures import read_picture
 from landmark_kd.teachers import landmarks_file
-from tests.poison import Payload, poisons, yaml_poisons
+from tests.poison import Payload, forged_safetensors, poisons, yaml_poisons
 from tests.prepared_faces import prepared_faces, real_shapes
 from tests.raw_own import CONFIG, write_config, write_table
 
@@ -119,22 +121,21 @@ def test_weights_are_safetensors_whatever_the_file_is_called(
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_checkpoint_of_another_kind_is_left_out(tmp_path: Path, mark: Path, kind: str) -> None:
-    content = poisons(mark)[kind]
-    (tmp_path / "000001.safetensors").write_bytes(content)
-    record = {
-        "fingerprint": "a" * 64,
-        "digest": hashlib.sha256(content).hexdigest(),
-        "written": "",
-        "epoch": 1,
-        "epochs": 2,
-        "state": {},
-    }
-    (tmp_path / "000001.json").write_text(json.dumps(record))
+@pytest.mark.parametrize("kind", [*KINDS, *range(len(forged_safetensors()))])
+def test_a_checkpoint_of_another_kind_is_left_out(
+    tmp_path: Path, mark: Path, kind: str | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its record and checksum are right."""
+    content = poisons(mark)[kind] if isinstance(kind, str) else forged_safetensors()[kind]
     said: list[str] = []
-    assert Checkpoints(tmp_path, "a" * 64, said.append).load() is None
+    store = Checkpoints(tmp_path, "a" * 64, said.append)
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save", lambda tensors: content)
+        store.save(Checkpoint({}, {}, epoch=1, epochs=2))
+    assert (tmp_path / "000001.safetensors").read_bytes() == content
+    assert store.load() is None
     assert "is left out" in said[0]
+    assert "not what was written" not in said[0]
     assert not mark.exists()
 
 
@@ -207,6 +208,60 @@ def test_odd_values_in_what_is_said_of_faces_are_refused(
     path = tmp_path / "faces" / "info.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: odd}))
     refused(lambda: load_faces(tmp_path / "faces"), "is damaged")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *([], None, {}, 3, {"folder": 3}, {"folder": None}, {"folder": ""}, {"folder": "."}),
+        *({"folder": name} for name in ("..", "../other", "{other}", "a/b", "no-such", "a\0b")),
+    ],
+)
+def test_faces_that_are_said_to_lie_elsewhere_lie_beside_or_nowhere(
+    tmp_path: Path, content: Any
+) -> None:
+    """`same_as.json` may name a folder beside its own, and no other."""
+    prepared_faces(tmp_path, 2)
+    prepared_faces(tmp_path / "other", 2)
+    prepared_faces(tmp_path / "faces/test", 2)
+    folder = tmp_path / "faces/teacher_test"
+    folder.mkdir()
+    path = folder / SAME_FILE
+    path.write_text(json.dumps(content).replace("{other}", str(tmp_path / "other")))
+    refused(lambda: load_faces(folder), str(tmp_path / "faces"))
+    path.write_text(json.dumps({"folder": "test"}))
+    assert len(load_faces(folder)) == 2
+
+
+def _png(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    signature = b"\x89PNG\r\n\x1a\n"
+    return signature + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def _bmp(width: int, height: int) -> bytes:
+    head = struct.pack("<2sIHHI", b"BM", 154, 0, 0, 54)
+    return (
+        head + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(100)
+    )
+
+
+@pytest.mark.parametrize("write", [_png, _bmp])
+@pytest.mark.parametrize(
+    ("width", "height"), [(60_000, 60_000), (2**31 - 1, 2**31 - 1), (10**6, 1500), (0, 0)]
+)
+def test_a_picture_that_says_it_is_larger_than_any_is_refused(
+    tmp_path: Path, write: Callable[[int, int], bytes], width: int, height: int
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(write(width, height))
+    refused(lambda: read_picture(path), f"the picture {path} does not decode")
 
 
 def test_a_table_of_faces_is_data_only(tmp_path: Path, mark: Path) -> None:

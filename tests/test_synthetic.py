@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from importlib import resources
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from landmark_kd.errors import UserError
 from landmark_kd.synthetic import render_face, write_dataset
 from landmark_kd.synthetic_shape import MAX_PITCH, MAX_ROLL, MAX_YAW, load_prior, sample_head
 from landmark_kd.topology import TOPOLOGIES
@@ -35,6 +38,19 @@ def read_points(path: Path) -> np.ndarray:
     """The coordinates of an iBUG file as they stand in it, (K, 2)."""
     body = path.read_text().split("{")[1].split("}")[0]
     return np.array(body.split(), float).reshape(-1, 2)
+
+
+def killed(folder: Path, size: int, seed: int, job: tuple[int, int]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_ends_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel does without memory; a pool that waits for it would wait for ever."""
+    monkeypatch.setattr("landmark_kd.synthetic._write_face", killed)
+    with pytest.raises(UserError, match=r"one of the 2 processes .* ended, .*synthetic\.size"):
+        write_dataset(tmp_path, train=40, test=2, size=96, seed=7, workers=2)
 
 
 def test_the_same_seed_draws_the_same_bytes_whatever_the_number_of_workers(tmp_path: Path) -> None:

@@ -159,16 +159,26 @@ def test_a_part_of_another_address_is_not_continued(server: DownloadServer, part
     assert server.ranges("/other") == [None]
 
 
-@pytest.mark.parametrize("note", [None, "", "[]", '{"url": 1}', '{"url": "http://elsewhere"}'])
+@pytest.mark.parametrize(
+    "note",
+    [
+        *(None, "", "[]", '{"url": 1}', '{"url": "http://elsewhere"}', "[" * 100_000),
+        '{"url": "URL", "validator": 5, "length": null}',
+        '{"url": "URL", "validator": "\\"a\\"\\r\\nHost: b", "length": null}',
+        '{"url": "URL", "validator": "\\"a\\"", "length": "9"}',
+        '{"url": "URL", "validator": "\\"a\\"", "length": 9, "more": 1}',
+    ],
+)
 def test_a_part_without_a_good_note_is_not_continued(
     server: DownloadServer, part: Path, note: str | None
 ) -> None:
     part.write_bytes(OTHER)
     if note is not None:
-        part.with_name(part.name + ".json").write_text(note)
+        part.with_name(part.name + ".json").write_text(note.replace("URL", server.url("/f")))
     server.answers["/f"] = [whole(BODY)]
     download(server.url("/f"), part, max_bytes=LIMIT)
     assert part.read_bytes() == BODY
+    assert server.ranges("/f") == [None]
 
 
 def test_a_part_that_is_whole_already_asks_for_nothing(server: DownloadServer, part: Path) -> None:

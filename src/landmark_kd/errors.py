@@ -11,11 +11,12 @@ from collections.abc import Callable
 INTERRUPTED_STATUS = 130
 # Characters.
 LONGEST_SENTENCE = 1000
-# Parts of messages that say that memory ran out: of torch, C++ and Python, which raise
-# RuntimeError, and of the libraries below, which have one class for everything.
+# Parts of messages that say that memory ran out: of torch, C++, Python and its loader, which raise
+# RuntimeError or ImportError, and of the libraries below, which have one class for everything.
 _OUT_OF_MEMORY = (
     *("not enough memory", "allocate memory", "nsufficient memory", "out of memory"),
-    *("bad_alloc", "bad allocation", "can't start new thread"),
+    *("bad_alloc", "bad allocation", "could not create a primitive"),
+    *("can't start new thread", "failed to map segment"),
 )
 _ONE_CLASS = ("cv2", "onnxruntime")
 
@@ -72,7 +73,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     # Not of other classes: their messages repeat what stands in somebody's file.
-    by_text = isinstance(error, RuntimeError) or type(error).__module__.split(".")[0] in _ONE_CLASS
+    by_text = (
+        isinstance(error, RuntimeError | ImportError)
+        # Brought over from another process, where its number is lost.
+        or (isinstance(error, OSError) and error.errno is None)
+        or type(error).__module__.split(".")[0] in _ONE_CLASS
+    )
     return by_text and any(part in str(error) for part in _OUT_OF_MEMORY)
 
 

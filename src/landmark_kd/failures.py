@@ -11,13 +11,14 @@ from landmark_kd.errors import UserError, is_out_of_memory
 
 # Beginnings and parts of torch's own messages; it has no classes of their own for these.
 _WORKER_ENDED = "DataLoader worker (pid"
+_IN_WORKER = "in DataLoader worker process"
 _SHARED_MEMORY = ("shared memory", "file </torch_")
 _LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 @contextmanager
 def explained(name: str, workers: int) -> Iterator[None]:
-    """Turn failures of memory, loader processes and fellow processes into `UserError`.
+    """Turn failures of memory, of loader processes and of fellow processes into `UserError`.
 
     Args:
         name: what is being trained.
@@ -40,6 +41,12 @@ def explained(name: str, workers: int) -> Iterator[None]:
             raise UserError(_memory(name, "the computer")) from None
         if _WORKER_ENDED in text:
             raise UserError(_loading(name, workers, text, shared=False)) from None
+        if isinstance(error, OSError) and _IN_WORKER in text:
+            # Torch has made it anew with a traceback as its text, which ends in the error's own.
+            raise UserError(
+                f"{name}: a process that loads pictures failed ({text.splitlines()[-1]}); put that "
+                "right and run the same command again."
+            ) from None
         lost = any(sign in text for sign in _LOST_PROCESS)
         # A broken pipe of the system's is the reader of our output, who went away (`… | head`).
         if isinstance(error, torch.distributed.DistError) or (

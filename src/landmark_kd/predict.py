@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 
 from landmark_kd import __version__, geometry, haar
-from landmark_kd.errors import UserError
-from landmark_kd.model_info import INPUT_NAME, OUTPUT_NAME, ModelInfo
+from landmark_kd.errors import UserError, is_out_of_memory
+from landmark_kd.model_info import INPUT_NAME, LARGEST_NUMBER, OUTPUT_NAME, ModelInfo
 from landmark_kd.sampling import sample
 
 # The network that comes with the package, a file in its folder `assets`; docs/model_card.md says
@@ -96,6 +96,8 @@ class LandmarkDetector:
                 model, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no base of their own
+            if is_out_of_memory(error):
+                raise
             raise UserError(
                 f"{source} is no ONNX file that onnxruntime can read ({_first_line(error)}); "
                 "make it again with `make repro`."
@@ -125,6 +127,7 @@ class LandmarkDetector:
         Raises:
             ValueError: `image` or `boxes` is not as said, or the model was trained on a data set's
                 boxes, whose place in the detector's is not known, and `boxes` is None.
+            UserError: the network cannot be run.
         """
         image = _checked_image(image)
         if boxes is not None:
@@ -168,9 +171,27 @@ class LandmarkDetector:
         return np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)), to_crop
 
     def run_network(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the landmarks (M, K, 2) float32, network coordinates, of `network_inputs`."""
-        (outputs,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
-        return np.asarray(outputs)
+        """Return the landmarks (M, K, 2) float32, network coordinates, of `network_inputs`.
+
+        Raises:
+            UserError: the network cannot be run, or gives something else.
+        """
+        try:
+            (outputs,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            if is_out_of_memory(error):
+                raise
+            why = f"cannot be run ({_first_line(error)})"
+        else:
+            landmarks = np.asarray(outputs)
+            if landmarks.shape == (len(inputs), self.info.points, 2):
+                # Written this way round, NaN fails, too.
+                if (np.abs(landmarks) <= LARGEST_NUMBER).all():
+                    return landmarks
+                why = "gives landmarks that are not near the crop, or no numbers"
+            else:
+                why = f"gives {landmarks.shape} numbers for {len(inputs)} faces"
+        raise UserError(f"{self.source} {why}; give a file that the export stage wrote.")
 
     def _predict(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """Predict landmarks (M, K, 2) in pixels of `image`, all boxes (M, 4) in one run."""
