@@ -134,6 +134,20 @@ def test_memory_that_is_too_small_says_what_to_lower(
         tiny_train(faces, tmp_path, goal=goal)
 
 
+def test_weights_that_are_no_numbers_behind_a_loss_that_is_one_stop_the_training(
+    faces: Faces, tmp_path: Path
+) -> None:
+    """The square root's slope at zero is infinite; the loss of the next batch would show it."""
+
+    def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        return (0 * pred).abs().sqrt().mean(), {}
+
+    goal = Goal(faces.crop_landmarks()[:, None], lambda device: loss, {})
+    with pytest.raises(UserError, match="the validation NME is nan after epoch 1, though the loss"):
+        tiny_train(faces, tmp_path, goal=goal)
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_gpus_memory_is_told_from_the_computers() -> None:
     with (
         pytest.raises(UserError, match="kd: the memory of the GPU is too small"),

@@ -11,7 +11,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -270,6 +272,54 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_training_and_not_the_one_b
     said = capsys.readouterr().err
     assert "no checkpoint of epoch 2 in" in said
     assert "(File too large); the training goes on, but if it is stopped now it goes back" in said
+    runs.assert_as_if_never_stopped()
+
+
+def clock(*steps: float) -> SimpleNamespace:
+    """A clock that goes on by these steps, over and over."""
+    now = 1e6
+
+    def monotonic() -> float:
+        nonlocal now
+        now += next(endless)
+        return now
+
+    endless = cycle(steps)
+    return SimpleNamespace(monotonic=monotonic)
+
+
+@pytest.mark.parametrize(
+    "steps", [(0.0,), (-100.0,), (1e6,), (1e6, -1e6, 0.0), (-1e6, 1e6 + 1e-9, 1e-9)]
+)
+def test_a_clock_that_stands_or_jumps_to_and_fro_between_checkpoints_changes_no_bit(
+    runs: Runs,
+    steps: tuple[float, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As after the sleep or the move of a virtual machine; checkpoints go by this clock."""
+    monkeypatch.setattr("landmark_kd.loop.time", clock(*steps))
+    runs.break_off(step=6)
+    runs.finish()
+    said = capsys.readouterr().out
+    assert "goes on from epoch 2/3, step " in said
+    rates = re.findall(r"(\S+) images/s  (\S+) min left", said)
+    assert len(rates) == 3
+    assert all(float(rate) >= 0 and float(left) >= 0 for rate, left in rates)
+    runs.assert_as_if_never_stopped()
+
+
+def test_dates_of_files_that_lie_in_the_future_or_in_the_wrong_order_mean_nothing(
+    runs: Runs, scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.break_off(step=6)
+    tomorrow = time.time() + 86_400
+    for age, path in enumerate(sorted(scratch.glob("*/0*"))):
+        os.utime(path, (tomorrow - 3600 * age, tomorrow - 3600 * age))
+    assert isinstance(runs.faces.images, np.memmap)
+    os.utime(str(runs.faces.images.filename), (tomorrow, tomorrow))
+    runs.finish()
+    assert "goes on from epoch 2/3, step 3 " in capsys.readouterr().out
     runs.assert_as_if_never_stopped()
 
 

@@ -90,9 +90,13 @@ class Loop:
             self._save(checkpoints, epoch)
 
     def images_per_second(self) -> float:
-        """Faces learnt from a second, all processes together, validation left out."""
+        """Faces learnt from a second, all processes together, validation left out.
+
+        0 where the clock says that no time went by.
+        """
         epochs = len(self.progress.curves)
-        return epochs * self.sampler.steps * self.sampler.batch_size / self.progress.seconds
+        seconds = self.progress.seconds or math.inf
+        return epochs * self.sampler.steps * self.sampler.batch_size / seconds
 
     def _steps(self, epoch: int, minutes: float) -> Iterator[None]:
         """Take the steps of an epoch that are left; yield when a checkpoint is due."""
@@ -117,7 +121,7 @@ class Loop:
             except NotFinite as error:
                 raise _not_finite(error, epoch, step + 1, self.faces) from None
             time_now = time.monotonic()
-            now.seconds += time_now - started
+            now.seconds += max(0.0, time_now - started)
             started = time_now
             now.step, now.sums = step + 1, dict(sums)
             if minutes and time_now - last_saved >= 60 * minutes and now.step < self.sampler.steps:
@@ -128,6 +132,11 @@ class Loop:
         now, learner = self.progress, self.learner
         learner.before_validation()
         error = validation_nme(learner.averaged.eval(), self.faces, self.truth, self.fabric)
+        if not math.isfinite(error):
+            raise UserError(
+                f"the validation NME is {error} after epoch {epoch}, though the loss was a number; "
+                "lower the learning rate, or take base.precision 32."
+            )
         means = {part: total / self.sampler.steps for part, total in now.sums.items()}
         curves = {f"train/{part}": value for part, value in means.items()}
         now.curves.append(curves | {"learning_rate": learner.learning_rate, "val/nme": error})
@@ -179,6 +188,8 @@ def validation_nme(
 ) -> float:
     """Mean inter-ocular NME (percent) on the validation faces, in pixels of their pictures.
 
+    NaN where a prediction is not finite.
+
     Args:
         truth: (N, K, 2) network coordinates of all faces.
         fabric: where several processes train, each measures its share of the faces, each face
@@ -191,7 +202,8 @@ def validation_nme(
     wanted = faces.to_image(truth[own], own)
     errors = np.zeros(len(rows))
     distance = normalizing_distance(faces.landmarks[own], faces.info.topology)
-    errors[rank::processes] = nme(found, wanted, distance)
+    # An error in one process alone would leave the others waiting for its numbers.
+    errors[rank::processes] = nme(found, wanted, distance) if np.isfinite(found).all() else np.nan
     if fabric and processes > 1:
         # Each face has its error in one process and 0 in the others.
         total = torch.from_numpy(errors).to(fabric.device)
