@@ -92,6 +92,24 @@ def test_no_array_of_the_pipeline_is_unpickled(tmp_path: Path, mark: Path, kind:
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_coordinates_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    faces = prepared_faces(tmp_path / "faces", 3)
+    for name in ("landmarks.npy", "crop_to_image.npy"):
+        path = tmp_path / "faces" / name
+        good = np.load(path, allow_pickle=False)
+        (bad := good.copy())[1, 1, 1] = value
+        np.save(path, bad)
+        refused(lambda: load_faces(tmp_path / "faces"), f"{path} is damaged", "not finite")
+        np.save(path, good)
+    bad = faces.crop_landmarks()
+    bad[2, 67, 0] = value
+    for name in ("soft.npy", "tough.npy", "tolerant.npy"):
+        np.save(tmp_path / name, bad)
+        path = tmp_path / name
+        refused(lambda path=path: landmarks_file(path, faces), f"{path} is damaged", "not finite")  # type: ignore[misc]
+
+
 def test_a_shape_model_of_pickled_members_is_not_unpickled(tmp_path: Path, mark: Path) -> None:
     path = tmp_path / "shape_model.npz"
     ShapeModel.fit(real_shapes(20)).save(path)

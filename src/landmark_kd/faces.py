@@ -244,6 +244,8 @@ def _load_folder(folder: Path) -> Faces:
     for name, found, wanted in expected:
         if found != wanted:
             raise _damaged(folder / name, f"found {found}, expected {wanted}")
+    check_finite(folder / "landmarks.npy", landmarks)
+    check_finite(folder / "crop_to_image.npy", crop_to_image)
     return Faces(images, np.array(landmarks), np.array(crop_to_image), table, info, occluded)
 
 
@@ -264,6 +266,19 @@ def load_array(path: Path) -> np.ndarray:
     if not (isinstance(array, np.ndarray) and array.dtype.kind in "biuf"):
         raise _damaged(path, "it holds no array of numbers")
     return array
+
+
+def check_finite(path: Path, array: np.ndarray) -> None:
+    """Check the numbers of an array.
+
+    Args:
+        path: the file that it is from.
+
+    Raises:
+        UserError: one is infinite or none at all.
+    """
+    if not np.isfinite(array).all():
+        raise _damaged(path, "it has numbers that are not finite")
 
 
 def _form(array: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from landmark_kd.errors import UserError
-from landmark_kd.faces import Faces, load_array
+from landmark_kd.faces import Faces, check_finite, load_array
 from landmark_kd.loader import Batch
 from landmark_kd.losses import REGRESSION_LOSSES
 from landmark_kd.training import Goal
@@ -56,4 +56,5 @@ def landmarks_file(path: Path, faces: Faces) -> np.ndarray:
             f"{path} holds {landmarks.shape} numbers, but the faces need "
             f"{faces.landmarks.shape}; run `dvc repro` to make it again."
         )
+    check_finite(path, landmarks)
     return landmarks
