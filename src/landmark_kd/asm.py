@@ -175,6 +175,8 @@ class ShapeModel:
             return cls(**fields)
         except FileNotFoundError:
             raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+        except MemoryError:
+            raise
         except Exception as error:  # zipfile, numpy and dict lookups each raise their own kind
             raise UserError(
                 f"{path} holds no shape model ({error}); run `dvc checkout` or `dvc repro -f`."

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from landmark_kd.drawing import draw_landmarks
-from landmark_kd.errors import UserError
+from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.files import write_json
 from landmark_kd.pictures import write_picture
 from landmark_kd.predict import Face, LandmarkDetector
@@ -183,7 +183,9 @@ def _read_picture(path: Path) -> np.ndarray:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from None
     try:
         image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    except cv2.error:  # a size beyond OpenCV's limit
+    except cv2.error as error:  # a size beyond OpenCV's limit
+        if is_out_of_memory(error):
+            raise
         image = None
     if image is None:
         raise UserError(f"{path} is no picture that OpenCV can decode; give a JPEG or PNG file.")

@@ -123,7 +123,7 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key} is {first['input']!r}; {first['msg']}.") from None
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
         raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None

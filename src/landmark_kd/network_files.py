@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from landmark_kd.errors import UserError
+from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.files import read_json
 from landmark_kd.params import BackboneName, CropSize, HeadName
 from landmark_kd.yaml_models import Section, check_model
@@ -108,6 +108,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` or check the path.") from None
     except (SafetensorError, OSError) as error:
+        if is_out_of_memory(error):
+            raise
         raise UserError(f"{path} is no whole safetensors file ({error}); {_RESTORE}.") from None
     for name, value in weights.items():
         if value.dtype not in _FLOATS and (value.is_floating_point() or value.is_complex()):

@@ -74,7 +74,7 @@ class LandmarkNet(nn.Module):
             return self.head(self._maps(inputs))
         # One run of twice as many faces, so that an exported file holds the weights once.
         both = self.head(self._maps(torch.cat([inputs, inputs.flip(3)])))
-        straight, mirrored = both.reshape(2, -1, self.config.points, 2)
+        straight, mirrored = both.reshape(2, -1, self.config.points, 2).unbind()
         # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
         return (straight + mirrored[:, self.config.flip] * self.mirror) / 2
 
@@ -222,6 +222,8 @@ def _initial_weights(
         try:
             source = timm.create_model(backbone, pretrained=True, num_classes=0, global_pool="")
         except Exception as error:  # the hub raises many kinds: no network, no such file, …
+            if is_out_of_memory(error):
+                raise
             raise UserError(
                 f"timm's weights for {backbone} could not be downloaded "
                 f"({type(error).__name__}: {str(error).splitlines()[0]}); check the connection, "

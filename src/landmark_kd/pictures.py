@@ -9,7 +9,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from landmark_kd.errors import UserError
+from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.files import replaced_file
 
 
@@ -52,7 +52,9 @@ def read_picture(path: Path) -> np.ndarray:
     if content.size:
         try:
             image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:  # more pixels than OpenCV takes
+        except cv2.error as error:  # more pixels than OpenCV takes
+            if is_out_of_memory(error):
+                raise
             image = None
     if image is None:
         state = "is cut off, damaged or no picture" if content.size else "is empty"

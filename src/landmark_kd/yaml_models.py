@@ -50,7 +50,7 @@ def read_yaml_model(
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {absent}.") from None
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
         raise UserError(f"{path} is no valid YAML: {in_short(error)}.") from None
