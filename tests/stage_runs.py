@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,29 +91,6 @@ class StageRuns:
         """The content of all files by name, hidden ones too."""
         found = (path for path in self.folder.rglob("*") if path.is_file())
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in found}
-
-
-def largest_file(size: int) -> Callable[[], None]:
-    """Let the system write no more than so many bytes of a file, as on a disk that gets full."""
-    return _Limit(resource.RLIMIT_FSIZE, size)
-
-
-def more_memory(size: int) -> Callable[[], None]:
-    """Let a process take no more than so many bytes of memory besides those that it has."""
-    return _Limit(resource.RLIMIT_AS, size)
-
-
-@dataclass(frozen=True)
-class _Limit:
-    kind: int
-    size: int
-
-    def __call__(self) -> None:
-        size = self.size
-        if self.kind == resource.RLIMIT_AS:
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            size += pages * resource.getpagesize()
-        resource.setrlimit(self.kind, (size, resource.getrlimit(self.kind)[1]))
 
 
 def _module(command: str) -> str:

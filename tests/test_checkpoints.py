@@ -6,13 +6,12 @@ import errno
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -33,6 +32,7 @@ from landmark_kd.cli_clean import add_clean
 from landmark_kd.errors import UserError
 from landmark_kd.scratch import VARIABLE, Leftover, folder_of, held, leftovers, remove
 from tests.conftest import PROJECT
+from tests.limits import files_end_after
 from tests.strategies import damaged, examples
 
 ME = "a" * 64
@@ -133,17 +133,6 @@ def test_tensors_whose_record_was_never_written_are_no_checkpoint(
     assert epoch_found(store) is None
     assert list(folder.iterdir()) == []
     assert said == []
-
-
-@contextmanager
-def files_end_after(size: int) -> Iterator[None]:
-    """Let the system write no more than so many bytes of a file, as on a disk that gets full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [10, 1000])

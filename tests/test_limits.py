@@ -13,7 +13,8 @@ import cv2
 import pytest
 
 from landmark_kd import paths
-from tests.stage_runs import STAGES, Ended, StageRuns, largest_file, more_memory
+from tests.limits import largest_file, more_memory
+from tests.stage_runs import STAGES, Ended, StageRuns
 
 MEGABYTE = 1 << 20
 TRAININGS = [command for command in STAGES if command.startswith(("teacher t", "student"))]

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import re
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from landmark_kd.loader import Batch
 from landmark_kd.scratch import VARIABLE
 from landmark_kd.training import Goal
 from tests.conftest import PROJECT
+from tests.limits import files_end_after
 from tests.prepared_faces import prepared_faces
 from tests.tiny_training import curve, curve_files, tiny_params, tiny_train, train_in, weights
 
@@ -253,13 +253,8 @@ def test_a_checkpoint_that_cannot_be_written_costs_no_training_and_not_the_one_b
     runs: Runs, scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def with_little_space(self: Checkpoints, checkpoint: Checkpoint) -> None:
-        # As on a full disk, the beginning of a file is written, then no more.
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        try:
+        with files_end_after(1000):
             save(self, checkpoint)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     save = Checkpoints.save
     runs.break_off(step=6)
