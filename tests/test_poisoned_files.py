@@ -1,4 +1,11 @@
-"""Files that try to run something, or to read other files, are refused and do neither."""
+"""Files that try to run something, or to read other files, are refused and do neither.
+
+Here: arrays, weights, checkpoints, YAML, JSON and tables of the pipeline, pictures. Elsewhere:
+network.json and headers of weights (test_network_files), records of checkpoints (test_checkpoints),
+ONNX (test_poisoned_onnx, test_properties_models), files that name others, as HDF5 and ONNX can
+(test_files_that_name_others), zip and tar (test_archives), notes of downloads (test_transfers),
+points, WFLW lists, COFW, CSV and COCO as people write them (test_properties_readers, _own_sets).
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _LOCK = "lock"
 _DIGITS = 16
 _NAME = re.compile(rf".+-[0-9a-f]{{{_DIGITS}}}")
 _RECORD_NAME = re.compile(rf"[0-9]{{6,}}{re.escape(RECORD_SUFFIX)}")
-_Epoch = Annotated[int, Field(ge=1)]
+_Epoch = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Record(Section):
