@@ -38,6 +38,12 @@ class Batch:
         """Called by the DataLoader for fast copies to a GPU."""
         return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Called where a loader process hands the batch over: pictures go in shared memory, as
+        torch has it; the rest goes with the message, since each shared tensor costs a file.
+        """
+        return _received, (self.images, self.targets.numpy(), self.rows.numpy())
+
 
 class AugmentedFaces(Dataset[Batch]):
     """Faces by (epoch, row); each pair has its own generator, so who loads it does not matter."""
@@ -160,6 +166,10 @@ def train_loader(
         generator=torch.Generator().manual_seed(seed),
     )
     return loader, sampler
+
+
+def _received(images: Tensor, targets: np.ndarray, rows: np.ndarray) -> Batch:
+    return Batch(images, torch.from_numpy(targets), torch.from_numpy(rows))
 
 
 def _as_is(batch: Any) -> Any:
