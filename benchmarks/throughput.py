@@ -35,7 +35,7 @@ from landmark_kd.augment import Augmenter
 from landmark_kd.cost import cpu_name
 from landmark_kd.errors import run_main
 from landmark_kd.faces import Faces
-from landmark_kd.files import write_json
+from landmark_kd.files import read_json, write_json
 from landmark_kd.learner import Learner
 from landmark_kd.loader import Batch, ShuffledBatches, train_loader
 from landmark_kd.networks import save_network
@@ -52,10 +52,13 @@ TARGET_RATE = 2000
 SMALL = {"backbone": "test_efficientnet", "batch_size": 8}
 SMALL_SIZE, SMALL_FACES = 32, 200
 MEBIBYTE = 2**20
+# Memory first, since a process that has had much of it would show no growth.
+PARTS = ("memory", "training", "variants", "loader")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--parts", choices=PARTS, default=PARTS, nargs="+", help="what to measure")
     parser.add_argument("--faces", type=int, default=800, help="faces to load from")
     parser.add_argument("--size", type=int, default=112, help="side of the crop")
     parser.add_argument("--steps", type=int, default=4, help="steps of a block")
@@ -63,47 +66,64 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=[0, 1], nargs="+", help="loader processes")
     parser.add_argument("--loader-sizes", type=int, default=[64, 112, 224], nargs="+")
     parser.add_argument("--memory-steps", type=int, default=10_000)
-    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    parser.add_argument("--out", type=Path, help="JSON file, whose other parts stay")
     arguments = parser.parse_args()
     params = load_params()
-    size, steps, rounds = arguments.size, arguments.steps, arguments.rounds
-    results: dict[str, Any] = {
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "threads": params.base.threads,
-            "torch": torch.__version__,
-        },
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "settings": {
-            **vars(arguments),
-            "out": None,
-            "student": params.student.model_dump(),
-            "teacher": params.teacher.backbone,
-        },
-        "training": {},
-        "loader": {},
-    }
-    with training_processes(params.base) as fabric, tempfile.TemporaryDirectory() as folder:
-        # First, since a process that has had much memory would show no growth.
-        results["memory"] = measure_memory(params, fabric, arguments.memory_steps)
-        print(f"memory: {told(results['memory'])}", flush=True)
-        for workers in arguments.workers:
-            faces = noise_faces(arguments.faces, size, Path(folder))
-            found = measure_training(params, faces, fabric, workers, rounds=rounds, steps=steps)
-            results["training"][f"workers_{workers}"] = found
-            print(f"training, {workers} loader processes: {told(found)}", flush=True)
-        found = measure_variants(params, size, fabric, max(2, rounds // 2), steps)
-        results["variants"] = found
-        print(f"bare step: {told(found['to_as_trained'])}", flush=True)
-        for loader_size in arguments.loader_sizes:
-            faces = noise_faces(arguments.faces, loader_size, Path(folder))
-            for workers in sorted({*arguments.workers, os.cpu_count() or 1}):
-                found = measure_loader(params, faces, workers, rounds)
-                results["loader"][f"{loader_size}_px_workers_{workers}"] = found
-                print(f"loader, {loader_size} px, {workers} processes: {told(found)}", flush=True)
-    if arguments.out:
-        write_json(arguments.out, results)
+    out: Path | None = arguments.out
+    results: dict[str, Any] = read_json(out) if out and out.exists() else {}
+    settings = {name: value for name, value in vars(arguments).items() if name != "out"}
+    for part in [part for part in PARTS if part in arguments.parts]:
+        with training_processes(params.base) as fabric, tempfile.TemporaryDirectory() as folder:
+            found = _measure(part, params, fabric, Path(folder), arguments)
+        results[part] = {
+            "machine": {
+                "cpu": cpu_name(),
+                "cores": os.cpu_count(),
+                "threads": params.base.threads,
+                "torch": torch.__version__,
+            },
+            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "settings": settings | {"networks": _networks(params)},
+            "found": found,
+        }
+    if out:
+        write_json(out, results)
+
+
+def _measure(
+    part: str, params: Params, fabric: Fabric, folder: Path, settings: argparse.Namespace
+) -> dict[str, Any]:
+    """Measure one of PARTS, telling what is found as it is found."""
+    found: dict[str, Any] = {}
+
+    def note(name: str, result: dict[str, Any]) -> None:
+        found[name] = result
+        print(f"{part}, {name}: {told(result)}", flush=True)
+
+    rounds, steps = settings.rounds, settings.steps
+    if part == "memory":
+        note("kd", measure_memory(params, fabric, settings.memory_steps))
+    elif part == "variants":
+        variants = measure_variants(params, settings.size, fabric, max(2, rounds // 2), steps)
+        for name, result in variants.items():
+            note(name, result)
+    elif part == "training":
+        faces = noise_faces(settings.faces, settings.size, folder)
+        for workers in settings.workers:
+            result = measure_training(params, faces, fabric, workers, rounds=rounds, steps=steps)
+            note(f"workers_{workers}", result)
+    else:
+        for size in settings.loader_sizes:
+            faces = noise_faces(settings.faces, size, folder)
+            for workers in sorted({*settings.workers, os.cpu_count() or 1}):
+                note(f"{size}_px_workers_{workers}", measure_loader(params, faces, workers, rounds))
+    return found
+
+
+def _networks(params: Params) -> dict[str, Any]:
+    sections = {"student": params.student, "teacher": params.teacher}
+    keys = ("backbone", "head", "batch_size")
+    return {name: {key: getattr(of, key) for key in keys} for name, of in sections.items()}
 
 
 def measure_training(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from landmark_kd.heads import HEADS, VotingHead
+from landmark_kd.heads import HEADS, Head, VotingHead
 
 K = 5
 CHANNELS = (4, 6, 8)
@@ -22,7 +22,7 @@ def maps(finest: int = 8) -> list[Tensor]:
     ]
 
 
-def head(name: str) -> torch.nn.Module:
+def head(name: str) -> Head:
     torch.manual_seed(0)
     taken = maps() if HEADS[name].STRIDES else maps()[-1:]
     return HEADS[name](taken, K).eval()
@@ -46,11 +46,9 @@ def test_a_head_starts_near_the_shape_it_is_told(name: str) -> None:
 def test_where_all_attention_is_on_one_position_the_landmark_is_its_vote() -> None:
     made = head("voting")
     assert isinstance(made, VotingHead)
-    made.start_at(np.zeros((K, 2)))
-    offset = torch.tensor([0.03, -0.07])
+    made.start_at(np.tile([0.03, -0.07], (K, 1)))
     with torch.no_grad():
         made.offsets.weight.zero_()
-        made.offsets.bias.copy_(offset.repeat(K))
         made.scores.weight.zero_()
         # One channel of the fused map is high at row 2, column 5 alone, and all scores read it.
         made.scores.weight[:, 0] = 1.0

@@ -21,7 +21,8 @@ def settings(path: Path) -> dict[str, Any]:
     assert words[::2] == ["-S"] * (len(words) // 2), "every line is -S key=value"
     # Quotes would reach DVC as they are, since the shell splits the file's words and no more.
     assert words == shlex.split(path.read_text())
-    return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words[1::2])}
+    pairs = (word.split("=", 1) for word in words[1::2])
+    return {key: yaml.safe_load(value) for key, value in pairs}
 
 
 def applied(path: Path) -> Params:

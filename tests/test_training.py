@@ -16,7 +16,7 @@ from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.loader import Batch
 from landmark_kd.loop import validation_nme
-from landmark_kd.losses import KDLoss
+from landmark_kd.losses import distillation_loss
 from landmark_kd.networks import LandmarkNet, load_network, predict_faces, save_network
 from landmark_kd.scratch import VARIABLE
 from landmark_kd.student import kd_goal
@@ -93,13 +93,13 @@ def test_the_weights_kept_are_those_of_the_best_epoch_by_validation_nme(
     errors, seen = [5.0, 3.0, 4.0], []
 
     def scripted(net: LandmarkNet, faces: Faces, truth: np.ndarray, fabric: Fabric) -> float:
-        seen.append(net.output.weight.detach().clone())
+        seen.append(net.head.start.weight.detach().clone())
         return errors[len(seen) - 1]
 
     monkeypatch.setattr(loop, "validation_nme", scripted)
     result = tiny_train(faces, tmp_path, settings=tiny_params(epochs=3))
     assert (result.best_epoch, result.best_nme) == (2, 3.0)
-    kept = load_network(tmp_path / "model").output.weight
+    kept = load_network(tmp_path / "model").head.start.weight
     torch.testing.assert_close(kept, seen[1], rtol=0, atol=0)
     assert not torch.equal(kept, seen[2])
 
@@ -173,7 +173,7 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     pred = hard + 0.01 * torch.randn(hard.shape, generator=torch.Generator().manual_seed(0))
     batch = Batch(torch.empty(0), targets, torch.empty(0))
     found = goal.objective(torch.device("cpu"))(pred, targets, batch)[1]
-    expected = KDLoss.from_params(kd)(pred, hard, tough, tolerant)[1]
+    expected = distillation_loss(kd)(pred, hard, tough, tolerant)[1]
     for part, value in expected.items():
         torch.testing.assert_close(found[part], value)
 

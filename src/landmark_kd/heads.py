@@ -6,13 +6,15 @@ A head names the feature maps that it takes by their stride (`STRIDES`), and giv
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn import functional
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 # Channels of the maps that the voting head fuses, and of the map that it votes from.
 FUSED_CHANNELS = 64
@@ -23,61 +25,49 @@ OUTPUT_STD = 0.001
 ATTENTION_STD = 0.01
 
 
-class PoolHead(nn.Module):
-    """Average over all positions of the last feature map, then one linear layer, as the paper has.
+class Head(nn.Module):
+    """What all heads have.
 
     Args:
-        maps: the feature maps of some input, one (N, C, H, W) here.
+        maps: the feature maps of some input, from the finest to the coarsest.
         points: landmarks a face, K.
     """
 
-    STRIDES: tuple[int, ...] | None = None  # the backbone's final features, whatever their stride
+    # Of the maps that it takes; None: the backbone's final features, whatever their stride.
+    STRIDES: tuple[int, ...] | None = None
 
     def __init__(self, maps: list[Tensor], points: int) -> None:
         super().__init__()
         self.points = points
-        self.output = nn.Linear(maps[0].shape[1], 2 * points)
-        nn.init.normal_(self.output.weight, std=OUTPUT_STD)
-        nn.init.zeros_(self.output.bias)
+
+    @property
+    def start(self) -> nn.Linear | nn.Conv2d:
+        """The layer whose bias is all that an untrained head gives."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def start_at(self, shape: np.ndarray) -> None:
+        """Predict `shape` (K, 2) as long as nothing has been learnt."""
+        bias = self.start.bias
+        assert bias is not None
+        bias.copy_(torch.from_numpy(shape).reshape(-1))
+
+
+class PoolHead(Head):
+    """Average the last feature map over all positions, then one linear layer, as the paper has."""
+
+    def __init__(self, maps: list[Tensor], points: int) -> None:
+        super().__init__(maps, points)
+        self.output = _start_small(nn.Linear(maps[0].shape[1], 2 * points), OUTPUT_STD)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return landmarks (N, K, 2) for one map (N, C, H, W)."""
         pooled = in_float32(self.output, maps[0].mean(dim=(2, 3)))
         return pooled.reshape(-1, self.points, 2)
 
-    @torch.no_grad()
-    def start_at(self, shape: np.ndarray) -> None:
-        """Predict `shape` (K, 2) as long as nothing has been learnt."""
-        self.output.bias.copy_(torch.from_numpy(shape).reshape(-1))
-
-
-class SpatialHead(nn.Module):
-    """A 1 x 1 convolution of the last feature map to few channels, flattened, one linear layer."""
-
-    STRIDES: tuple[int, ...] | None = None
-    CHANNELS = 128
-
-    def __init__(self, maps: list[Tensor], points: int) -> None:
-        super().__init__()
-        self.points = points
-        channels, height, width = maps[0].shape[1:]
-        self.reduce = nn.Sequential(
-            nn.Conv2d(channels, self.CHANNELS, 1, bias=False),
-            BatchNormAct2d(self.CHANNELS),
-            nn.Flatten(),
-        )
-        self.output = nn.Linear(self.CHANNELS * height * width, 2 * points)
-        nn.init.normal_(self.output.weight, std=OUTPUT_STD)
-        nn.init.zeros_(self.output.bias)
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return landmarks (N, K, 2) for one map (N, C, H, W)."""
-        return in_float32(self.output, self.reduce(maps[0])).reshape(-1, self.points, 2)
-
-    @torch.no_grad()
-    def start_at(self, shape: np.ndarray) -> None:
-        """Predict `shape` (K, 2) as long as nothing has been learnt."""
-        self.output.bias.copy_(torch.from_numpy(shape).reshape(-1))
+    @property
+    def start(self) -> nn.Linear:
+        return self.output
 
 
 class Fusion(nn.Module):
@@ -112,88 +102,22 @@ class Fusion(nn.Module):
         return self.mix(coarser)
 
 
-class IntegralHead(nn.Module):
-    """Soft-argmax of a score map a landmark (Sun et al. 2018), without offsets.
-
-    The grid is taken a quarter wider than the crop, since a mean of positions cannot leave it.
-    """
-
-    STRIDES = (8, 16, 32)
-    SPAN = 1.25
-
-    def __init__(self, maps: list[Tensor], points: int) -> None:
-        super().__init__()
-        self.fusion = Fusion([features.shape[1] for features in maps])
-        self.scores = nn.Conv2d(VOTING_CHANNELS, points, 1)
-        nn.init.normal_(self.scores.weight, std=ATTENTION_STD)
-        nn.init.zeros_(self.scores.bias)
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
-        fused = self.fusion(maps)
-        attention = in_float32(self.scores, fused).flatten(2).softmax(dim=-1)
-        return attention @ (self.SPAN * _grid(*fused.shape[-2:], fused.device))
-
-    def start_at(self, shape: np.ndarray) -> None:
-        """It starts at the crop's centre, whatever the shape."""
-
-
-class SimccHead(nn.Module):
-    """Coordinates as classes (Li et al. 2022, SimCC), read by their mean.
-
-    A score map a landmark goes through one linear layer, the same for all landmarks, to two bins
-    a pixel for x and for y; the coordinate is the mean of the bins, weighted by their softmax.
-    """
-
-    STRIDES = (8, 16, 32)
-    SPAN = 1.25
-    BINS_PER_CELL = 16
-
-    def __init__(self, maps: list[Tensor], points: int) -> None:
-        super().__init__()
-        self.fusion = Fusion([features.shape[1] for features in maps])
-        height, width = maps[0].shape[-2:]
-        self.bins = self.BINS_PER_CELL * max(height, width)
-        self.points = points
-        self.scores = nn.Conv2d(VOTING_CHANNELS, points, 1)
-        self.classes = nn.Linear(height * width, 2 * self.bins)
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
-        scores = self.scores(self.fusion(maps)).flatten(2)
-        classes = in_float32(self.classes, scores).reshape(-1, self.points, 2, self.bins)
-        centres = (torch.arange(self.bins, device=scores.device) + 0.5) / self.bins - 0.5
-        return classes.softmax(dim=-1) @ (self.SPAN * centres)
-
-    def start_at(self, shape: np.ndarray) -> None:
-        """It starts near the crop's centre, whatever the shape."""
-
-
-class VotingHead(nn.Module):
+class VotingHead(Head):
     """Each position votes for where each landmark lies; attention says whose vote counts.
 
     At each of the P positions of the fused map there is, for each landmark, a score and a vote,
     which is an offset from the position. A landmark is the mean of the votes, weighted by the
     softmax of the scores over the positions: integral regression (Sun et al. 2018), whose points
     are not bound to the grid and may lie outside of the crop.
-
-    Args:
-        maps: the feature maps of some input, from the finest to the coarsest.
-        points: landmarks a face, K.
     """
 
     STRIDES = (8, 16, 32)
 
     def __init__(self, maps: list[Tensor], points: int) -> None:
-        super().__init__()
-        self.points = points
+        super().__init__(maps, points)
         self.fusion = Fusion([features.shape[1] for features in maps])
-        self.scores = nn.Conv2d(VOTING_CHANNELS, points, 1)
-        self.offsets = nn.Conv2d(VOTING_CHANNELS, 2 * points, 1)
-        nn.init.normal_(self.scores.weight, std=ATTENTION_STD)
-        nn.init.zeros_(self.scores.bias)
-        nn.init.normal_(self.offsets.weight, std=OUTPUT_STD)
-        nn.init.zeros_(self.offsets.bias)
+        self.scores = _start_small(nn.Conv2d(VOTING_CHANNELS, points, 1), ATTENTION_STD)
+        self.offsets = _start_small(nn.Conv2d(VOTING_CHANNELS, 2 * points, 1), OUTPUT_STD)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
@@ -206,19 +130,12 @@ class VotingHead(nn.Module):
         positions = attention @ _grid(height, width, fused.device)
         return positions + (attention[:, :, None] * offsets).sum(dim=-1)
 
-    @torch.no_grad()
-    def start_at(self, shape: np.ndarray) -> None:
-        """Predict `shape` (K, 2) as long as nothing has been learnt."""
-        self.offsets.bias.copy_(torch.from_numpy(shape).reshape(-1))
+    @property
+    def start(self) -> nn.Conv2d:
+        return self.offsets
 
 
-HEADS: dict[str, Any] = {
-    "pool": PoolHead,
-    "spatial": SpatialHead,
-    "integral": IntegralHead,
-    "simcc": SimccHead,
-    "voting": VotingHead,
-}
+HEADS: dict[str, type[Head]] = {"pool": PoolHead, "voting": VotingHead}
 
 
 def in_float32(layer: nn.Module, features: Tensor) -> Tensor:
@@ -231,6 +148,14 @@ def in_float32(layer: nn.Module, features: Tensor) -> Tensor:
         return layer(features)
     with torch.autocast(device, enabled=False):
         return layer(features.float())
+
+
+def _start_small(layer: Layer, std: float) -> Layer:
+    """Give a layer weights near zero and no bias."""
+    assert layer.bias is not None
+    nn.init.normal_(layer.weight, std=std)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _grid(height: int, width: int, device: torch.device) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.faces import Faces
 from landmark_kd.files import replaced_folder, write_json
-from landmark_kd.heads import HEADS
+from landmark_kd.heads import HEADS, Head
 from landmark_kd.network_files import (
     CONFIG_FILE,
     NORMALIZATIONS,
@@ -36,6 +37,8 @@ class LandmarkNet(nn.Module):
     mean: Tensor
     std: Tensor
     mirror: Tensor
+    backbone: Any
+    head: Head
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -91,7 +94,7 @@ class LandmarkNet(nn.Module):
         self.head.start_at(shape)
 
 
-def _take_maps(backbone: nn.Module, name: str, strides: tuple[int, ...] | None) -> list[int] | None:
+def _take_maps(backbone: Any, name: str, strides: tuple[int, ...] | None) -> list[int] | None:
     """Drop what lies behind the last of the feature maps of these strides; return their indices.
 
     None stands for the backbone's final features.
@@ -103,7 +106,9 @@ def _take_maps(backbone: nn.Module, name: str, strides: tuple[int, ...] | None) 
         return None
     info = getattr(backbone, "feature_info", None)
     last = {entry["reduction"]: i for i, entry in enumerate(info or [])}
-    if not hasattr(backbone, "forward_intermediates") or any(s not in last for s in strides):
+    if getattr(backbone, "forward_intermediates", None) is None or any(
+        s not in last for s in strides
+    ):
         raise UserError(
             f"backbone {name} has no feature maps of strides {', '.join(map(str, strides))} "
             f"(it has {', '.join(map(str, last)) or 'none'}); take another one, or head: pool."

@@ -18,7 +18,7 @@ CropSize = Annotated[int, Field(ge=32, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
 LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
-HeadName = Literal["voting", "spatial", "integral", "simcc", "pool"]
+HeadName = Literal["voting", "pool"]
 
 
 def _known_to_timm(name: str) -> str:
