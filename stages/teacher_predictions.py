@@ -1,7 +1,7 @@
 """Predict the train faces with both teachers, once for all student runs.
 
 In: data/faces/teacher_train, models/tough, models/tolerant. Out: data/teacher_predictions.
-Params: base, kd.flip_average.
+Params: base.
 """
 
 from landmark_kd import paths
@@ -20,7 +20,6 @@ def main() -> None:
         paths.MODELS,
         paths.TEACHER_PREDICTIONS,
         device,
-        flip_average=params.kd.flip_average,
     )
 
 

@@ -83,8 +83,8 @@ def test_the_projects_own_params_are_valid() -> None:
             ["teacher_predictions is online", "64 pixels", "teacher_size is 96", "take cached"],
         ),
         (
-            {"kd.flip_average": True, "kd.teacher_predictions": "online"},
-            ["flip_average is true", "teacher_predictions is online", "take cached"],
+            {"kd.variant": "points", "kd.weights.tough": 0, "kd.weights.tolerant": 0},
+            ["variant is points", "both 0", "no teacher to learn from"],
         ),
         ({"kd.weights.main": 2.0}, ["kd", "weights.main is 2", "no minimum", "at least 2.125"]),
         ({"kd.beta": 1.5}, ["kd.beta", "1.5", "less than 1"]),

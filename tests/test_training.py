@@ -131,7 +131,7 @@ def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
         tiny_train(faces, folder / name, seed=seed)
         save_network(load_network(folder / name / "model"), folder / "models" / name)
     device = torch.device("cpu")
-    write_predictions(faces, folder / "models", folder / "predictions", device, flip_average=False)
+    write_predictions(faces, folder / "models", folder / "predictions", device)
     return folder
 
 

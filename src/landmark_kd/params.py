@@ -182,7 +182,6 @@ class KDParams(Section):
     weights: KDWeights
     coordinate_scale: Positive
     teacher_predictions: Literal["cached", "online"]
-    flip_average: bool
 
     @model_validator(mode="after")
     def _can_teach(self) -> KDParams:
@@ -262,11 +261,6 @@ class Params(Section):
                 "kd.teacher_predictions is online, which shows the teachers the students' own "
                 f"crops of {self.crop.size} pixels, but crop.teacher_size is "
                 f"{self.crop.teacher_size}; take cached, or null as crop.teacher_size"
-            )
-        if self.kd.teacher_predictions == "online" and self.kd.flip_average:
-            raise ValueError(
-                "kd.flip_average is true, but it is of the predictions made once, and "
-                "kd.teacher_predictions is online; take cached, or false as kd.flip_average"
             )
         return self
 
