@@ -10,23 +10,18 @@ import safetensors.torch
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.files import read_json, replaced_folder, write_json
+from landmark_kd.heads import HEADS
 
 # Pixel statistics, RGB, in units of 0..255. `symmetric` is x / 127.5 - 1.
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
-
-# Channels that the spatial head keeps at each position of the last feature map.
-SPATIAL_CHANNELS = 128
-# The last layer starts near zero, so that training starts at the mean shape (its bias).
-OUTPUT_STD = 0.001
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIG_FILE = "network.json"
@@ -38,7 +33,7 @@ class NetworkConfig:
 
     Attributes:
         backbone: timm name.
-        head: spatial or pool.
+        head: a name in heads.HEADS.
         points: landmarks a face, K.
         size: side of the square input in pixels.
         mean, std: RGB in units of 0..255; the input is (pixel - mean) / std.
@@ -55,11 +50,7 @@ class NetworkConfig:
 
 
 class LandmarkNet(nn.Module):
-    """A backbone without its classifier, and a head that gives K landmarks.
-
-    The `pool` head averages the last feature map over all positions, as the paper's networks do.
-    The `spatial` head keeps the positions: a 1 x 1 convolution to few channels, flattened.
-    """
+    """A backbone without its classifier, and a head (`heads.HEADS`) that gives K landmarks."""
 
     mean: Tensor
     std: Tensor
@@ -67,30 +58,21 @@ class LandmarkNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        head = HEADS[config.head]
         self.backbone = timm.create_model(config.backbone, num_classes=0, global_pool="")
+        self._taken = _take_maps(self.backbone, config.backbone, head.STRIDES)
         with torch.no_grad():
             was_training = self.backbone.training
-            probe = self.backbone.eval()(torch.zeros(1, 3, config.size, config.size))
+            self.backbone.eval()
+            probe = self._maps(torch.zeros(1, 3, config.size, config.size))
             self.backbone.train(was_training)
-        if probe.ndim != 4:
+        unfit = [tuple(features.shape) for features in probe if features.ndim != 4]
+        if unfit:
             raise UserError(
-                f"backbone {config.backbone} gives features of shape {tuple(probe.shape)}; "
+                f"backbone {config.backbone} gives features of shape {unfit[0]}; "
                 "take one with feature maps (N, C, H, W), such as a convolutional network."
             )
-        channels, positions = probe.shape[1], probe.shape[2] * probe.shape[3]
-        if config.head == "spatial":
-            self.reduce: nn.Module = nn.Sequential(
-                nn.Conv2d(channels, SPATIAL_CHANNELS, 1, bias=False),
-                BatchNormAct2d(SPATIAL_CHANNELS),
-                nn.Flatten(),
-            )
-            inputs = SPATIAL_CHANNELS * positions
-        else:
-            self.reduce = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-            inputs = channels
-        self.output = nn.Linear(inputs, 2 * config.points)
-        nn.init.normal_(self.output.weight, std=OUTPUT_STD)
-        nn.init.zeros_(self.output.bias)
+        self.head = head(probe, config.points)
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
@@ -101,20 +83,43 @@ class LandmarkNet(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return landmarks (N, K, 2) in [-0.5, 0.5] of the crop for normalised (N, 3, S, S)."""
-        features = self.reduce(self.backbone(inputs))
-        device = features.device.type
-        if torch.is_autocast_enabled(device):
-            # Near 0.5 the steps of bfloat16 are 1/512 of the crop, too coarse for landmarks.
-            with torch.autocast(device, enabled=False):
-                flat = self.output(features.float())
-        else:
-            flat = self.output(features)
-        return flat.reshape(-1, self.config.points, 2)
+        return self.head(self._maps(inputs))
 
-    @torch.no_grad()
+    def _maps(self, inputs: Tensor) -> list[Tensor]:
+        """The feature maps that the head takes, from the finest to the coarsest."""
+        if self._taken is None:
+            return [self.backbone(inputs)]
+        return self.backbone.forward_intermediates(
+            inputs, indices=self._taken, intermediates_only=True
+        )
+
     def start_at(self, shape: np.ndarray) -> None:
         """Let the untrained network predict `shape` (K, 2), network coordinates."""
-        self.output.bias.copy_(torch.from_numpy(shape).reshape(-1))
+        self.head.start_at(shape)
+
+
+def _take_maps(
+    backbone: nn.Module, name: str, strides: tuple[int, ...] | None
+) -> list[int] | None:
+    """Drop what lies behind the last of the feature maps of these strides; return their indices.
+
+    None stands for the backbone's final features.
+
+    Raises:
+        UserError: the backbone has no such maps.
+    """
+    if strides is None:
+        return None
+    info = getattr(backbone, "feature_info", None)
+    last = {entry["reduction"]: i for i, entry in enumerate(info or [])}
+    if not hasattr(backbone, "forward_intermediates") or any(s not in last for s in strides):
+        raise UserError(
+            f"backbone {name} has no feature maps of strides {', '.join(map(str, strides))} "
+            f"(it has {', '.join(map(str, last)) or 'none'}); take another one, or head: pool."
+        )
+    indices = [last[stride] for stride in strides]
+    backbone.prune_intermediate_layers(indices, prune_head=True)
+    return indices
 
 
 def build_network(

@@ -16,8 +16,8 @@ Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
-LossName = Literal["l1", "l2", "smooth_l1", "wing"]
-HeadName = Literal["spatial", "pool"]
+LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+HeadName = Literal["voting", "spatial", "integral", "simcc", "pool"]
 
 
 class BaseParams(Section):
@@ -148,8 +148,14 @@ class KDWeights(Section):
     tolerant: NonNegative
 
 
+class PointsParams(Section):
+    loss: LossName
+    share: Probability
+
+
 class KDParams(Section):
-    variant: Literal["paper", "code"]
+    variant: Literal["paper", "code", "points"]
+    points: PointsParams
     beta: Annotated[float, Field(gt=0, lt=1)]
     tau: Positive
     tough: AssistiveParams
@@ -159,8 +165,13 @@ class KDParams(Section):
     teacher_predictions: Literal["cached", "online"]
 
     @model_validator(mode="after")
-    def _truth_is_minimum(self) -> KDParams:
+    def _can_teach(self) -> KDParams:
         # Near e = 0 the slope of the paper's form is w_main - sum(w |negative|) / beta.
+        if self.variant == "points" and not self.weights.tough + self.weights.tolerant:
+            raise ValueError(
+                "variant is points, but weights.tough and weights.tolerant are both 0, so there "
+                "is no teacher to learn from; give one of them a weight"
+            )
         pull = self.weights.tough * abs(self.tough.negative)
         pull += self.weights.tolerant * abs(self.tolerant.negative)
         needed = pull / self.beta
