@@ -19,7 +19,7 @@ from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss
 from landmark_kd.faces import load_faces
 from landmark_kd.files import write_json
 from landmark_kd.jittered_faces import jittered_faces
-from landmark_kd.losses import KDLoss
+from landmark_kd.losses import distillation_loss
 from landmark_kd.params import load_params
 from landmark_kd.runtime import setup
 
@@ -40,7 +40,7 @@ def main() -> None:
     write_json(paths.COST, costs(paths.MODELS))
     scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=seed)
     write_evaluation_report(evaluation, scores, paths.CURVES, paths.EVALUATION_REPORT)
-    write_kd_loss_report(KDLoss.from_params(params.kd), paths.KD_LOSS_REPORT)
+    write_kd_loss_report(distillation_loss(params.kd), paths.KD_LOSS_REPORT)
     print(summary(evaluation, table))
 
 

@@ -17,7 +17,7 @@ SIZE = 64
 def tiny_network(seed: int = 0) -> LandmarkNet:
     """An untrained network whose points spread over the crop and depend on the picture."""
     torch.manual_seed(seed)
-    net = build_network("mobilenetv2_050", "spatial", "random", "imagenet", points=68, size=SIZE)
+    net = build_network("mobilenetv2_050", "voting", "random", "imagenet", points=68, size=SIZE)
     with torch.no_grad():
         net.output.bias.uniform_(-0.4, 0.4)
         net.output.weight.mul_(10)

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from landmark_kd.cost import network_cost
-from landmark_kd.networks import LandmarkNet, NetworkConfig
-from tests.exported_model import tiny_network
+from landmark_kd.networks import LandmarkNet
+from tests.exported_model import SIZE, tiny_network
 
 
 def test_parameters_flops_and_times_are_given() -> None:
@@ -20,7 +20,7 @@ def test_parameters_flops_and_times_are_given() -> None:
 
 def test_a_multiply_add_is_two_operations() -> None:
     class OneConvolution(nn.Module):
-        config = NetworkConfig("none", "pool", 1, 16, (0.0,) * 3, (1.0,) * 3, "random")
+        config = tiny_network().config
 
         def __init__(self) -> None:
             super().__init__()
@@ -30,7 +30,7 @@ def test_a_multiply_add_is_two_operations() -> None:
             return self.layer(inputs)
 
     cost = network_cost(OneConvolution(), repeats=1)  # type: ignore[arg-type]
-    assert cost["flops"] == 2 * (16 * 16) * 8 * (3 * 3 * 3)
+    assert cost["flops"] == 2 * (SIZE * SIZE) * 8 * (3 * 3 * 3)
 
 
 def test_the_network_itself_stays_as_it_was() -> None:

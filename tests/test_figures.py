@@ -17,6 +17,9 @@ from landmark_kd.face_figures import FacePanel, draw_faces
 from landmark_kd.topology import TOPOLOGIES
 from tests.prepared_faces import BORDER, prepared_faces
 
+# The network of other authors that the student is held against (benchmarks/peers.py).
+PEER = "pfld"
+
 
 def has_colour(path: Path, colour: str) -> bool:
     image = cv2.imread(str(path))
@@ -33,9 +36,9 @@ def ced_table() -> pd.DataFrame:
 
 def test_every_network_has_a_colour_a_line_and_a_label_of_its_own() -> None:
     for look in (figures.COLOURS, figures.LABELS):
-        assert set(look) == {*NETWORKS, FLOOR}
+        assert set(look) == {*NETWORKS, FLOOR, PEER}
         assert len(set(look.values())) == len(look)
-    assert set(figures.LINES) == {*NETWORKS, FLOOR}
+    assert set(figures.LINES) == {*NETWORKS, FLOOR, PEER}
 
 
 def test_the_ced_shows_every_network_in_its_colour(tmp_path: Path) -> None:

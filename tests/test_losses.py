@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from landmark_kd.losses import REGRESSION_LOSSES, WING_WIDTH, KDLoss, assistive_loss
+from landmark_kd.losses import (
+    ADAPTIVE_WING,
+    REGRESSION_LOSSES,
+    SOFT_WING_LINEAR,
+    WING_WIDTH,
+    KDLoss,
+    PointsLoss,
+    assistive_loss,
+)
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "kd_loss.json").read_text())
 
@@ -121,7 +129,28 @@ def test_regression_losses_are_zero_at_the_truth_and_grow_with_the_error(name: s
     assert len(set(values)) == len(values)
 
 
-def test_wing_loss_is_continuous_where_its_two_parts_meet() -> None:
-    wing = REGRESSION_LOSSES["wing"]
-    below, above = (float(wing(scalar(WING_WIDTH + s), scalar(0.0))) for s in (-1e-9, 1e-9))
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [("wing", WING_WIDTH), ("adaptive_wing", ADAPTIVE_WING[3]), ("soft_wing", SOFT_WING_LINEAR)],
+)
+def test_losses_of_two_parts_are_continuous_where_these_meet(name: str, turn: float) -> None:
+    loss = REGRESSION_LOSSES[name]
+    below, above = (float(loss(scalar(turn + s), scalar(0.0))) for s in (-1e-9, 1e-9))
     assert below == pytest.approx(above, abs=1e-7)
+
+
+def test_plain_distillation_shares_the_loss_out_between_truth_and_teachers() -> None:
+    loss = PointsLoss(loss="l1", share=0.6, weights={"tough": 1.0, "tolerant": 2.0})
+    total, parts = loss(scalar(0.0), scalar(0.1), scalar(0.3), scalar(-0.6))
+    found = {name: float(value) for name, value in parts.items()}
+    assert found == pytest.approx({"main": 0.4 * 0.1, "tough": 0.2 * 0.3, "tolerant": 0.4 * 0.6})
+    assert float(total) == pytest.approx(sum(found.values()))
+
+
+def test_plain_distillation_pulls_to_the_side_where_the_teacher_is() -> None:
+    pred = torch.zeros((1, 1, 2), dtype=torch.float64, requires_grad=True)
+    loss = PointsLoss(loss="l2", share=0.5, weights={"tough": 1.0, "tolerant": 0.0})
+    total, _ = loss(pred, scalar(0.0), scalar(0.2), scalar(-5.0))
+    total.backward()
+    assert pred.grad is not None
+    assert bool((pred.grad < 0).all())

@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 
 from landmark_kd.errors import UserError
+from landmark_kd.network_files import NORMALIZATIONS
 from landmark_kd.networks import (
-    NORMALIZATIONS,
     LandmarkNet,
     build_network,
     load_network,
@@ -22,12 +22,15 @@ from landmark_kd.networks import (
     predict_faces,
     save_network,
 )
+from landmark_kd.params import HeadName
 from tests.prepared_faces import prepared_faces
 
 TINY = "mobilenetv2_050"
 
 
-def tiny(init: str = "random", normalization: str = "auto", head: str = "spatial") -> LandmarkNet:
+def tiny(
+    init: str = "random", normalization: str = "auto", head: HeadName = "voting"
+) -> LandmarkNet:
     torch.manual_seed(0)
     return build_network(TINY, head, init, normalization, points=68, size=32).eval()
 
@@ -36,25 +39,14 @@ def pictures(n: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("head", ["spatial", "pool"])
-def test_a_network_gives_landmarks_and_starts_at_the_given_shape(head: str) -> None:
+@pytest.mark.parametrize("head", ["voting", "pool"])
+def test_a_network_gives_landmarks_and_starts_at_the_given_shape(head: HeadName) -> None:
     net = tiny(head=head)
     shape = np.random.default_rng(1).uniform(-0.4, 0.4, (68, 2))
     net.start_at(shape)
     found = predict(net, pictures())
     assert found.shape == (3, 68, 2)
     assert np.abs(found - shape).max() < 0.1
-
-
-def test_the_spatial_head_sees_where_a_feature_is_and_the_pool_head_does_not() -> None:
-    features = torch.rand(1, 1280, 3, 3)
-    moved = features.roll(1, dims=3)
-    for head, differs in (("spatial", True), ("pool", False)):
-        torch.manual_seed(0)
-        net = build_network(TINY, head, "random", "auto", points=68, size=96).eval()
-        with torch.no_grad():
-            one, other = net.output(net.reduce(features)), net.output(net.reduce(moved))
-        assert (not torch.allclose(one, other, atol=1e-6)) == differs
 
 
 def test_normalisation_is_that_of_the_configuration() -> None:
@@ -103,7 +95,7 @@ def test_weights_are_taken_from_a_timm_file_with_the_normalisation_it_states(
 def test_our_own_weights_start_another_network_with_their_normalisation(tmp_path: Path) -> None:
     source = tiny(normalization="imagenet")
     save_network(source, tmp_path / "net")
-    net = tiny(str(tmp_path / "net" / "weights.safetensors"), head="pool")
+    net = tiny(str(tmp_path / "net" / "weights.safetensors"))
     assert net.config.mean == source.config.mean
     for name, value in source.backbone.state_dict().items():
         torch.testing.assert_close(net.backbone.state_dict()[name], value)
@@ -193,3 +185,22 @@ def test_the_imagenet_stand_in_fits_mobilenetv2(shared: Path) -> None:
     net = build_network("mobilenetv2_100", "pool", str(path), "symmetric", points=68, size=64)
     expected = safetensors.torch.load_file(path)["conv_stem.weight"]
     torch.testing.assert_close(net.backbone.state_dict()["conv_stem.weight"], expected)
+
+
+def test_a_network_that_averages_mirror_images_gives_mirrored_landmarks_for_a_mirrored_face() -> (
+    None
+):
+    flip = np.arange(68)[::-1].tolist()
+    torch.manual_seed(0)
+    net = build_network(TINY, "voting", "random", "auto", points=68, size=32, flip=flip).eval()
+    straight = predict(net, pictures())
+    mirrored = predict(net, pictures()[:, :, ::-1])
+    np.testing.assert_allclose(mirrored[:, flip] * [-1, 1], straight, atol=1e-6)
+    with torch.no_grad():
+        # Trained it is as a single look, so that an epoch costs no more.
+        inputs = net.normalize(torch.from_numpy(pictures()))
+        single = LandmarkNet(net.config.model_copy(update={"flip": None}))
+        single.load_state_dict(net.state_dict())
+        looks = [single.eval()(images) for images in (inputs, inputs.flip(3))]
+    expected = (looks[0].numpy() + looks[1].numpy()[:, flip] * [-1, 1]) / 2
+    np.testing.assert_allclose(straight, expected, atol=1e-6)

@@ -27,7 +27,7 @@ from landmark_kd.figures import (
 )
 from landmark_kd.files import replaced_folder, write_json
 from landmark_kd.kd_loss_curve import TEACHER_DISTANCES, kd_loss_curve
-from landmark_kd.losses import KDLoss
+from landmark_kd.losses import KDLoss, PointsLoss
 
 CSV_FORMAT = "%.6f"
 # Faces in each picture; every face shows once for each student.
@@ -67,7 +67,7 @@ def write_evaluation_report(
             _draw_students(folder / f"{name}.png", evaluation, rows, title)
 
 
-def write_kd_loss_report(loss: KDLoss, out: Path) -> None:
+def write_kd_loss_report(loss: KDLoss | PointsLoss, out: Path) -> None:
     """Write KD-Loss and its parts against the error to a folder: kd_loss.csv, kd_loss.png."""
     curve = kd_loss_curve(loss)
     with replaced_folder(out) as folder:

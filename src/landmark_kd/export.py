@@ -17,7 +17,8 @@ from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces, FacesInfo
 from landmark_kd.files import replaced_file
 from landmark_kd.model_info import INPUT_NAME, OUTPUT_NAME, ModelInfo
-from landmark_kd.networks import LandmarkNet, NetworkConfig
+from landmark_kd.network_files import NetworkConfig
+from landmark_kd.networks import LandmarkNet
 
 # Understood by onnxruntime since 1.13 and by the converters for phones.
 OPSET = 17

@@ -16,7 +16,7 @@ import pandas as pd
 
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
-from landmark_kd.files import read_json, write_json
+from landmark_kd.files import read_json, save_array, write_json
 from landmark_kd.topology import Topology
 
 COLUMNS = ["name", "photo", "subsets", "validation"]
@@ -179,11 +179,11 @@ def save_faces(
     occluded: np.ndarray | None = None,
 ) -> None:
     """Write all but the pictures, which `prepare` streams into `folder/images.npy`."""
-    np.save(folder / "landmarks.npy", landmarks.astype(np.float64), allow_pickle=False)
-    np.save(folder / "crop_to_image.npy", crop_to_image.astype(np.float64), allow_pickle=False)
+    save_array(folder / "landmarks.npy", landmarks.astype(np.float64))
+    save_array(folder / "crop_to_image.npy", crop_to_image.astype(np.float64))
     table[COLUMNS].to_csv(folder / "faces.csv", index=False)
     if occluded is not None:
-        np.save(folder / OCCLUDED_FILE, occluded.astype(bool), allow_pickle=False)
+        save_array(folder / OCCLUDED_FILE, occluded.astype(bool))
     write_json(folder / "info.json", info.to_json())
 
 

@@ -25,6 +25,7 @@ COLOURS = {
     "baseline": "#0072B2",
     "kd": "#009E73",
     "mean_shape": "#777777",
+    "pfld": "#D55E00",
 }
 LINES: dict[str, Any] = {
     "tough": (0, (5, 1.5)),
@@ -32,6 +33,7 @@ LINES: dict[str, Any] = {
     "baseline": "-",
     "kd": "-",
     "mean_shape": (0, (1, 1.5)),
+    "pfld": (0, (5, 1.5)),
 }
 LABELS = {
     "tough": "tough teacher",
@@ -39,6 +41,7 @@ LABELS = {
     "baseline": "student, baseline",
     "kd": "student, KD",
     "mean_shape": "mean shape",
+    "pfld": "PFLD",
 }
 # What is not a network: hard-landmarks, totals.
 INK = "#222222"

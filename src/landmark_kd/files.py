@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from landmark_kd.errors import UserError
+import numpy as np
 
-# Part of the message with which numpy says that a disk took less than an array.
-_SHORT_WRITE = "requested and"
+from landmark_kd.errors import UserError
 
 
 @contextmanager
@@ -65,6 +65,17 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as .npy, without pickle.
+
+    `np.save` into a file leaves the writing to C, which says nothing when a disk takes all but
+    the last few kilobytes.
+    """
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    path.write_bytes(content.getbuffer())
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file that an earlier stage wrote.
 
@@ -83,20 +94,11 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Let errors of the system say which file or folder was being written.
-
-    Raises:
-        UserError: numpy could not write all of an array, of which it does not say why.
-    """
+    """Let errors of the system say which file or folder was being written."""
     try:
         yield
     except OSError as error:
-        if error.errno is None and _SHORT_WRITE in str(error):
-            raise UserError(
-                f"{path} could not be written whole ({error}): the disk is full, or a file has "
-                "reached the largest size allowed; free some space and run the same command again."
-            ) from None
-        if error.filename is None:
+        if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
 

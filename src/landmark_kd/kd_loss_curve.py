@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from landmark_kd.losses import KDLoss
+from landmark_kd.losses import KDLoss, PointsLoss
 
 # The teachers' distances from the hard-landmark, in shares of the crop's side: one pixel in a
 # hundred for the tough teacher, twice that for the tolerant one, which learns soft-landmarks.
@@ -15,7 +15,7 @@ LARGEST_ERROR = 0.03
 STEPS = 300
 
 
-def kd_loss_curve(loss: KDLoss) -> pd.DataFrame:
+def kd_loss_curve(loss: KDLoss | PointsLoss) -> pd.DataFrame:
     """Evaluate the loss of one coordinate for errors from 0 to LARGEST_ERROR.
 
     Returns:

@@ -1,4 +1,5 @@
-"""Losses: plain regression losses, the assistive loss and KD-Loss (Fard & Mahoor 2022).
+"""Losses: plain regression losses, the assistive loss and KD-Loss (Fard & Mahoor 2022), and plain
+distillation of points, which KD-Loss is held against.
 
 Everything works on coordinates: x and y of each landmark are separate numbers, and a loss is the
 mean over all of them. e = |pred - hard| is the student's error, d = |teacher - hard| the
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 # Wing loss (Feng et al. 2018) with the paper's w = 10 and epsilon = 2 pixels of a 224 px crop.
 WING_WIDTH = 10 / 224
 WING_CURVATURE = 2 / 224
+# Adaptive Wing loss (Wang et al. 2019) with the paper's omega = 14, epsilon = 1, alpha = 2.1 and
+# theta = 0.5, for errors in pixels of a 224 px crop. On heat maps its exponent alpha - y falls with
+# the value y of the map; coordinates have no such value, so the exponent is that of y = 0.
+ADAPTIVE_WING = (14 / 224, 1 / 224, 2.1, 0.5 / 224)
+# Soft-Wing loss (Lin et al. 2021): linear up to 2 pixels of a 224 px crop, then logarithmic with
+# omega = 20 and epsilon = 0.5 pixels.
+SOFT_WING_LINEAR = 2 / 224
+SOFT_WING_WIDTH = 20 / 224
+SOFT_WING_CURVATURE = 0.5 / 224
 # Where smooth L1 turns from quadratic to linear: one hundredth of the crop's side.
 SMOOTH_L1_BETA = 0.01
 
@@ -95,18 +105,6 @@ class KDLoss:
         self.weights = dict(weights)
         self.coordinate_scale = coordinate_scale
 
-    @classmethod
-    def from_params(cls, kd: KDParams) -> KDLoss:
-        return cls(
-            variant=kd.variant,
-            beta=kd.beta,
-            tau=kd.tau,
-            tough=(kd.tough.positive, kd.tough.negative),
-            tolerant=(kd.tolerant.positive, kd.tolerant.negative),
-            weights=kd.weights.model_dump(),
-            coordinate_scale=kd.coordinate_scale,
-        )
-
     def __call__(
         self, pred: Tensor, hard: Tensor, tough: Tensor, tolerant: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -136,6 +134,55 @@ class KDLoss:
         near = CODE_MAIN_SLOPE * error
         beyond = error**2 + CODE_MAIN_SLOPE * tolerant_error - tolerant_error**2
         return torch.where(error <= tolerant_error, near, beyond).mean()
+
+
+class PointsLoss:
+    """Plain distillation: a regression loss to the hard-landmarks and the same to the teachers.
+
+    total = (1 - share) * L(pred, hard) + share * mean of L(pred, teacher), the mean weighted by
+    `weights`. Unlike KD-Loss it tells the student where a teacher sees a landmark, not how far
+    from the hard-landmark that is.
+
+    Args:
+        loss: a name in REGRESSION_LOSSES.
+        share: of the teachers, in [0, 1].
+        weights: of tough and tolerant among the teachers; not both 0.
+    """
+
+    def __init__(self, *, loss: str, share: float, weights: Mapping[str, float]) -> None:
+        self.loss = REGRESSION_LOSSES[loss]
+        self.share = share
+        self.weights = dict(weights)
+
+    def __call__(
+        self, pred: Tensor, hard: Tensor, tough: Tensor, tolerant: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the total and its weighted parts, as `KDLoss` does."""
+        parts = {"main": (1 - self.share) * self.loss(pred, hard)}
+        both = self.weights["tough"] + self.weights["tolerant"]
+        for name, teacher in (("tough", tough), ("tolerant", tolerant)):
+            weight = self.share * self.weights[name] / both
+            # A teacher without weight costs no time.
+            parts[name] = (
+                weight * self.loss(pred, teacher) if weight else torch.zeros_like(parts["main"])
+            )
+        return parts["main"] + parts["tough"] + parts["tolerant"], parts
+
+
+def distillation_loss(kd: KDParams) -> KDLoss | PointsLoss:
+    """Return the student's loss that the section `kd` describes."""
+    if kd.variant == "points":
+        weights = {"tough": kd.weights.tough, "tolerant": kd.weights.tolerant}
+        return PointsLoss(loss=kd.points.loss, share=kd.points.share, weights=weights)
+    return KDLoss(
+        variant=kd.variant,
+        beta=kd.beta,
+        tau=kd.tau,
+        tough=(kd.tough.positive, kd.tough.negative),
+        tolerant=(kd.tolerant.positive, kd.tolerant.negative),
+        weights=kd.weights.model_dump(),
+        coordinate_scale=kd.coordinate_scale,
+    )
 
 
 def _assistive(
@@ -168,6 +215,26 @@ def _wing(pred: Tensor, hard: Tensor) -> Tensor:
     return torch.where(error < WING_WIDTH, near, error - constant).mean()
 
 
+def _adaptive_wing(pred: Tensor, hard: Tensor) -> Tensor:
+    width, curvature, power, turn = ADAPTIVE_WING
+    error = (pred - hard).abs()
+    at_turn = turn / curvature
+    # Slope and value at the turn, so that the linear part goes on smoothly.
+    slope = width * power * at_turn ** (power - 1) / (1 + at_turn**power) / curvature
+    constant = slope * turn - width * math.log(1 + at_turn**power)
+    near = width * torch.log(1 + (error / curvature) ** power)
+    return torch.where(error < turn, near, slope * error - constant).mean()
+
+
+def _soft_wing(pred: Tensor, hard: Tensor) -> Tensor:
+    error = (pred - hard).abs()
+    constant = SOFT_WING_LINEAR - SOFT_WING_WIDTH * math.log(
+        1 + SOFT_WING_LINEAR / SOFT_WING_CURVATURE
+    )
+    beyond = SOFT_WING_WIDTH * torch.log(1 + error / SOFT_WING_CURVATURE) + constant
+    return torch.where(error < SOFT_WING_LINEAR, error, beyond).mean()
+
+
 def _smooth_l1(pred: Tensor, hard: Tensor) -> Tensor:
     return functional.smooth_l1_loss(pred, hard, beta=SMOOTH_L1_BETA)
 
@@ -178,4 +245,6 @@ REGRESSION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "l2": functional.mse_loss,
     "smooth_l1": _smooth_l1,
     "wing": _wing,
+    "adaptive_wing": _adaptive_wing,
+    "soft_wing": _soft_wing,
 }

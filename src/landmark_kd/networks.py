@@ -2,97 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import safetensors.torch
 import timm
 import torch
-from safetensors import SafetensorError, safe_open
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from landmark_kd.errors import UserError
+from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.faces import Faces
-from landmark_kd.files import read_json, replaced_folder, write_json
-
-# Pixel statistics, RGB, in units of 0..255. `symmetric` is x / 127.5 - 1.
-NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "symmetric": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-}
-
-# Channels that the spatial head keeps at each position of the last feature map.
-SPATIAL_CHANNELS = 128
-# The last layer starts near zero, so that training starts at the mean shape (its bias).
-OUTPUT_STD = 0.001
-
-WEIGHTS_FILE = "weights.safetensors"
-CONFIG_FILE = "network.json"
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """All that is needed to build a network again, before its weights are loaded.
-
-    Attributes:
-        backbone: timm name.
-        head: spatial or pool.
-        points: landmarks a face, K.
-        size: side of the square input in pixels.
-        mean, std: RGB in units of 0..255; the input is (pixel - mean) / std.
-        init: where the first weights came from.
-    """
-
-    backbone: str
-    head: str
-    points: int
-    size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    init: str
+from landmark_kd.files import replaced_folder, write_json
+from landmark_kd.heads import HEADS
+from landmark_kd.network_files import (
+    CONFIG_FILE,
+    NORMALIZATIONS,
+    WEIGHTS_FILE,
+    NetworkConfig,
+    Statistics,
+    check_fit,
+    read_config,
+    read_normalization,
+    read_weights,
+)
+from landmark_kd.params import HeadName
+from landmark_kd.yaml_models import in_short
 
 
 class LandmarkNet(nn.Module):
-    """A backbone without its classifier, and a head that gives K landmarks.
-
-    The `pool` head averages the last feature map over all positions, as the paper's networks do.
-    The `spatial` head keeps the positions: a 1 x 1 convolution to few channels, flattened.
-    """
+    """A backbone without its classifier, and a head (`heads.HEADS`) that gives K landmarks."""
 
     mean: Tensor
     std: Tensor
+    mirror: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        head = HEADS[config.head]
         self.backbone = timm.create_model(config.backbone, num_classes=0, global_pool="")
+        self._taken = _take_maps(self.backbone, config.backbone, head.STRIDES)
         with torch.no_grad():
             was_training = self.backbone.training
-            probe = self.backbone.eval()(torch.zeros(1, 3, config.size, config.size))
+            self.backbone.eval()
+            probe = self._maps(torch.zeros(1, 3, config.size, config.size))
             self.backbone.train(was_training)
-        if probe.ndim != 4:
+        unfit = [tuple(features.shape) for features in probe if features.ndim != 4]
+        if unfit:
             raise UserError(
-                f"backbone {config.backbone} gives features of shape {tuple(probe.shape)}; "
+                f"backbone {config.backbone} gives features of shape {unfit[0]}; "
                 "take one with feature maps (N, C, H, W), such as a convolutional network."
             )
-        channels, positions = probe.shape[1], probe.shape[2] * probe.shape[3]
-        if config.head == "spatial":
-            self.reduce: nn.Module = nn.Sequential(
-                nn.Conv2d(channels, SPATIAL_CHANNELS, 1, bias=False),
-                BatchNormAct2d(SPATIAL_CHANNELS),
-                nn.Flatten(),
-            )
-            inputs = SPATIAL_CHANNELS * positions
-        else:
-            self.reduce = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-            inputs = channels
-        self.output = nn.Linear(inputs, 2 * config.points)
-        nn.init.normal_(self.output.weight, std=OUTPUT_STD)
-        nn.init.zeros_(self.output.bias)
+        self.head = head(probe, config.points)
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mirror", torch.tensor([-1.0, 1.0]), persistent=False)
 
     def normalize(self, images: Tensor) -> Tensor:
         """Turn pictures (N, S, S, 3) uint8 RGB into the network's input (N, 3, S, S) float."""
@@ -100,31 +65,70 @@ class LandmarkNet(nn.Module):
         return (images.permute(0, 3, 1, 2).to(torch.float32) - self.mean) / self.std
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return landmarks (N, K, 2) in [-0.5, 0.5] of the crop for normalised (N, 3, S, S)."""
-        features = self.reduce(self.backbone(inputs))
-        device = features.device.type
-        if torch.is_autocast_enabled(device):
-            # Near 0.5 the steps of bfloat16 are 1/512 of the crop, too coarse for landmarks.
-            with torch.autocast(device, enabled=False):
-                flat = self.output(features.float())
-        else:
-            flat = self.output(features)
-        return flat.reshape(-1, self.config.points, 2)
+        """Return landmarks (N, K, 2) in [-0.5, 0.5] of the crop for normalised (N, 3, S, S).
 
-    @torch.no_grad()
+        With `config.flip` the network, once it is trained, also looks at the mirror image and
+        returns the mean of both: errors that differ between left and right cancel out in part.
+        """
+        if self.training or self.config.flip is None:
+            return self.head(self._maps(inputs))
+        # One run of twice as many faces, so that an exported file holds the weights once.
+        both = self.head(self._maps(torch.cat([inputs, inputs.flip(3)])))
+        straight, mirrored = both.reshape(2, -1, self.config.points, 2)
+        # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
+        return (straight + mirrored[:, self.config.flip] * self.mirror) / 2
+
+    def _maps(self, inputs: Tensor) -> list[Tensor]:
+        """The feature maps that the head takes, from the finest to the coarsest."""
+        if self._taken is None:
+            return [self.backbone(inputs)]
+        return self.backbone.forward_intermediates(
+            inputs, indices=self._taken, intermediates_only=True
+        )
+
     def start_at(self, shape: np.ndarray) -> None:
         """Let the untrained network predict `shape` (K, 2), network coordinates."""
-        self.output.bias.copy_(torch.from_numpy(shape).reshape(-1))
+        self.head.start_at(shape)
+
+
+def _take_maps(backbone: nn.Module, name: str, strides: tuple[int, ...] | None) -> list[int] | None:
+    """Drop what lies behind the last of the feature maps of these strides; return their indices.
+
+    None stands for the backbone's final features.
+
+    Raises:
+        UserError: the backbone has no such maps.
+    """
+    if strides is None:
+        return None
+    info = getattr(backbone, "feature_info", None)
+    last = {entry["reduction"]: i for i, entry in enumerate(info or [])}
+    if not hasattr(backbone, "forward_intermediates") or any(s not in last for s in strides):
+        raise UserError(
+            f"backbone {name} has no feature maps of strides {', '.join(map(str, strides))} "
+            f"(it has {', '.join(map(str, last)) or 'none'}); take another one, or head: pool."
+        )
+    indices = [last[stride] for stride in strides]
+    backbone.prune_intermediate_layers(indices, prune_head=True)
+    return indices
 
 
 def build_network(
-    backbone: str, head: str, init: str, normalization: str, *, points: int, size: int
+    backbone: str,
+    head: HeadName,
+    init: str,
+    normalization: str,
+    *,
+    points: int,
+    size: int,
+    flip: Sequence[int] | None = None,
 ) -> LandmarkNet:
     """Build a network and give its backbone the weights that `init` names.
 
     Args:
         init: random, pretrained (timm's, downloaded) or a .safetensors file in timm's names.
         normalization: auto, or a key of NORMALIZATIONS.
+        flip: see `NetworkConfig`.
 
     Raises:
         UserError: the weights cannot be had, do not fit, or do not say their normalisation.
@@ -139,7 +143,17 @@ def build_network(
         mean, std = found
     else:
         mean, std = NORMALIZATIONS[normalization]
-    net = LandmarkNet(NetworkConfig(backbone, head, points, size, mean, std, init))
+    config = NetworkConfig(
+        backbone=backbone,
+        head=head,
+        points=points,
+        size=size,
+        mean=mean,
+        std=std,
+        init=init,
+        flip=None if flip is None else tuple(int(i) for i in flip),
+    )
+    net = _built(config)
     if state is not None:
         _load_backbone(net.backbone, state, init)
     return net.to(memory_format=torch.channels_last)
@@ -151,19 +165,26 @@ def save_network(net: LandmarkNet, folder: Path) -> None:
     with replaced_folder(folder) as temporary:
         # Written by Python, not by safetensors, so that a full disk is an OSError like any other.
         (temporary / WEIGHTS_FILE).write_bytes(safetensors.torch.save(weights))
-        write_json(temporary / CONFIG_FILE, asdict(net.config))
+        write_json(temporary / CONFIG_FILE, net.config.model_dump())
 
 
 def load_network(folder: Path, device: str | torch.device = "cpu") -> LandmarkNet:
     """Load a network that `save_network` wrote, ready to predict.
 
     Raises:
-        UserError: a file is missing or damaged.
+        UserError: a file is missing or damaged, or the two do not fit together.
     """
-    config = read_json(folder / CONFIG_FILE)
-    config["mean"], config["std"] = tuple(config["mean"]), tuple(config["std"])
-    net = LandmarkNet(NetworkConfig(**config))
-    net.load_state_dict(_read_safetensors(folder / WEIGHTS_FILE))
+    path = folder / WEIGHTS_FILE
+    config, weights = read_config(folder / CONFIG_FILE), read_weights(path)
+    # First on the device that knows shapes only: what does not fit may be larger than the memory.
+    try:
+        with torch.device("meta"):
+            planned = _built(config).state_dict()
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
+    check_fit(path, weights, planned)
+    net = _built(config)
+    net.load_state_dict(weights)
     net = net.to(memory_format=torch.channels_last)
     return net.to(device).eval()
 
@@ -193,7 +214,7 @@ def predict_faces(
 
 def _initial_weights(
     backbone: str, init: str
-) -> tuple[dict[str, Tensor] | None, tuple[tuple[float, ...], tuple[float, ...]] | None]:
+) -> tuple[dict[str, Tensor] | None, Statistics | None]:
     """Return the backbone's weights (None: as built) and the pixel statistics they expect."""
     if init == "random":
         return None, NORMALIZATIONS["symmetric"]
@@ -207,22 +228,33 @@ def _initial_weights(
                 "or set init to random or to a local .safetensors file."
             ) from None
         statistics: dict[str, tuple[float, ...]] = source.pretrained_cfg  # type: ignore[assignment]
-        mean = tuple(255 * v for v in statistics["mean"])
-        std = tuple(255 * v for v in statistics["std"])
-        return source.state_dict(), (mean, std)
+        return source.state_dict(), (_of_255(statistics["mean"]), _of_255(statistics["std"]))
     path = Path(init)
-    return _read_safetensors(path), _file_normalization(path)
+    return read_weights(path), read_normalization(path)
 
 
-def _file_normalization(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Pixel statistics from the file's metadata, or from the network.json beside our own file."""
-    beside = path.with_name(CONFIG_FILE)
-    if path.name == WEIGHTS_FILE and beside.is_file():
-        config = read_json(beside)
-        return tuple(config["mean"]), tuple(config["std"])
-    with safe_open(path, framework="pt") as opened:
-        metadata = opened.metadata() or {}
-    return NORMALIZATIONS.get(metadata.get("normalization", ""))
+def _of_255(values: tuple[float, ...]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return 255 * red, 255 * green, 255 * blue
+
+
+def _built(config: NetworkConfig) -> LandmarkNet:
+    """Build a network with first weights of its own.
+
+    Raises:
+        UserError: there is no such network.
+    """
+    try:
+        return LandmarkNet(config)
+    except UserError:
+        raise
+    except Exception as error:  # each network of timm has its own for a size it cannot take
+        if is_out_of_memory(error):
+            raise
+        raise UserError(
+            f"the backbone {config.backbone} cannot be built for crops of {config.size} pixels "
+            f"({in_short(error)}); take another backbone or crop.size."
+        ) from None
 
 
 def _load_backbone(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
@@ -244,12 +276,3 @@ def _load_backbone(backbone: nn.Module, state: dict[str, Tensor], source: str) -
             "take weights of the same timm network."
         )
     backbone.load_state_dict({n: state[n] for n in wanted if n in state}, strict=False)
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` or check the path.") from None
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is no whole safetensors file ({error}).") from None

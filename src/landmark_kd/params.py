@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from landmark_kd.yaml_models import Section, read_yaml_model
 
@@ -17,8 +17,26 @@ PositiveInt = Annotated[int, Field(ge=1)]
 CropSize = Annotated[int, Field(ge=32, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
-LossName = Literal["l1", "l2", "smooth_l1", "wing"]
-HeadName = Literal["spatial", "pool"]
+LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+HeadName = Literal["voting", "spatial", "integral", "simcc", "pool"]
+
+
+def _known_to_timm(name: str) -> str:
+    # timm takes seconds to import, so only those who read params pay for it.
+    import timm
+
+    # timm downloads from a hub, or reads a folder's own description, for names such as hf-hub:…
+    # and local-dir:…; what follows a dot names published weights of a network.
+    if timm.is_model(name) and ("." not in name or name in timm.list_pretrained()):
+        return name
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    raise ValueError(
+        f"'{name}' is no network of timm's own list "
+        + (f"(did you mean {' or '.join(near)}?)" if near else "(see timm.list_models())")
+    )
+
+
+BackboneName = Annotated[str, Field(max_length=100), AfterValidator(_known_to_timm)]
 
 
 class BaseParams(Section):
@@ -96,10 +114,11 @@ class AugmentParams(Section):
 class TrainingParams(Section):
     """A network and the budget it is trained with."""
 
-    backbone: str
+    backbone: BackboneName
     head: HeadName
     init: str
     normalization: NormalizationName
+    flip_average: bool
     loss: LossName
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)]
@@ -111,15 +130,8 @@ class TrainingParams(Section):
 
     @model_validator(mode="after")
     def _possible(self) -> TrainingParams:
-        # timm takes seconds to import, so only those who read params pay for it.
         import timm
 
-        if not timm.is_model(self.backbone):
-            near = difflib.get_close_matches(self.backbone, timm.list_models(), n=3)
-            raise ValueError(
-                f"backbone '{self.backbone}' is no timm network; "
-                + (f"did you mean {' or '.join(near)}?" if near else "see timm.list_models()")
-            )
         if self.init == "pretrained" and not timm.is_model_pretrained(self.backbone):
             raise ValueError(
                 f"init is 'pretrained' but timm has no weights for backbone '{self.backbone}'; "
@@ -155,8 +167,14 @@ class KDWeights(Section):
     tolerant: NonNegative
 
 
+class PointsParams(Section):
+    loss: LossName
+    share: Probability
+
+
 class KDParams(Section):
-    variant: Literal["paper", "code"]
+    variant: Literal["paper", "code", "points"]
+    points: PointsParams
     beta: Annotated[float, Field(gt=0, lt=1)]
     tau: Positive
     tough: AssistiveParams
@@ -167,8 +185,13 @@ class KDParams(Section):
     flip_average: bool
 
     @model_validator(mode="after")
-    def _truth_is_minimum(self) -> KDParams:
+    def _can_teach(self) -> KDParams:
         # Near e = 0 the slope of the paper's form is w_main - sum(w |negative|) / beta.
+        if self.variant == "points" and not self.weights.tough + self.weights.tolerant:
+            raise ValueError(
+                "variant is points, but weights.tough and weights.tolerant are both 0, so there "
+                "is no teacher to learn from; give one of them a weight"
+            )
         pull = self.weights.tough * abs(self.tough.negative)
         pull += self.weights.tolerant * abs(self.tolerant.negative)
         needed = pull / self.beta

@@ -11,7 +11,7 @@ from landmark_kd.asm import ShapeModel
 from landmark_kd.errors import UserError
 from landmark_kd.face_figures import FacePanel, draw_faces, draw_modes
 from landmark_kd.faces import Faces
-from landmark_kd.files import replaced_folder, write_json
+from landmark_kd.files import replaced_folder, save_array, write_json
 from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.params import AsmParams
 from landmark_kd.topology import Topology
@@ -54,7 +54,7 @@ def write_soft_landmarks(
     soft = model.soften(hard)
     moved = nme(soft, hard, normalizing_distance(hard, faces.info.topology))
     with replaced_folder(out) as temporary:
-        np.save(temporary / SOFT_FILE, soft, allow_pickle=False)
+        save_array(temporary / SOFT_FILE, soft)
         model.save(temporary / MODEL_FILE)
     with replaced_folder(report) as temporary:
         draw_modes(temporary / "modes.png", model, faces.info.topology)

@@ -1,4 +1,4 @@
-"""The student's objective: KD-Loss against both teachers."""
+"""The student's objective: KD-Loss, or plain distillation, against both teachers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from landmark_kd.faces import Faces
 from landmark_kd.fingerprint import file_hash
 from landmark_kd.learner import Objective
 from landmark_kd.loader import Batch
-from landmark_kd.losses import KDLoss
-from landmark_kd.networks import CONFIG_FILE, WEIGHTS_FILE, load_network
+from landmark_kd.losses import distillation_loss
+from landmark_kd.network_files import CONFIG_FILE, WEIGHTS_FILE
+from landmark_kd.networks import load_network
 from landmark_kd.params import KDParams
 from landmark_kd.teachers import TEACHERS, landmarks_file
 from landmark_kd.training import Goal
@@ -43,7 +44,7 @@ def kd_goal(kd: KDParams, faces: Faces, predictions: Path, models: Path) -> Goal
 
 
 def _objective(kd: KDParams, models: Path) -> Callable[[torch.device], Objective]:
-    loss = KDLoss.from_params(kd)
+    loss = distillation_loss(kd)
 
     def cached(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         hard, tough, tolerant = targets.unbind(dim=1)

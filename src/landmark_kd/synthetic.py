@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from landmark_kd import synthetic_features as features
 from landmark_kd import synthetic_hair as hairdo
 from landmark_kd import synthetic_head as body
 from landmark_kd import synthetic_occluders as occluders
+from landmark_kd.errors import UserError
 from landmark_kd.synthetic_canvas import SUPERSAMPLING, Canvas
 from landmark_kd.synthetic_photo import draw_background, light_on_head, photograph
 from landmark_kd.synthetic_shape import sample_head
@@ -90,6 +93,9 @@ def write_dataset(
         size: width and height of the pictures, pixels.
         seed: not negative.
         workers: processes; 1 or less draws in this one.
+
+    Raises:
+        UserError: one of the processes was killed.
     """
     for split in SPLITS:
         (folder / split).mkdir(parents=True, exist_ok=True)
@@ -99,8 +105,16 @@ def write_dataset(
         _watch(map(write, jobs), len(jobs))
         return
     # Spawned, not forked: a fork copies locks that other threads (torch's, OpenCV's) may hold.
-    with multiprocessing.get_context("spawn").Pool(workers, _start_worker) as pool:
-        _watch(pool.imap_unordered(write, jobs, chunksize=16), len(jobs))
+    spawn = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, spawn, _start_worker) as pool:
+            _watch(pool.map(write, jobs, chunksize=16), len(jobs))
+    except BrokenProcessPool:
+        raise UserError(
+            f"one of the {workers} processes that draw the synthetic faces ended, most often since "
+            "the memory ran out; end other programs, or lower synthetic.size, and run the same "
+            "command again."
+        ) from None
 
 
 def _start_worker() -> None:
@@ -117,8 +131,9 @@ def _write_face(folder: Path, size: int, seed: int, job: tuple[int, int]) -> Non
     split, number = job
     image, landmarks = render_face(np.random.default_rng([seed, split, number]), size)
     stem = folder / SPLITS[split] / f"face_{number:05d}"
-    if not cv2.imwrite(f"{stem}.jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise OSError(f"could not write {stem}.jpg")
+    content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    # Written by Python, not by OpenCV, which says nothing of a full disk.
+    stem.with_suffix(".jpg").write_bytes(content.tobytes())
     points = "\n".join(f"{x:.4f} {y:.4f}" for x, y in landmarks + 1)
     text = f"version: 1\nn_points: {len(landmarks)}\n{{\n{points}\n}}\n"
     stem.with_suffix(".pts").write_text(text, encoding="ascii")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from landmark_kd.faces import Faces
-from landmark_kd.files import replaced_folder
+from landmark_kd.files import replaced_folder, save_array
 from landmark_kd.networks import LandmarkNet, load_network, predict, predict_faces
 from landmark_kd.teachers import TEACHERS
 
@@ -33,7 +33,7 @@ def write_predictions(
             points = predict_faces(net, faces)
             if flip_average:
                 points = (points + predict_mirrored(net, faces)) / 2
-            np.save(temporary / f"{teacher}.npy", points, allow_pickle=False)
+            save_array(temporary / f"{teacher}.npy", points)
 
 
 def predict_mirrored(net: LandmarkNet, faces: Faces) -> np.ndarray:

@@ -95,6 +95,7 @@ def train(
             network.init,
             network.normalization,
             points=faces.info.points,
+            flip=faces.info.topology.flip.tolist() if network.flip_average else None,
             size=faces.info.crop_size,
         )
         net.start_at(goal.targets[faces.train_rows(), 0].mean(axis=0))
@@ -139,11 +140,12 @@ def train(
                 epochs=network.epochs,
             )
             loop.run(checkpoints, base.checkpoint_minutes)
+            done = loop.progress
             if fabric.is_global_zero:
                 learner.averaged.load_state_dict(loop.best)
                 save_network(learner.averaged, model_folder)
-                _write_curves(loop.progress.curves, curves_folder)
-    done = loop.progress
+                best = {"best_epoch": done.best_epoch, "best_val_nme": done.best_nme}
+                _write_curves(done.curves, best, curves_folder)
     return Result(done.best_epoch, done.best_nme, loop.images_per_second())
 
 
@@ -169,12 +171,18 @@ def _check_shares(batch_size: int, processes: int, pieces: int) -> None:
         )
 
 
-def _write_curves(curves: list[dict[str, float]], folder: Path) -> None:
-    """Write the curves at once, so that a training in parts has the same files as one in one."""
+def _write_curves(curves: list[dict[str, float]], best: dict[str, float], folder: Path) -> None:
+    """Write the curves at once, so that a training in parts has the same files as one in one.
+
+    Args:
+        best: goes into the folder's metrics.json beside the last epoch's values.
+    """
     with replaced_folder(folder) as temporary:
         live = Live(str(temporary), save_dvc_exp=False, dvcyaml=None)
         for epoch in curves:
             for metric, value in epoch.items():
                 live.log_metric(metric, value)
             live.next_step()
+        live.summary.update(best)
+        live.make_summary()
         live.end()
