@@ -27,7 +27,7 @@ class BareStep:
 
     Args:
         optimizer: foreach or plain, the form of AdamW in place of training's (`learner.adamw`).
-        channels_last: the weights lie in this order, too; the pictures always do.
+        contiguous: weights and pictures have their channels first, not last as in training.
         bf16: as base.precision has it.
     """
 
@@ -38,14 +38,14 @@ class BareStep:
         fabric: Fabric,
         *,
         optimizer: str | None = None,
-        channels_last: bool = False,
+        contiguous: bool = False,
         compiled: bool = False,
         bf16: bool = False,
     ) -> None:
         student = params.student
         net: nn.Module = random_network(student, size, IBUG_68.points).train()
-        if channels_last:
-            net = net.to(memory_format=torch.channels_last)
+        if contiguous:
+            net = net.to(memory_format=torch.contiguous_format)
         if optimizer is None:
             self.optimizer = adamw(net, student, fabric)
         else:
@@ -59,7 +59,8 @@ class BareStep:
         self.net = torch.compile(net) if compiled else net
         self.bf16 = bf16
         images = torch.rand(student.batch_size, 3, size, size)
-        self.images = images.to(memory_format=torch.channels_last)
+        order = torch.contiguous_format if contiguous else torch.channels_last
+        self.images = images.to(memory_format=order)
         self.targets = torch.rand(student.batch_size, IBUG_68.points, 2) - 0.5
 
     def __call__(self, steps: int) -> int:
@@ -91,7 +92,7 @@ def measure_variants(
         "as_trained": step(),
         "adamw_foreach": step(optimizer="foreach"),
         "adamw_plain": step(optimizer="plain"),
-        "weights_channels_last": step(channels_last=True),
+        "contiguous": step(contiguous=True),
         "new_tensors_filled": step(_new_tensors_filled),
         "threads_2": step(_two_threads),
         "bf16": step(bf16=True),

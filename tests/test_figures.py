@@ -14,11 +14,9 @@ from matplotlib.colors import to_rgb
 from landmark_kd import face_figures, figures
 from landmark_kd.evaluate import FLOOR, NETWORKS
 from landmark_kd.face_figures import FacePanel, draw_faces
+from landmark_kd.peer_pictures import FIGURE_NAMES
 from landmark_kd.topology import TOPOLOGIES
 from tests.prepared_faces import BORDER, prepared_faces
-
-# The network of other authors that the student is held against (benchmarks/peers.py).
-PEER = "pfld"
 
 
 def has_colour(path: Path, colour: str) -> bool:
@@ -36,9 +34,9 @@ def ced_table() -> pd.DataFrame:
 
 def test_every_network_has_a_colour_a_line_and_a_label_of_its_own() -> None:
     for look in (figures.COLOURS, figures.LABELS):
-        assert set(look) == {*NETWORKS, FLOOR, PEER}
+        assert set(look) == {*NETWORKS, FLOOR, *FIGURE_NAMES.values()}
         assert len(set(look.values())) == len(look)
-    assert set(figures.LINES) == {*NETWORKS, FLOOR, PEER}
+    assert set(figures.LINES) == {*NETWORKS, FLOOR, *FIGURE_NAMES.values()}
 
 
 def test_the_ced_shows_every_network_in_its_colour(tmp_path: Path) -> None:

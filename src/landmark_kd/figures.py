@@ -25,6 +25,7 @@ COLOURS = {
     "baseline": "#0072B2",
     "kd": "#009E73",
     "mean_shape": "#777777",
+    "shipped": "#56B4E9",
     "pfld": "#D55E00",
 }
 LINES: dict[str, Any] = {
@@ -33,6 +34,7 @@ LINES: dict[str, Any] = {
     "baseline": "-",
     "kd": "-",
     "mean_shape": (0, (1, 1.5)),
+    "shipped": "-",
     "pfld": (0, (5, 1.5)),
 }
 LABELS = {
@@ -41,6 +43,7 @@ LABELS = {
     "baseline": "student, baseline",
     "kd": "student, KD",
     "mean_shape": "mean shape",
+    "shipped": "landmark-kd's student",
     "pfld": "PFLD",
 }
 # What is not a network: hard-landmarks, totals.

@@ -13,7 +13,7 @@ from landmark_kd.face_figures import FacePanel, draw_faces
 from landmark_kd.sampling import sample
 
 # The networks' names in the project's figures.
-FIGURE_NAMES = {"student": "kd", "pfld": "pfld"}
+FIGURE_NAMES = {"student": "shipped", "pfld": "pfld"}
 FACES_SHOWN = 12
 # Two pictures a face, one a network.
 COLUMNS = 6
