@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import tempfile
 import time
@@ -18,14 +17,9 @@ from torch import nn
 
 from benchmarks.noise import random_network
 from benchmarks.timing import contest, quartiles, ratio
-from landmark_kd import runtime
 from landmark_kd.learner import adamw
 from landmark_kd.params import Params
 from landmark_kd.topology import IBUG_68
-
-MEBIBYTE = 2**20
-# Where glibc's own thresholds for giving memory back end, once tensors have gone: mallopt(3).
-GLIBC_LARGEST_MMAP_THRESHOLD = 32 * MEBIBYTE
 
 
 class BareStep:
@@ -99,7 +93,6 @@ def measure_variants(
         "adamw_plain": step(optimizer="plain"),
         "weights_channels_last": step(channels_last=True),
         "new_tensors_filled": step(_new_tensors_filled),
-        "memory_given_back": step(_memory_given_back),
         "threads_2": step(_two_threads),
         "bf16": step(bf16=True),
     }
@@ -131,13 +124,3 @@ def _new_tensors_filled() -> Iterator[None]:
     torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
     yield
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _memory_given_back() -> Iterator[None]:
-    """As glibc does by itself in a process that has freed large tensors."""
-    libc = ctypes.CDLL(None)
-    libc.mallopt(runtime.M_MMAP_THRESHOLD, GLIBC_LARGEST_MMAP_THRESHOLD)
-    libc.mallopt(runtime.M_TRIM_THRESHOLD, 2 * GLIBC_LARGEST_MMAP_THRESHOLD)
-    yield
-    runtime.keep_freed_memory()
