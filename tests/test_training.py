@@ -22,7 +22,7 @@ from landmark_kd.scratch import VARIABLE
 from landmark_kd.student import kd_goal
 from landmark_kd.teacher_predictions import write_predictions
 from landmark_kd.teachers import landmarks_file, regression_goal
-from tests.prepared_faces import prepared_faces
+from tests.prepared_faces import prepared_faces, without_landmarks
 from tests.tiny_training import NETWORK, curve, curve_files, tiny_params, tiny_train, weights
 
 
@@ -131,7 +131,8 @@ def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
         tiny_train(faces, folder / name, seed=seed)
         save_network(load_network(folder / name / "model"), folder / "models" / name)
     device = torch.device("cpu")
-    write_predictions(faces, folder / "models", folder / "predictions", device)
+    nobody = without_landmarks(faces, count=0)
+    write_predictions(faces, nobody, folder / "models", folder / "predictions", device)
     return folder
 
 
