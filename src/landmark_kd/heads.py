@@ -6,6 +6,7 @@ A head names the feature maps that it takes by their stride (`STRIDES`), and giv
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ OUTPUT_STD = 0.001
 ATTENTION_STD = 0.01
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """What all heads have.
 
     Args:
@@ -41,9 +42,9 @@ class Head(nn.Module):
         self.points = points
 
     @property
+    @abstractmethod
     def start(self) -> nn.Linear | nn.Conv2d:
         """The layer whose bias is all that an untrained head gives."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def start_at(self, shape: np.ndarray) -> None:

@@ -185,12 +185,12 @@ class KDParams(Section):
 
     @model_validator(mode="after")
     def _can_teach(self) -> KDParams:
-        # Near e = 0 the slope of the paper's form is w_main - sum(w |negative|) / beta.
         if self.variant == "points" and not self.weights.tough + self.weights.tolerant:
             raise ValueError(
                 "variant is points, but weights.tough and weights.tolerant are both 0, so there "
                 "is no teacher to learn from; give one of them a weight"
             )
+        # Near e = 0 the slope of the paper's form is w_main - sum(w |negative|) / beta.
         pull = self.weights.tough * abs(self.tough.negative)
         pull += self.weights.tolerant * abs(self.tolerant.negative)
         needed = pull / self.beta
