@@ -38,6 +38,7 @@ from landmark_kd.files import write_json
 from landmark_kd.head_pose import head_pose
 from landmark_kd.marked_blocks import fill_blocks
 from landmark_kd.onnx_cost import onnx_cost
+from landmark_kd.peer_inputs import add_peer_inputs, shared_folder
 from landmark_kd.peer_pictures import FIGURE_NAMES, draw_worst, worst_rows
 from landmark_kd.peer_scores import DECIMALS, ced_points, scores, times
 from landmark_kd.peer_tables import readme_blocks, report_blocks
@@ -48,8 +49,7 @@ from landmark_kd.records import Dataset
 from landmark_kd.wflw import LIST, PICTURES, WFLW
 
 PROJECT = Path(__file__).resolve().parents[1]
-# As the tests do, see the README.
-SHARED = Path(os.environ.get("LANDMARK_KD_SHARED", PROJECT.parent / "shared"))
+SHARED = shared_folder(PROJECT)
 REPORT = PROJECT / "reports" / "peers"
 
 # (shift, scale) of `jitter_boxes`; errors are means over the seeds.
@@ -103,18 +103,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", type=Path, help="an ONNX file instead of the shipped student")
-    parser.add_argument(
-        "--pfld",
-        type=Path,
-        default=SHARED / "peers" / "pfld_68.onnx",
-        help="PFLD's ONNX file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--faces",
-        type=Path,
-        default=SHARED / "data" / "300w",
-        help="folder of 300-W (default: %(default)s)",
-    )
+    add_peer_inputs(parser, SHARED)
     parser.add_argument(
         "--wflw",
         type=Path,

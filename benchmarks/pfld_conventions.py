@@ -9,7 +9,6 @@ table, writes reports/peers/pfld_conventions.json and fills the table in reports
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,7 @@ from landmark_kd import geometry, metrics
 from landmark_kd.errors import run_main
 from landmark_kd.files import write_json
 from landmark_kd.marked_blocks import fill_blocks
+from landmark_kd.peer_inputs import add_peer_inputs, shared_folder
 from landmark_kd.peer_scores import DECIMALS, THRESHOLD
 from landmark_kd.peer_tables import table
 from landmark_kd.pfld import MARGIN, SIZE, pfld_as_ours
@@ -33,7 +33,7 @@ from landmark_kd.sampling import sample
 from landmark_kd.topology import IBUG_68
 
 PROJECT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("LANDMARK_KD_SHARED", PROJECT.parent / "shared"))
+SHARED = shared_folder(PROJECT)
 REPORT = PROJECT / "reports" / "peers"
 BATCH = 32
 
@@ -127,18 +127,7 @@ READINGS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--pfld",
-        type=Path,
-        default=SHARED / "peers" / "pfld_68.onnx",
-        help="PFLD's ONNX file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--faces",
-        type=Path,
-        default=SHARED / "data" / "300w",
-        help="folder of 300-W (default: %(default)s)",
-    )
+    add_peer_inputs(parser, SHARED)
     arguments = parser.parse_args()
     pfld_as_ours(arguments.pfld)  # says so where it is missing or another network
     _, dataset = recognised(arguments.faces, "300w")
