@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from landmark_kd.files import read_json, write_json
 from landmark_kd.learner import Learner
 from landmark_kd.loader import Batch, ShuffledBatches, train_loader
 from landmark_kd.networks import save_network
-from landmark_kd.params import Params, load_params
+from landmark_kd.params import KDParams, Params, load_params
 from landmark_kd.runtime import training_processes
 from landmark_kd.student import kd_goal
 from landmark_kd.teachers import TEACHERS, regression_goal
@@ -207,15 +208,20 @@ def _goals(params: Params, faces: Faces, folder: Path, *, online: bool = True) -
         np.save(folder / f"{teacher}.npy", hard + number / 100)
     goals = {
         "baseline": regression_goal(hard, params.student.loss),
-        "kd": kd_goal(params.kd, faces, folder, folder),
+        "kd": _kd_goal(params.kd, faces, folder),
     }
     if online:
         for teacher in TEACHERS:
             net = random_network(params.teacher, faces.info.crop_size, IBUG_68.points)
             save_network(net, folder / teacher)
         kd = params.kd.model_copy(update={"teacher_predictions": "online"})
-        goals["online"] = kd_goal(kd, faces, folder, folder)
+        goals["online"] = _kd_goal(kd, faces, folder)
     return goals
+
+
+def _kd_goal(kd: KDParams, faces: Faces, folder: Path) -> Goal:
+    nobody = replace(faces, landmarks=faces.landmarks[:0])
+    return kd_goal(kd, faces, nobody, keep=1.0, predictions=folder, models=folder)[1]
 
 
 def _training(
@@ -223,10 +229,11 @@ def _training(
 ) -> Callable[[], int]:
     """Return what takes the last steps of the next epoch and returns the faces learnt from."""
     loader, sampler = _loader(params, faces, goal.targets, workers)
+    net = random_network(params.student, faces.info.crop_size, IBUG_68.points)
     learner = Learner(
         fabric,
-        random_network(params.student, faces.info.crop_size, IBUG_68.points),
-        goal.objective(fabric.device),
+        net,
+        goal.objective(net, fabric.device),
         params.student,
         steps_per_epoch=sampler.steps,
     )

@@ -1,6 +1,7 @@
-"""Brings the data set into the project.
+"""Brings the data set into the project, and the unlabelled faces.
 
-In: data.path, where the set is not made here. Out: data/raw. Params: base, data, synthetic.
+In: data.path, where the set is not made here; unlabelled.path. Out: data/raw.
+Params: base, data, synthetic, unlabelled.
 """
 
 from landmark_kd import paths
@@ -10,9 +11,16 @@ from landmark_kd.params import load_params
 
 
 def main() -> None:
-    """Fetch the data set that params.yaml names."""
+    """Fetch what params.yaml names."""
     params = load_params()
-    fetch(params.data, params.synthetic, params.base.seed, paths.RAW)
+    fetch(
+        params.data,
+        params.synthetic,
+        params.base.seed,
+        unlabelled=params.unlabelled.path,
+        unlabelled_box=params.unlabelled.box,
+        out=paths.RAW,
+    )
 
 
 if __name__ == "__main__":

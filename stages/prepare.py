@@ -1,7 +1,7 @@
 """Cuts all faces into crops, in large arrays, and sets validation faces apart.
 
-In: data/raw. Out: data/faces/{train,test}, and data/faces/teacher_{train,test} in the
-teachers' size. Params: base, data, prepare, crop.
+In: data/raw. Out: data/faces/{train,test,unlabelled}, and data/faces/teacher_{the same} in the
+teachers' size. Params: base, data, prepare, crop, unlabelled.
 """
 
 from landmark_kd import paths
@@ -18,6 +18,8 @@ def main() -> None:
         params.prepare.validation,
         params.crop,
         params.base.seed,
+        unlabelled_box=params.unlabelled.box,
+        unlabelled_limit=params.unlabelled.limit,
         raw=paths.RAW,
         out=paths.FACES,
     )

@@ -1,7 +1,7 @@
 """Train the student with KD-Loss, with the budget, seed and first weights of the baseline.
 
-In: data/faces/train, data/teacher_predictions, models/tough, models/tolerant.
-Out: models/kd, reports/curves/kd. Params: base, augment, student, kd.
+In: data/faces/train, data/faces/unlabelled, data/teacher_predictions, models/tough,
+models/tolerant. Out: models/kd, reports/curves/kd. Params: base, augment, student, kd, unlabelled.
 """
 
 from landmark_kd import paths
@@ -14,11 +14,18 @@ from landmark_kd.training import train
 
 def main() -> None:
     params = load_params()
-    faces = load_faces(paths.TRAIN_FACES)
+    faces, goal = kd_goal(
+        params.kd,
+        load_faces(paths.TRAIN_FACES),
+        load_faces(paths.UNLABELLED_FACES),
+        keep=params.unlabelled.keep,
+        predictions=paths.TEACHER_PREDICTIONS,
+        models=paths.MODELS,
+    )
     train(
         "kd",
         faces,
-        kd_goal(params.kd, faces, paths.TEACHER_PREDICTIONS, paths.MODELS),
+        goal,
         network=params.student,
         augment=params.augment,
         base=params.base,

@@ -1,7 +1,7 @@
-"""Predict the train faces with both teachers, once for all student runs.
+"""Predict train faces and unlabelled ones with both teachers, once for all student runs.
 
-In: data/faces/teacher_train, models/tough, models/tolerant. Out: data/teacher_predictions.
-Params: base.
+In: data/faces/teacher_train, data/faces/teacher_unlabelled, models/tough, models/tolerant.
+Out: data/teacher_predictions. Params: base.
 """
 
 from landmark_kd import paths
@@ -17,6 +17,7 @@ def main() -> None:
     device = setup(params.base)
     write_predictions(
         load_faces(paths.TEACHER_TRAIN_FACES),
+        load_faces(paths.TEACHER_UNLABELLED_FACES),
         paths.MODELS,
         paths.TEACHER_PREDICTIONS,
         device,

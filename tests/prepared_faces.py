@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -85,3 +86,15 @@ def prepared_faces(
     )
     save_faces(folder, landmarks, geometry.invert(to_crop), table, info, occluded=occluded)
     return load_faces(folder)
+
+
+def without_landmarks(faces: Faces, count: int | None = None) -> Faces:
+    """Return the first `count` faces, all by default, as `prepare` gives unlabelled ones."""
+    return replace(
+        faces,
+        images=faces.images[:count],
+        landmarks=np.full_like(faces.landmarks[:count], np.nan),
+        crop_to_image=faces.crop_to_image[:count],
+        table=faces.table[:count].assign(validation=False),
+        labelled=np.zeros(len(faces.landmarks[:count]), bool),
+    )

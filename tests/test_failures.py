@@ -128,7 +128,7 @@ def test_memory_that_is_too_small_says_what_to_lower(
     def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return allocate(pred), {}
 
-    goal = Goal(faces.crop_landmarks()[:, None], lambda device: loss, {})
+    goal = Goal(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
     sentence = "the memory of the computer is too small.*base.accumulate.*batch_size.*crop.size"
     with pytest.raises(UserError, match=sentence):
         tiny_train(faces, tmp_path, goal=goal)
@@ -142,7 +142,7 @@ def test_weights_that_are_no_numbers_behind_a_loss_that_is_one_stop_the_training
     def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return (0 * pred).abs().sqrt().mean(), {}
 
-    goal = Goal(faces.crop_landmarks()[:, None], lambda device: loss, {})
+    goal = Goal(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
     with pytest.raises(UserError, match="the validation NME is nan after epoch 1, though the loss"):
         tiny_train(faces, tmp_path, goal=goal)
     assert not (tmp_path / "model").exists()

@@ -23,9 +23,13 @@ DataName = Literal["cofw", "wflw", "pts"]
 FACES = SyntheticParams(train=4, test=2, size=64)
 
 
+def fetch_alone(data: DataParams, out: Path, seed: int = 1) -> None:
+    fetch(data, FACES, seed, unlabelled=None, unlabelled_box="detector", out=out)
+
+
 def _fetch_300w(source: Path | str, out: Path) -> None:
     data = DataParams(name="300w", path=str(source), on_bad="error")
-    fetch(data, FACES, seed=1, out=out)
+    fetch_alone(data, out=out)
 
 
 def test_pictures_and_landmarks_of_300w_are_copied_and_nothing_else(tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ def test_of_each_data_set_its_own_files_are_copied_and_they_are_all_that_prepare
     faces = snapshot(source)
     (source / "notes.txt").write_bytes(b"not asked for")
     data = DataParams(name=name, path=str(source), on_bad="error")
-    fetch(data, FACES, seed=1, out=tmp_path / "raw")
+    fetch_alone(data, out=tmp_path / "raw")
     assert snapshot(tmp_path / "raw" / name) == faces
     copy = dataset_at(name, tmp_path / "raw" / name)
     read = list(copy.layout.read(copy, tmp_path / "raw" / name, BadFaces("error")))
@@ -66,14 +70,14 @@ def test_without_a_path_the_data_set_is_downloaded_and_checked(
 
     monkeypatch.setattr(fetch_module, "download_dataset", download)
     data = DataParams(name="cofw", path=None, on_bad="error")
-    fetch(data, FACES, seed=1, out=tmp_path / "raw")
+    fetch_alone(data, out=tmp_path / "raw")
     before = snapshot(tmp_path / "raw")
     assert set(before) == {"cofw/COFW_test_color.mat", "cofw/COFW_train_color.mat"}
 
     # What was downloaded is not the set: nothing of before is lost.
     monkeypatch.setattr(fetch_module, "download_dataset", lambda name, out: write_300w(out))
     with pytest.raises(UserError, match="COFW_train_color"):
-        fetch(data, FACES, seed=1, out=tmp_path / "raw")
+        fetch_alone(data, out=tmp_path / "raw")
     assert snapshot(tmp_path / "raw") == before
 
 
@@ -108,7 +112,7 @@ def test_synthetic_faces_are_made_the_same_from_the_same_seed(
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     data = DataParams(name="synthetic", path=None, on_bad="error")
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
-        fetch(data, FACES, seed, tmp_path / out)
+        fetch_alone(data, tmp_path / out, seed)
     made = snapshot(tmp_path / "a")
     assert sum(name.endswith(".pts") for name in made) == 6
     assert made == snapshot(tmp_path / "b")
@@ -161,4 +165,60 @@ def test_the_users_own_data_set_is_not_deleted_by_fetching_it(tmp_path: Path, in
     before = snapshot(out)
     with pytest.raises(UserError, match="is deleted and written anew by each fetch"):
         _fetch_300w(out / inside, out)
+    assert snapshot(out) == before
+
+
+def _fetch_unlabelled(
+    source: Path | str, out: Path, box: Literal["detector", "landmarks"] = "detector"
+) -> None:
+    data = DataParams(name="synthetic", path=None, on_bad="error")
+    fetch(data, FACES, 1, unlabelled=str(source), unlabelled_box=box, out=out)
+
+
+def test_unlabelled_pictures_are_copied_from_all_folders_and_nothing_else(tmp_path: Path) -> None:
+    source = write_300w(tmp_path / "mine")
+    pictures = {name: b for name, b in snapshot(source).items() if not name.endswith(".pts")}
+    for other in ("notes.txt", ".hidden/x.png", "afw/.x.png"):
+        (source / other).parent.mkdir(exist_ok=True)
+        (source / other).write_bytes(b"not asked for")
+    (source / "PHOTO.JPG").write_bytes(b"a")
+    _fetch_unlabelled(source, tmp_path / "raw")
+    assert snapshot(tmp_path / "raw" / "unlabelled") == pictures | {"PHOTO.JPG": b"a"}
+    assert {folder.name for folder in (tmp_path / "raw").iterdir()} == {"synthetic", "unlabelled"}
+
+
+def test_of_an_unlabelled_data_set_whose_landmarks_tell_the_boxes_its_own_files_are_copied(
+    tmp_path: Path,
+) -> None:
+    source = write_300w(tmp_path / "mine")
+    faces = snapshot(source)
+    (source / "afw/notes.txt").write_bytes(b"not asked for")
+    _fetch_unlabelled(source, tmp_path / "raw", "landmarks")
+    assert snapshot(tmp_path / "raw" / "unlabelled") == faces
+
+
+@pytest.mark.parametrize(
+    ("box", "kind"),
+    [
+        ("detector", "missing"),
+        ("detector", "empty"),
+        ("detector", "file"),
+        ("landmarks", "missing"),
+        ("landmarks", "empty"),
+        ("detector", "inside"),
+    ],
+)
+def test_an_unlabelled_folder_that_cannot_be_read_leaves_what_was_there(
+    tmp_path: Path, box: Literal["detector", "landmarks"], kind: str
+) -> None:
+    out = tmp_path / "raw"
+    _fetch_300w(write_300w(tmp_path / "mine"), out)
+    before = snapshot(out)
+    source = out / "300w" if kind == "inside" else tmp_path / kind
+    if kind == "empty":
+        source.mkdir()
+    elif kind == "file":
+        source.write_bytes(b"")
+    with pytest.raises(UserError, match=str(source)):
+        _fetch_unlabelled(source, out, box)
     assert snapshot(out) == before

@@ -37,7 +37,7 @@ def network() -> LandmarkNet:
 def learner(fabric: Fabric) -> Learner:
     goal = regression_goal(np.zeros((BATCH, 68, 2)), "l1")
     return Learner(
-        fabric, network(), goal.objective(fabric.device), SETTINGS, steps_per_epoch=BATCH
+        fabric, network(), goal.objective(network(), fabric.device), SETTINGS, steps_per_epoch=BATCH
     )
 
 

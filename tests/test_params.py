@@ -90,6 +90,20 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"kd.beta": 1.5}, ["kd.beta", "1.5", "less than 1"]),
         ({"kd.tough.negative": 0.4}, ["kd.tough.negative", "0.4", "less than or equal to 0"]),
         ({"kd.tough.negtive": -0.4}, ["kd.tough.negtive", "did you mean negative"]),
+        ({"unlabelled.keep": 0}, ["unlabelled.keep", "0", "greater than 0"]),
+        (
+            {"unlabelled.path": "/faces", "kd.teacher_predictions": "online"},
+            ["unlabelled.path is set", "teacher_predictions is online", "take cached"],
+        ),
+        (
+            {
+                "unlabelled.path": "/faces",
+                "unlabelled.box": "landmarks",
+                "crop.box": "dataset",
+                "data.name": "wflw",
+            },
+            ["unlabelled.box is landmarks", "crop.box is dataset", "take detector"],
+        ),
         ({"base.seed": -1}, ["base.seed", "-1", "greater than or equal to 0"]),
     ],
 )

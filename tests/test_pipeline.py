@@ -18,8 +18,12 @@ import pytest
 import yaml
 
 from landmark_kd import paths
+from landmark_kd.faces import load_faces
+from landmark_kd.networks import load_network
 from landmark_kd.params import CropParams, SyntheticParams
 from landmark_kd.predict import LandmarkDetector
+from landmark_kd.synthetic import write_dataset
+from landmark_kd.unlabelled import load_unlabelled
 from landmark_kd.wflw import FLAGS
 from tests.conftest import PROJECT
 from tests.pipeline_copy import TINY, Copy, copy_repository
@@ -224,6 +228,48 @@ def test_a_persons_own_scheme_goes_through_the_whole_pipeline_and_into_the_model
     info = LandmarkDetector.load(pipeline.folder / paths.ONNX_MODEL).info
     assert (info.points, info.point_names) == (5, tuple(FIVE_NAMES))
     assert info.licence == "Mine, for anything."
+    pipeline.run("git", "checkout", "--quiet", ".")
+    pipeline.run("dvc", "checkout")
+
+
+@pytest.mark.slow
+def test_unlabelled_faces_and_a_teacher_size_of_its_own_go_through_the_whole_pipeline(
+    pipeline: Copy, tmp_path: Path
+) -> None:
+    # Faces of another seed in 300-W's layout, whose landmarks tell the boxes.
+    write_dataset(tmp_path / "other", train=6, test=2, size=96, seed=5, workers=1)
+    for part, split in (("afw", "train"), ("ibug", "test")):
+        (tmp_path / "more").mkdir(exist_ok=True)
+        shutil.move(tmp_path / "other" / split, tmp_path / "more" / part)
+    before = pipeline.metrics()
+    done = pipeline.run(
+        *("dvc", "exp", "run", "-n", "more", "-S", f"unlabelled.path={tmp_path / 'more'}"),
+        *("-S", "unlabelled.box=landmarks", "-S", "unlabelled.limit=5"),
+        *("-S", "crop.teacher_size=48"),
+    )
+    assert "unlabelled: 5 faces of 6 pictures, without landmarks" in done.stdout
+    students, teachers = (
+        load_faces(pipeline.folder / folder)
+        for folder in (paths.UNLABELLED_FACES, paths.TEACHER_UNLABELLED_FACES)
+    )
+    assert (len(students), students.info.crop_size) == (5, 32)
+    assert (len(teachers), teachers.info.crop_size) == (5, 48)
+    kept, points = load_unlabelled(students, pipeline.folder / paths.TEACHER_PREDICTIONS, 0.6)
+    assert (len(kept), points.shape) == (3, (3, 2, 68, 2))
+    sizes = {
+        name: load_network(pipeline.folder / paths.MODELS / name).config.size
+        for name in ("tough", "tolerant", "baseline", "kd")
+    }
+    assert sizes == {"tough": 48, "tolerant": 48, "baseline": 32, "kd": 32}
+    found = pipeline.metrics()
+    assert found["baseline"] == before["baseline"]
+    assert found["tough"] != before["tough"]
+    protocol = json.loads((pipeline.folder / paths.INTERVALS).read_text())["protocol"]
+    assert (protocol["crop_size"], protocol["teacher_crop_size"]) == (32, 48)
+    # Another size of the students trains no teacher again.
+    done = pipeline.run("dvc", "exp", "run", "-n", "smaller", "-S", "crop.size=40")
+    assert "Running stage 'student_baseline'" in done.stdout
+    assert "Running stage 'teacher" not in done.stdout
     pipeline.run("git", "checkout", "--quiet", ".")
     pipeline.run("dvc", "checkout")
 

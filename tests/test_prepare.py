@@ -37,7 +37,9 @@ def _prepare(
     name: Literal["synthetic", "300w"] = "300w",
 ) -> tuple[Faces, Faces]:
     data = DataParams(name=name, path="anywhere", on_bad=on_bad)
-    prepare(data, 0.3, crop, seed, raw=raw, out=out)
+    prepare(
+        data, 0.3, crop, seed, unlabelled_box="detector", unlabelled_limit=None, raw=raw, out=out
+    )
     return load_faces(out / "train"), load_faces(out / "test")
 
 

@@ -130,7 +130,7 @@ class Noisy:
 
     def __init__(self, faces: Faces, stop_at: int | None = None) -> None:
         self.stop_at = stop_at
-        self.goal = Goal(faces.crop_landmarks()[:, None], lambda device: self.loss, {})
+        self.goal = Goal(faces.crop_landmarks()[:, None], lambda net, device: self.loss, {})
 
     def loss(self, pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         if self.stop_at == 0:

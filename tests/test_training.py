@@ -10,19 +10,29 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from landmark_kd import loop, teachers
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
+from landmark_kd.heads import VotingHead
 from landmark_kd.loader import Batch
 from landmark_kd.loop import validation_nme
 from landmark_kd.losses import distillation_loss
-from landmark_kd.networks import LandmarkNet, load_network, predict_faces, save_network
+from landmark_kd.networks import (
+    LandmarkNet,
+    build_network,
+    load_network,
+    predict_faces,
+    save_network,
+)
+from landmark_kd.params import HeadName, KDParams
 from landmark_kd.scratch import VARIABLE
 from landmark_kd.student import kd_goal
 from landmark_kd.teacher_predictions import write_predictions
 from landmark_kd.teachers import landmarks_file, regression_goal
-from tests.prepared_faces import prepared_faces
+from landmark_kd.training import Goal
+from tests.prepared_faces import SIZE, prepared_faces, without_landmarks
 from tests.tiny_training import NETWORK, curve, curve_files, tiny_params, tiny_train, weights
 
 
@@ -131,8 +141,29 @@ def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
         tiny_train(faces, folder / name, seed=seed)
         save_network(load_network(folder / name / "model"), folder / "models" / name)
     device = torch.device("cpu")
-    write_predictions(faces, folder / "models", folder / "predictions", device)
+    nobody = without_landmarks(faces, count=0)
+    write_predictions(faces, nobody, folder / "models", folder / "predictions", device)
     return folder
+
+
+def goal_of(kd: KDParams, faces: Faces, trained: Path) -> Goal:
+    """Return what a student learns where there are no unlabelled faces."""
+    return all_of(kd, faces, without_landmarks(faces, count=0), trained)[1]
+
+
+def all_of(kd: KDParams, faces: Faces, more: Faces, trained: Path) -> tuple[Faces, Goal]:
+    return kd_goal(
+        kd,
+        faces,
+        more,
+        keep=1.0,
+        predictions=trained / "predictions",
+        models=trained / "models",
+    )
+
+
+def tiny_network(head: HeadName = "voting", size: int = SIZE) -> LandmarkNet:
+    return build_network("test_efficientnet", head, "random", "auto", points=68, size=size)
 
 
 def test_teacher_predictions_are_those_of_the_teachers_on_the_plain_crops(
@@ -150,7 +181,7 @@ def test_kd_trains_with_cached_and_with_online_predictions(
     kd = tiny_params().kd
     for mode in ("cached", "online"):
         settings = kd.model_copy(update={"teacher_predictions": mode})
-        goal = kd_goal(settings, faces, trained / "predictions", trained / "models")
+        goal = goal_of(settings, faces, trained)
         assert goal.targets.shape[1] == (3 if mode == "cached" else 1)
         tiny_train(faces, tmp_path / mode, goal=goal)
         parts = [curve(tmp_path / mode, f"train/{p}")[p] for p in ("main", "tough", "tolerant")]
@@ -163,7 +194,7 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     faces: Faces, trained: Path
 ) -> None:
     kd = tiny_params().kd
-    goal = kd_goal(kd, faces, trained / "predictions", trained / "models")
+    goal = goal_of(kd, faces, trained)
     targets = torch.from_numpy(goal.targets)
     hard = torch.from_numpy(faces.crop_landmarks())
     tough, tolerant = (
@@ -172,7 +203,7 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     )
     pred = hard + 0.01 * torch.randn(hard.shape, generator=torch.Generator().manual_seed(0))
     batch = Batch(torch.empty(0), targets, torch.empty(0))
-    found = goal.objective(torch.device("cpu"))(pred, targets, batch)[1]
+    found = goal.objective(tiny_network(), torch.device("cpu"))(pred, targets, batch)[1]
     expected = distillation_loss(kd)(pred, hard, tough, tolerant)[1]
     for part, value in expected.items():
         torch.testing.assert_close(found[part], value)
@@ -185,12 +216,91 @@ def test_kd_with_both_teachers_weights_zero_and_main_weight_one_is_the_baseline(
     kd = tiny_params().kd
     alone = kd.weights.model_copy(update={"main": 1.0, "tough": 0.0, "tolerant": 0.0})
     settings = kd.model_copy(update={"weights": alone})
-    goal = kd_goal(settings, faces, trained / "predictions", trained / "models")
+    goal = goal_of(settings, faces, trained)
     tiny_train(faces, tmp_path / "kd", goal=goal)
     tiny_train(faces, tmp_path / "baseline")
     kd_weights = load_network(tmp_path / "kd" / "model").state_dict()
     for name, value in load_network(tmp_path / "baseline" / "model").state_dict().items():
         torch.testing.assert_close(kd_weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_an_unlabelled_face_has_the_tough_teachers_points_for_hard_landmarks(
+    faces: Faces, trained: Path, tmp_path: Path
+) -> None:
+    more = without_landmarks(prepared_faces(tmp_path / "more", 10, seed=5))
+    folder = tmp_path / "trained"
+    (folder / "models").mkdir(parents=True)
+    for name in teachers.TEACHERS:
+        save_network(load_network(trained / "models" / name), folder / "models" / name)
+    device = torch.device("cpu")
+    write_predictions(faces, more, folder / "models", folder / "predictions", device)
+    joined, goal = all_of(tiny_params().kd, faces, more, folder)
+    assert (len(joined), goal.targets.shape) == (50, (50, 3, 68, 2))
+    assert np.isfinite(goal.targets).all()
+    np.testing.assert_array_equal(
+        goal.targets[:40], goal_of(tiny_params().kd, faces, trained).targets
+    )
+    tough, tolerant = (
+        predict_faces(load_network(folder / "models" / name), more) for name in teachers.TEACHERS
+    )
+    np.testing.assert_array_equal(goal.targets[40:], np.stack([tough, tough, tolerant], axis=1))
+    tiny_train(joined, tmp_path / "with", goal=goal)
+    assert np.isfinite(curve(tmp_path / "with", "val/nme")["nme"]).all()
+
+
+def fused(net: LandmarkNet, images: Tensor) -> Tensor:
+    assert isinstance(net.head, VotingHead)
+    return net.head.fusion(net._maps(net.normalize(images)))
+
+
+def test_matched_features_are_those_of_the_same_augmented_pictures(
+    faces: Faces, trained: Path
+) -> None:
+    kd = tiny_params().kd.model_copy(update={"features": 3.0})
+    goal = goal_of(kd, faces, trained)
+    student, teacher = tiny_network(), load_network(trained / "models" / "tough")
+    rows = torch.arange(6)
+    images = torch.from_numpy(faces.crops(rows.numpy()))
+    targets = torch.from_numpy(goal.targets[:6].astype(np.float32))
+    objective = goal.objective(student, torch.device("cpu"))
+    student.train()
+    pred = student(student.normalize(images))
+    total, parts = objective(pred, targets, Batch(images, targets, rows))
+    torch.testing.assert_close(total, sum(parts.values()))
+    with torch.no_grad():
+        maps = [fused(net, images) for net in (student, teacher)]
+    assert maps[0].shape == maps[1].shape
+    torch.testing.assert_close(parts["features"], 3 * ((maps[0] - maps[1]) ** 2).mean())
+    total.backward()
+    grads = {name: p.grad for name, p in student.named_parameters()}
+    assert all(grad is not None for grad in grads.values())
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_a_student_that_matches_features_trains_and_its_result_depends_on_the_teacher(
+    faces: Faces, trained: Path, tmp_path: Path
+) -> None:
+    kd = tiny_params().kd.model_copy(update={"features": 1.0})
+    goal = goal_of(kd, faces, trained)
+    assert goal.depends_on["teachers"]
+    tiny_train(faces, tmp_path / "features", goal=goal)
+    found = curve(tmp_path / "features", "train/features")["features"]
+    assert found.iloc[-1] < found.iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("student", "words"),
+    [
+        (tiny_network("pool"), "a network has head pool; take voting"),
+        (tiny_network(size=48), "crops of 48 pixels and the teacher of 32; take null"),
+    ],
+)
+def test_features_that_cannot_be_compared_are_refused(
+    faces: Faces, trained: Path, student: LandmarkNet, words: str
+) -> None:
+    kd = tiny_params().kd.model_copy(update={"features": 1.0})
+    with pytest.raises(UserError, match=words):
+        goal_of(kd, faces, trained).objective(student, torch.device("cpu"))
 
 
 def test_predictions_for_other_faces_are_refused(faces: Faces, tmp_path: Path) -> None:

@@ -13,11 +13,9 @@ import numpy as np
 from landmark_kd.drawing import draw_landmarks
 from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.files import write_json
-from landmark_kd.pictures import write_picture
+from landmark_kd.pictures import PICTURE_SUFFIXES, write_picture
 from landmark_kd.predict import Face, LandmarkDetector
 
-# What is taken from a folder; a picture named by itself may have any ending.
-PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 # Thousandths of a pixel are far below any landmark's error.
 DECIMALS = 3
 

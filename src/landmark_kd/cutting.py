@@ -97,7 +97,7 @@ class Cutter:
         except UserError as error:
             return record.part, error
         box, found = self._box(record, image)
-        return CutFace(record, tuple(_cut_out(image, box, crop) for crop in self.crops), found)
+        return CutFace(record, tuple(cut_out(image, box, crop) for crop in self.crops), found)
 
     def _box(self, record: FaceRecord, image: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return the box to cut, and whether the detector found the face (where it is asked)."""
@@ -116,6 +116,18 @@ def stored_shape(crop: CropParams) -> tuple[int, int, int]:
     return side, side, 3
 
 
+def cut_out(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
+    """Cut a box out of a picture (H, W, 3) BGR.
+
+    The crop has its border around it, and is itself exactly the inner part.
+    """
+    crop_map = geometry.square_crop(box, crop.margin, crop.size)
+    beside_border = np.array([[1, 0, crop.border], [0, 1, crop.border]], dtype=np.float64)
+    side = stored_shape(crop)[0]
+    stored = sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]
+    return Crop(stored, crop_map)
+
+
 def _given_box(record: FaceRecord, crop: CropParams) -> np.ndarray:
     """Return the data set's box or the landmarks' one, by `crop.box`."""
     if crop.box != "dataset":
@@ -125,12 +137,3 @@ def _given_box(record: FaceRecord, crop: CropParams) -> np.ndarray:
             f"crop.box is dataset, but {record.name} has no box; take landmarks or detector."
         )
     return record.box
-
-
-def _cut_out(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
-    """Cut the crop with its border, RGB; the crop itself is exactly the inner part."""
-    crop_map = geometry.square_crop(box, crop.margin, crop.size)
-    beside_border = np.array([[1, 0, crop.border], [0, 1, crop.border]], dtype=np.float64)
-    side = stored_shape(crop)[0]
-    stored = sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]
-    return Crop(stored, crop_map)

@@ -121,6 +121,8 @@ class Faces:
             validation.
         info: what holds for all.
         occluded: (N, K) bool where the data set marks hidden landmarks, else None.
+        labelled: (N,) bool where some faces have no landmarks (NaN) and are only to be trained on,
+            else None: all have some.
     """
 
     images: np.ndarray
@@ -129,6 +131,7 @@ class Faces:
     table: pd.DataFrame
     info: FacesInfo
     occluded: np.ndarray | None = None
+    labelled: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.landmarks)
@@ -244,9 +247,15 @@ def _load_folder(folder: Path) -> Faces:
     for name, found, wanted in expected:
         if found != wanted:
             raise _damaged(folder / name, f"found {found}, expected {wanted}")
-    check_finite(folder / "landmarks.npy", landmarks)
     check_finite(folder / "crop_to_image.npy", crop_to_image)
-    return Faces(images, np.array(landmarks), np.array(crop_to_image), table, info, occluded)
+    labelled = None
+    if n and np.isnan(landmarks).all():
+        labelled = np.zeros(n, bool)
+    else:
+        check_finite(folder / "landmarks.npy", landmarks)
+    return Faces(
+        images, np.array(landmarks), np.array(crop_to_image), table, info, occluded, labelled
+    )
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,23 +13,47 @@ from landmark_kd.datasets import dataset_at
 from landmark_kd.downloads import download_dataset
 from landmark_kd.errors import UserError
 from landmark_kd.files import replaced_folder
-from landmark_kd.params import DataParams, SyntheticParams
+from landmark_kd.params import DataParams, SyntheticParams, UnlabelledBox
 from landmark_kd.synthetic import write_dataset
+from landmark_kd.unlabelled_pictures import UNLABELLED, unlabelled_files
 
 
-def fetch(data: DataParams, synthetic: SyntheticParams, seed: int, out: Path) -> None:
+def fetch(
+    data: DataParams,
+    synthetic: SyntheticParams,
+    seed: int,
+    *,
+    unlabelled: str | None,
+    unlabelled_box: UnlabelledBox,
+    out: Path,
+) -> None:
     """Put the data set `data.name` into `out`/<name>; nothing else is left in `out`.
 
     Synthetic faces are made. Of any other set the files that belong to it are copied from
     `data.path`, not linked: DVC makes the files it tracks read-only, and the user's own must not
     be. Without `data.path` they are downloaded, as far as they may be.
 
+    Args:
+        unlabelled: `unlabelled.path`, from which `unlabelled_files` are copied to
+            `out`/unlabelled, or None.
+
     Raises:
-        UserError: `data.path` does not hold the set, or lies inside `out`; a download failed, or
-            must be made by hand.
+        UserError: `data.path` or `unlabelled` does not hold what it should, or lies inside `out`;
+            a download failed, or must be made by hand.
     """
-    if data.name == "synthetic":
-        with replaced_folder(out) as folder:
+    copies: list[_Copies] = []
+    if data.name != "synthetic" and data.path is not None:
+        source = _source("data.path", data.path, out)
+        dataset = dataset_at(data.name, source)
+        dataset.layout.check(dataset, source)
+        files = list(dataset.layout.files(dataset, source))
+        copies.append(_Copies(dataset.name, source, data.name, files))
+    if unlabelled is not None:
+        source = _source("unlabelled.path", unlabelled, out)
+        files = unlabelled_files(source, unlabelled_box)
+        copies.append(_Copies("unlabelled faces", source, UNLABELLED, files))
+    with replaced_folder(out) as folder:
+        if data.name == "synthetic":
             write_dataset(
                 folder / data.name,
                 train=synthetic.train,
@@ -37,27 +62,43 @@ def fetch(data: DataParams, synthetic: SyntheticParams, seed: int, out: Path) ->
                 seed=seed,
                 workers=os.cpu_count() or 1,
             )
-    elif data.path is None:
-        with replaced_folder(out) as folder:
+        elif data.path is None:
             download_dataset(data.name, folder / data.name)
             dataset = dataset_at(data.name, folder / data.name)
             dataset.layout.check(dataset, folder / data.name)
-    else:
-        _copy(data.name, Path(data.path).expanduser().absolute(), out)
+        for part in copies:
+            part.copy(folder)
 
 
-def _copy(name: str, source: Path, out: Path) -> None:
-    if source.resolve().is_relative_to(out.resolve()):
-        raise UserError(
-            f"data.path is {source}, but {out} is deleted and written anew by each fetch; move "
-            "the data set out of it and give its new place."
-        )
-    dataset = dataset_at(name, source)
-    dataset.layout.check(dataset, source)
-    with replaced_folder(out) as folder:
-        files = dataset.layout.files(dataset, source)
-        for file in tqdm(files, desc=f"copying {dataset.name}", unit="file", disable=None):
-            copy = folder / name / file.relative_to(source)
+@dataclass(frozen=True)
+class _Copies:
+    """Files of a user's folder that are copied to a folder of data/raw.
+
+    Attributes:
+        what: they are, for the progress bar.
+        source: the user's folder.
+        name: of the folder they go to.
+        files: in `source` or in folders within it.
+    """
+
+    what: str
+    source: Path
+    name: str
+    files: list[Path]
+
+    def copy(self, out: Path) -> None:
+        for file in tqdm(self.files, desc=f"copying {self.what}", unit="file", disable=None):
+            copy = out / self.name / file.relative_to(self.source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             # Bytes only: a read-only original would make a copy that cannot be replaced.
             shutil.copyfile(file, copy)
+
+
+def _source(key: str, path: str, out: Path) -> Path:
+    source = Path(path).expanduser().absolute()
+    if source.resolve().is_relative_to(out.resolve()):
+        raise UserError(
+            f"{key} is {source}, but {out} is deleted and written anew by each fetch; move "
+            "the data set out of it and give its new place."
+        )
+    return source

@@ -90,6 +90,10 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
     The last batch is dropped where it is not full, since BatchNorm's statistics suffer from a
     batch of a few faces; with fewer faces than a batch there is one batch of all.
 
+    Args:
+        rows: the faces to draw from.
+        epoch_faces: so many of them make an epoch; all by default.
+
     Attributes:
         epoch: to be set before each epoch.
         first_step: where an epoch goes on that was broken off; steps before it are left out.
@@ -100,10 +104,16 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
     """
 
     def __init__(
-        self, rows: np.ndarray, batch_size: int, seed: int, share: Share | None = None
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        seed: int,
+        share: Share | None = None,
+        epoch_faces: int | None = None,
     ) -> None:
         self.rows = rows
-        self.batch_size = min(batch_size, len(rows))
+        self.epoch_faces = len(rows) if epoch_faces is None else epoch_faces
+        self.batch_size = min(batch_size, self.epoch_faces)
         self.seed = seed
         self.share = share or Share()
         self.epoch = 0
@@ -111,15 +121,15 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
         shares = self.share.processes * self.share.pieces
         if self.batch_size < shares:
             raise UserError(
-                f"a batch of {self.batch_size} faces (there are {len(rows)} train faces) cannot "
-                f"be shared out into {self.share.processes} processes x base.accumulate "
+                f"a batch of {self.batch_size} faces (there are {self.epoch_faces} train faces) "
+                f"cannot be shared out into {self.share.processes} processes x base.accumulate "
                 f"{self.share.pieces}; lower one of the two."
             )
 
     @property
     def steps(self) -> int:
         """Steps of the optimiser in a whole epoch."""
-        return len(self.rows) // self.batch_size
+        return self.epoch_faces // self.batch_size
 
     def __len__(self) -> int:
         return (self.steps - self.first_step) * self.share.pieces
@@ -147,11 +157,16 @@ def train_loader(
 ) -> tuple[DataLoader[Batch], ShuffledBatches]:
     """Return a loader of the train faces and its sampler, whose `epoch` is set before each epoch.
 
+    An epoch has as many faces as there are labelled ones to train on, so that a student who also
+    sees unlabelled faces takes as many steps as one who does not.
+
     Args:
         targets: (N, T, K, 2) network coordinates for all N faces, validation faces included.
         share: this process's part of each batch; all of it, in one piece, by default.
     """
-    sampler = ShuffledBatches(faces.train_rows(), batch_size, seed, share)
+    rows = faces.train_rows()
+    labelled = len(rows) if faces.labelled is None else int(faces.labelled[rows].sum())
+    sampler = ShuffledBatches(rows, batch_size, seed, share, labelled)
     dataset = AugmentedFaces(faces.images, targets, augmenter, seed)
     loader: DataLoader[Batch] = DataLoader(
         dataset,

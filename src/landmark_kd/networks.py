@@ -74,12 +74,16 @@ class LandmarkNet(nn.Module):
         returns the mean of both: errors that differ between left and right cancel out in part.
         """
         if self.training or self.config.flip is None:
-            return self.head(self._maps(inputs))
+            return self.look(inputs)
         # One run of twice as many faces, so that an exported file holds the weights once.
-        both = self.head(self._maps(torch.cat([inputs, inputs.flip(3)])))
+        both = self.look(torch.cat([inputs, inputs.flip(3)]))
         straight, mirrored = both.reshape(2, -1, self.config.points, 2).unbind()
         # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
         return (straight + mirrored[:, self.config.flip] * self.mirror) / 2
+
+    def look(self, inputs: Tensor) -> Tensor:
+        """Return what `forward` does, of the crops alone and not of their mirror images."""
+        return self.head(self._maps(inputs))
 
     def _maps(self, inputs: Tensor) -> list[Tensor]:
         """The feature maps that the head takes, from the finest to the coarsest."""

@@ -18,6 +18,7 @@ CropSize = Annotated[int, Field(ge=32, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
 LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+UnlabelledBox = Literal["detector", "landmarks"]
 HeadName = Literal["voting", "pool"]
 
 
@@ -83,6 +84,13 @@ class CropParams(Section):
     def for_teachers(self) -> CropParams:
         """The teachers' crops: of the same boxes, in pixels of their own size."""
         return self.model_copy(update={"size": self.teacher_size or self.size})
+
+
+class UnlabelledParams(Section):
+    path: str | None
+    box: UnlabelledBox
+    limit: PositiveInt | None
+    keep: Annotated[float, Field(gt=0, le=1)]
 
 
 class AsmParams(Section):
@@ -181,6 +189,7 @@ class KDParams(Section):
     tolerant: AssistiveParams
     weights: KDWeights
     coordinate_scale: Positive
+    features: NonNegative
     teacher_predictions: Literal["cached", "online"]
 
     @model_validator(mode="after")
@@ -225,6 +234,7 @@ class Params(Section):
     synthetic: SyntheticParams
     prepare: PrepareParams
     crop: CropParams
+    unlabelled: UnlabelledParams
     asm: AsmParams
     augment: AugmentParams
     teacher: TrainingParams
@@ -262,7 +272,21 @@ class Params(Section):
                 f"crops of {self.crop.size} pixels, but crop.teacher_size is "
                 f"{self.crop.teacher_size}; take cached, or null as crop.teacher_size"
             )
+        if self.unlabelled.path is not None:
+            self._check_unlabelled()
         return self
+
+    def _check_unlabelled(self) -> None:
+        if self.kd.teacher_predictions == "online":
+            raise ValueError(
+                "unlabelled.path is set, but its faces are learnt from predictions made once, and "
+                "kd.teacher_predictions is online; take cached, or null as unlabelled.path"
+            )
+        if self.unlabelled.box == "landmarks" and self.crop.box == "dataset":
+            raise ValueError(
+                "unlabelled.box is landmarks, but crop.box is dataset, whose boxes enclose other "
+                "things; take detector as unlabelled.box, or landmarks as crop.box"
+            )
 
     @property
     def student_seed(self) -> int:

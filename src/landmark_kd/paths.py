@@ -14,6 +14,9 @@ TEST_FACES = FACES / "test"
 # The same faces in the size that the teachers see.
 TEACHER_TRAIN_FACES = FACES / "teacher_train"
 TEACHER_TEST_FACES = FACES / "teacher_test"
+# Faces without landmarks, which may be none.
+UNLABELLED_FACES = FACES / "unlabelled"
+TEACHER_UNLABELLED_FACES = FACES / "teacher_unlabelled"
 SOFT_LANDMARKS = Path("data/soft_landmarks")
 TEACHER_PREDICTIONS = Path("data/teacher_predictions")
 MODELS = Path("models")

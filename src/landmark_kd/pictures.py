@@ -12,6 +12,9 @@ import numpy as np
 from landmark_kd.errors import UserError, is_out_of_memory
 from landmark_kd.files import replaced_file
 
+# What is taken from a folder of any pictures; one that is named by itself may have any ending.
+PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
 
 class Picture(Protocol):
     """A picture that is not read yet; `str(picture)` says where it is. Equal ones are the same."""

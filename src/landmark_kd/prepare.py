@@ -12,25 +12,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from landmark_kd import geometry
-from landmark_kd.cutting import Crop, CutFace, Cutter, measure_box_in_haar, stored_shape
+from landmark_kd.cutting import CutFace, Cutter, measure_box_in_haar
 from landmark_kd.datasets import dataset_at
 from landmark_kd.errors import UserError
-from landmark_kd.faces import (
-    COLUMNS,
-    SEPARATOR,
-    TEACHER_PREFIX,
-    FacesInfo,
-    save_faces,
-    save_same_faces,
-)
-from landmark_kd.files import replaced_folder
-from landmark_kd.growing_array import growing_array
+from landmark_kd.faces import COLUMNS, SEPARATOR, FacesInfo
+from landmark_kd.faces_writer import FacesWriter, faces_writer
 from landmark_kd.parallel import threaded_map
-from landmark_kd.params import CropParams, DataParams
+from landmark_kd.params import CropParams, DataParams, UnlabelledBox
+from landmark_kd.prepare_unlabelled import prepare_unlabelled
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split
-
-NO_IMAGE = np.empty((0, 0, 3), dtype=np.uint8)
+from landmark_kd.unlabelled_pictures import UNLABELLED
 
 
 def prepare(
@@ -39,6 +30,8 @@ def prepare(
     crop: CropParams,
     seed: int,
     *,
+    unlabelled_box: UnlabelledBox,
+    unlabelled_limit: int | None,
     raw: Path,
     out: Path,
 ) -> None:
@@ -46,11 +39,13 @@ def prepare(
 
     `out`/train and `out`/test have them in the students' size, `out`/teacher_train and
     `out`/teacher_test in the teachers'; where that is the same, they only refer to the former.
+    `out`/unlabelled and `out`/teacher_unlabelled have the faces without landmarks, or none.
     Prints what was found, what is missing of the published set, and the faces left out.
 
     Args:
         validation: share of the train faces set apart, in (0, 1).
-        seed: of the choice of validation photos.
+        seed: of the choice of validation photos, and of unlabelled faces.
+        unlabelled_box, unlabelled_limit: see `prepare_unlabelled`.
         raw: the folder that `fetch` wrote.
 
     Raises:
@@ -66,13 +61,11 @@ def prepare(
     }
     crops = (crop,) if crop.for_teachers.size == crop.size else (crop, crop.for_teachers)
     cutter = Cutter(dataset.topology, crops, measure_box_in_haar(by_split["train"], crop))
+    infos: dict[Split, FacesInfo] = {}
     with ExitStack() as stack:
         for split, of_split in by_split.items():
-            folders = [
-                stack.enter_context(replaced_folder(out / name))
-                for name in (split, f"{TEACHER_PREFIX}{split}")
-            ]
-            cut = _write_pictures(folders, of_split, bad, cutter)
+            writer = stack.enter_context(faces_writer(out, split, crops))
+            cut = _write_pictures(writer, of_split, bad, cutter)
             left_out = bad.sentences(split)
             if not cut:
                 raise UserError(
@@ -81,16 +74,31 @@ def prepare(
                     if left_out
                     else f"{dataset.name} has no {split} face; both splits are needed."
                 )
-            table = _table(dataset, [face.record for face in cut])
+            faces = [face.record for face in cut]
+            table = _table(dataset, faces)
             if split == "train":
                 table["validation"] = validation_split(table["photo"], validation, seed)
             info = _info(dataset, split, cut, len(left_out), cutter)
-            _write_all_else(folders, cut, table, info, cutter)
-            if len(crops) == 1:
-                save_same_faces(folders[1], split, folders[0])
+            marked = [face.occluded for face in faces if face.occluded is not None]
+            writer.all_else(
+                np.stack([face.landmarks for face in faces]),
+                table,
+                info,
+                occluded=np.stack(marked) if len(marked) == len(faces) else None,
+            )
+            infos[split] = info
             _report(dataset, split, table, info)
             for sentence in left_out:
                 print(f"  left out: {sentence}")
+        prepare_unlabelled(
+            stack.enter_context(faces_writer(out, UNLABELLED, crops)),
+            raw / UNLABELLED,
+            infos["train"],
+            records,
+            box=unlabelled_box,
+            limit=unlabelled_limit,
+            seed=seed,
+        )
 
 
 def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int) -> np.ndarray:
@@ -126,49 +134,24 @@ def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int)
 
 
 def _write_pictures(
-    folders: Sequence[Path], records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
+    writer: FacesWriter, records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
 ) -> list[CutFace]:
-    """Write images.npy of each of the cutter's crops; return the faces, without their pictures."""
+    """Write all pictures; return the faces, without their crops."""
     kept = []
     photos = (list(same) for _, same in groupby(records, key=lambda record: record.picture))
-    with ExitStack() as stack:
-        appends = [
-            stack.enter_context(growing_array(folder / "images.npy", stored_shape(crop)))
-            for folder, crop in zip(folders, cutter.crops, strict=False)
-        ]
-        progress = stack.enter_context(tqdm(desc="cutting faces", unit="face", disable=None))
+    with (
+        writer.pictures() as append,
+        tqdm(desc="cutting faces", unit="face", disable=None) as progress,
+    ):
         for faces in threaded_map(cutter, photos):
             for face in faces:
                 if isinstance(face, CutFace):
-                    for append, crop in zip(appends, face.crops, strict=True):
-                        append(crop.image)
-                    without = tuple(Crop(NO_IMAGE, crop.crop_map) for crop in face.crops)
-                    kept.append(replace(face, crops=without))
+                    append(face.crops)
+                    kept.append(replace(face, crops=()))
                 else:
                     bad.add(*face)
                 progress.update()
     return kept
-
-
-def _write_all_else(
-    folders: Sequence[Path],
-    cut: Sequence[CutFace],
-    table: pd.DataFrame,
-    info: FacesInfo,
-    cutter: Cutter,
-) -> None:
-    """Write what belongs to the pictures of each of the cutter's crops."""
-    landmarks = np.stack([face.record.landmarks for face in cut])
-    marked = [face.record.occluded for face in cut if face.record.occluded is not None]
-    for number, (folder, crop) in enumerate(zip(folders, cutter.crops, strict=False)):
-        save_faces(
-            folder,
-            landmarks,
-            geometry.invert(np.stack([face.crops[number].crop_map for face in cut])),
-            table,
-            replace(info, crop_size=crop.size, border=crop.border),
-            occluded=np.stack(marked) if len(marked) == len(cut) else None,
-        )
 
 
 def _table(dataset: Dataset, faces: Sequence[FaceRecord]) -> pd.DataFrame:

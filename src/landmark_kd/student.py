@@ -8,58 +8,134 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.fingerprint import file_hash
+from landmark_kd.heads import VotingHead
 from landmark_kd.learner import Objective
 from landmark_kd.loader import Batch
 from landmark_kd.losses import distillation_loss
 from landmark_kd.network_files import CONFIG_FILE, WEIGHTS_FILE
-from landmark_kd.networks import load_network
+from landmark_kd.networks import LandmarkNet, load_network
 from landmark_kd.params import KDParams
 from landmark_kd.teachers import TEACHERS, landmarks_file
 from landmark_kd.training import Goal
+from landmark_kd.unlabelled import join_faces, load_unlabelled
+
+# The teacher of hard-landmarks: its points stand in for them, and its features are to be matched.
+_TOUGH = TEACHERS[0]
 
 
-def kd_goal(kd: KDParams, faces: Faces, predictions: Path, models: Path) -> Goal:
-    """Return what a student learns from both teachers.
+def kd_goal(
+    kd: KDParams,
+    train: Faces,
+    unlabelled: Faces,
+    *,
+    keep: float,
+    predictions: Path,
+    models: Path,
+) -> tuple[Faces, Goal]:
+    """Return the faces that a student learns from, and what it learns from both teachers.
 
     Targets are the hard-landmarks, then (when `kd.teacher_predictions` is cached) both teachers'
     predictions. With `online` both teachers predict each augmented batch anew: slow, and exact
-    where a teacher's prediction does not move with the picture as its face does.
+    where a teacher's prediction does not move with the picture as its face does. Unlabelled faces
+    have the tough teacher's points where others have hard-landmarks.
 
     Args:
+        unlabelled: which may be none.
+        keep: see `load_unlabelled`.
         predictions: folder of the stage teacher_predictions.
         models: folder that holds the teachers' folders.
     """
-    sets = [faces.crop_landmarks()]
+    hard = train.crop_landmarks()
     depends_on: dict[str, Any] = {"kd": kd.model_dump()}
-    if kd.teacher_predictions == "cached":
-        sets += [landmarks_file(predictions / f"{name}.npy", faces) for name in TEACHERS]
-    else:
-        files = [models / name / file for name in TEACHERS for file in (WEIGHTS_FILE, CONFIG_FILE)]
+    # A teacher that is there in each step, not only in its predictions.
+    present = TEACHERS if kd.teacher_predictions == "online" else (_TOUGH,) * (kd.features > 0)
+    if present:
+        files = [models / name / file for name in present for file in (WEIGHTS_FILE, CONFIG_FILE)]
         depends_on["teachers"] = [file_hash(path) for path in files if path.is_file()]
-    return Goal(np.stack(sets, axis=1), _objective(kd, models), depends_on)
+    if kd.teacher_predictions == "online":
+        return train, Goal(hard[:, None], _objective(kd, models), depends_on)
+    points = [landmarks_file(predictions / f"{name}.npy", train) for name in TEACHERS]
+    targets = np.stack([hard, *points], axis=1)
+    if len(unlabelled):
+        unlabelled, found = load_unlabelled(unlabelled, predictions, keep)
+        targets = np.concatenate([targets, found[:, [0, 0, 1]]])
+    return join_faces(train, unlabelled), Goal(targets, _objective(kd, models), depends_on)
 
 
-def _objective(kd: KDParams, models: Path) -> Callable[[torch.device], Objective]:
+def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.device], Objective]:
     loss = distillation_loss(kd)
 
     def cached(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         hard, tough, tolerant = targets.unbind(dim=1)
         return loss(pred, hard, tough, tolerant)
 
-    def make(device: torch.device) -> Objective:
-        if kd.teacher_predictions == "cached":
-            return cached
-        teachers = [load_network(models / name, device) for name in TEACHERS]
+    def make(net: LandmarkNet, device: torch.device) -> Objective:
+        points: Objective = cached
+        if kd.teacher_predictions == "online":
+            teachers = [load_network(models / name, device) for name in TEACHERS]
 
-        def online(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-            with torch.no_grad():
-                tough, tolerant = (net(net.normalize(batch.images)) for net in teachers)
-            return loss(pred, targets[:, 0], tough, tolerant)
+            def online(
+                pred: Tensor, targets: Tensor, batch: Batch
+            ) -> tuple[Tensor, dict[str, Tensor]]:
+                with torch.no_grad():
+                    tough, tolerant = (t(t.normalize(batch.images)) for t in teachers)
+                return loss(pred, targets[:, 0], tough, tolerant)
 
-        return online
+            points = online
+        if not kd.features:
+            return points
+        return _with_features(points, net, load_network(models / _TOUGH, device), kd.features)
 
     return make
+
+
+def _with_features(
+    points: Objective, student: LandmarkNet, teacher: LandmarkNet, weight: float
+) -> Objective:
+    """Add the distance between what both networks vote from (Romero et al. 2015, hints).
+
+    These maps have as many channels whatever the backbones are, so nothing turns one into the
+    other. The teacher sees the augmented picture once, not its mirror image.
+
+    Raises:
+        UserError: one has another head, or the maps are of another size.
+    """
+    sizes = [net.config.size for net in (student, teacher)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f"kd.features compares maps of one size, but the student sees crops of {sizes[0]} "
+            f"pixels and the teacher of {sizes[1]}; take null as crop.teacher_size, or 0 as "
+            "kd.features."
+        )
+    seen, wanted = _remembered(student), _remembered(teacher)
+
+    def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        total, parts = points(pred, targets, batch)
+        with torch.no_grad():
+            teacher.look(teacher.normalize(batch.images))
+        apart = weight * nn.functional.mse_loss(seen["features"], wanted["features"])
+        return total + apart, {**parts, "features": apart}
+
+    return objective
+
+
+def _remembered(net: LandmarkNet) -> dict[str, Tensor]:
+    """Return where the network's fused map (N, C, H, W) of its last batch will lie."""
+    if not isinstance(net.head, VotingHead):
+        raise UserError(
+            f"kd.features compares what heads vote from, but a network has head "
+            f"{net.config.head}; take voting for teacher and student, or 0 as kd.features."
+        )
+    found: dict[str, Tensor] = {}
+
+    # The moving average, a copy, has this hook too; the next step overwrites what it leaves.
+    def remember(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        found["features"] = output
+
+    net.head.fusion.register_forward_hook(remember)
+    return found

@@ -28,7 +28,7 @@ def regression_goal(targets: np.ndarray, loss: str) -> Goal:
     def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return function(pred, targets[:, 0]), {}
 
-    return Goal(targets[:, None], lambda device: objective, {"loss": loss})
+    return Goal(targets[:, None], lambda net, device: objective, {"loss": loss})
 
 
 def teacher_goal(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Goal:

@@ -24,7 +24,7 @@ from landmark_kd.fingerprint import fingerprint
 from landmark_kd.learner import Learner, Objective
 from landmark_kd.loader import Share, train_loader
 from landmark_kd.loop import Loop
-from landmark_kd.networks import build_network, save_network
+from landmark_kd.networks import LandmarkNet, build_network, save_network
 from landmark_kd.params import AugmentParams, BaseParams, TrainingParams
 from landmark_kd.runtime import process_counts, seed_all, training_processes
 from landmark_kd.scratch import folder_of, held
@@ -40,12 +40,12 @@ class Goal:
     Attributes:
         targets: (N, T, K, 2) network coordinates, N = len(faces). Set 0 is what the validation
             NME is measured against; all sets move with the augmentation.
-        objective: gives the loss for the device that was chosen.
+        objective: gives the loss for the network that learns and the device that was chosen.
         depends_on: what else the loss depends on, as JSON has it: parameters, hashes of files.
     """
 
     targets: np.ndarray
-    objective: Callable[[torch.device], Objective]
+    objective: Callable[[LandmarkNet, torch.device], Objective]
     depends_on: Mapping[str, Any]
 
 
@@ -126,7 +126,7 @@ def train(
             learner = Learner(
                 fabric,
                 net,
-                goal.objective(fabric.device),
+                goal.objective(net, fabric.device),
                 network,
                 steps_per_epoch=sampler.steps,
             )
