@@ -104,6 +104,19 @@ def test_the_projects_own_params_are_valid() -> None:
             },
             ["unlabelled.box is landmarks", "crop.box is dataset", "take detector"],
         ),
+        ({"kd.features": -1}, ["kd.features", "-1", "greater than or equal to 0"]),
+        (
+            {"kd.features": 1, "crop.teacher_size": 96},
+            ["kd.features", "crop.teacher_size is 96", "take null"],
+        ),
+        (
+            {"kd.features": 1, "teacher.head": "pool"},
+            ["kd.features", "teacher.head is pool", "take voting"],
+        ),
+        (
+            {"kd.features": 1, "student.head": "pool"},
+            ["kd.features", "student.head is pool", "take voting"],
+        ),
         ({"base.seed": -1}, ["base.seed", "-1", "greater than or equal to 0"]),
     ],
 )

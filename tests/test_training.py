@@ -26,7 +26,7 @@ from landmark_kd.networks import (
     predict_faces,
     save_network,
 )
-from landmark_kd.params import HeadName, KDParams
+from landmark_kd.params import KDParams
 from landmark_kd.scratch import VARIABLE
 from landmark_kd.student import kd_goal
 from landmark_kd.teacher_predictions import write_predictions
@@ -162,8 +162,8 @@ def all_of(kd: KDParams, faces: Faces, more: Faces, trained: Path) -> tuple[Face
     )
 
 
-def tiny_network(head: HeadName = "voting", size: int = SIZE) -> LandmarkNet:
-    return build_network("test_efficientnet", head, "random", "auto", points=68, size=size)
+def tiny_network() -> LandmarkNet:
+    return build_network("test_efficientnet", "voting", "random", "auto", points=68, size=SIZE)
 
 
 def test_teacher_predictions_are_those_of_the_teachers_on_the_plain_crops(
@@ -286,21 +286,6 @@ def test_a_student_that_matches_features_trains_and_its_result_depends_on_the_te
     tiny_train(faces, tmp_path / "features", goal=goal)
     found = curve(tmp_path / "features", "train/features")["features"]
     assert found.iloc[-1] < found.iloc[0]
-
-
-@pytest.mark.parametrize(
-    ("student", "words"),
-    [
-        (tiny_network("pool"), "a network has head pool; take voting"),
-        (tiny_network(size=48), "crops of 48 pixels and the teacher of 32; take null"),
-    ],
-)
-def test_features_that_cannot_be_compared_are_refused(
-    faces: Faces, trained: Path, student: LandmarkNet, words: str
-) -> None:
-    kd = tiny_params().kd.model_copy(update={"features": 1.0})
-    with pytest.raises(UserError, match=words):
-        goal_of(kd, faces, trained).objective(student, torch.device("cpu"))
 
 
 def test_predictions_for_other_faces_are_refused(faces: Faces, tmp_path: Path) -> None:

@@ -274,7 +274,23 @@ class Params(Section):
             )
         if self.unlabelled.path is not None:
             self._check_unlabelled()
+        if self.kd.features:
+            self._check_features()
         return self
+
+    def _check_features(self) -> None:
+        if self.crop.for_teachers.size != self.crop.size:
+            raise ValueError(
+                "kd.features compares maps of one size, but the students' crops have "
+                f"{self.crop.size} pixels and crop.teacher_size is {self.crop.teacher_size}; take "
+                "null as crop.teacher_size, or 0 as kd.features"
+            )
+        for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):
+            if head != "voting":
+                raise ValueError(
+                    f"kd.features compares what heads vote from, but {name}.head is {head}; take "
+                    "voting, or 0 as kd.features"
+                )
 
     def _check_unlabelled(self) -> None:
         if self.kd.teacher_predictions == "online":

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
 from landmark_kd.fingerprint import file_hash
 from landmark_kd.heads import VotingHead
@@ -102,16 +101,11 @@ def _with_features(
     These maps have as many channels whatever the backbones are, so nothing turns one into the
     other. The teacher sees the augmented picture once, not its mirror image.
 
-    Raises:
-        UserError: one has another head, or the maps are of another size.
+    Args:
+        points: what else there is to learn.
+        student, teacher: with a voting head each, for crops of one size (`Params` sees to it).
+        weight: of the mean square difference.
     """
-    sizes = [net.config.size for net in (student, teacher)]
-    if sizes[0] != sizes[1]:
-        raise UserError(
-            f"kd.features compares maps of one size, but the student sees crops of {sizes[0]} "
-            f"pixels and the teacher of {sizes[1]}; take null as crop.teacher_size, or 0 as "
-            "kd.features."
-        )
     seen, wanted = _remembered(student), _remembered(teacher)
 
     def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -126,11 +120,7 @@ def _with_features(
 
 def _remembered(net: LandmarkNet) -> dict[str, Tensor]:
     """Return where the network's fused map (N, C, H, W) of its last batch will lie."""
-    if not isinstance(net.head, VotingHead):
-        raise UserError(
-            f"kd.features compares what heads vote from, but a network has head "
-            f"{net.config.head}; take voting for teacher and student, or 0 as kd.features."
-        )
+    assert isinstance(net.head, VotingHead)
     found: dict[str, Tensor] = {}
 
     # The moving average, a copy, has this hook too; the next step overwrites what it leaves.
