@@ -109,6 +109,9 @@ def test_coordinates_that_are_no_numbers_are_refused(tmp_path: Path, value: floa
         np.save(path, bad)
         refused(lambda: load_faces(tmp_path / "faces"), f"{path} is damaged", "not finite")
         np.save(path, good)
+    path = tmp_path / "faces" / "landmarks.npy"
+    np.save(path, np.full_like(faces.landmarks, value))
+    refused(lambda: load_faces(tmp_path / "faces"), f"{path} is damaged", "not finite")
     bad = faces.crop_landmarks()
     bad[2, 67, 0] = value
     for name in ("soft.npy", "tough.npy", "tolerant.npy"):

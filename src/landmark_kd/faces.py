@@ -17,6 +17,7 @@ import pandas as pd
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
 from landmark_kd.files import read_json, save_array, write_json
+from landmark_kd.paths import UNLABELLED
 from landmark_kd.topology import Topology
 
 COLUMNS = ["name", "photo", "subsets", "validation"]
@@ -249,7 +250,8 @@ def _load_folder(folder: Path) -> Faces:
             raise _damaged(folder / name, f"found {found}, expected {wanted}")
     check_finite(folder / "crop_to_image.npy", crop_to_image)
     labelled = None
-    if n and np.isnan(landmarks).all():
+    # Elsewhere missing landmarks are damage; and a person may call an own data set so, too.
+    if n and info.dataset == UNLABELLED and np.isnan(landmarks).all():
         labelled = np.zeros(n, bool)
     else:
         check_finite(folder / "landmarks.npy", landmarks)

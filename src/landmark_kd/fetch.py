@@ -14,8 +14,9 @@ from landmark_kd.downloads import download_dataset
 from landmark_kd.errors import UserError
 from landmark_kd.files import replaced_folder
 from landmark_kd.params import DataParams, SyntheticParams, UnlabelledBox
+from landmark_kd.paths import UNLABELLED
 from landmark_kd.synthetic import write_dataset
-from landmark_kd.unlabelled_pictures import UNLABELLED, unlabelled_files
+from landmark_kd.unlabelled_pictures import unlabelled_files
 
 
 def fetch(

@@ -14,8 +14,10 @@ TEST_FACES = FACES / "test"
 # The same faces in the size that the teachers see.
 TEACHER_TRAIN_FACES = FACES / "teacher_train"
 TEACHER_TEST_FACES = FACES / "teacher_test"
-# Faces without landmarks, which may be none.
-UNLABELLED_FACES = FACES / "unlabelled"
+# Faces without landmarks, which may be none. Their name is also that of the folder within RAW (no
+# data.name is the same), and what they are counted in.
+UNLABELLED = "unlabelled"
+UNLABELLED_FACES = FACES / UNLABELLED
 TEACHER_UNLABELLED_FACES = FACES / "teacher_unlabelled"
 SOFT_LANDMARKS = Path("data/soft_landmarks")
 TEACHER_PREDICTIONS = Path("data/teacher_predictions")

@@ -19,9 +19,9 @@ from landmark_kd.faces import COLUMNS, SEPARATOR, FacesInfo
 from landmark_kd.faces_writer import FacesWriter, faces_writer
 from landmark_kd.parallel import threaded_map
 from landmark_kd.params import CropParams, DataParams, UnlabelledBox
+from landmark_kd.paths import UNLABELLED
 from landmark_kd.prepare_unlabelled import prepare_unlabelled
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split
-from landmark_kd.unlabelled_pictures import UNLABELLED
 
 
 def prepare(

@@ -19,9 +19,10 @@ from landmark_kd.faces import COLUMNS, FacesInfo
 from landmark_kd.faces_writer import FacesWriter
 from landmark_kd.parallel import threaded_map
 from landmark_kd.params import UnlabelledBox
+from landmark_kd.paths import UNLABELLED
 from landmark_kd.pictures import Picture
 from landmark_kd.records import BadFaces, FaceRecord, Part, rows_by_picture
-from landmark_kd.unlabelled_pictures import UNLABELLED, unlabelled_records
+from landmark_kd.unlabelled_pictures import unlabelled_records
 
 CutRecords = Callable[[Sequence[FaceRecord]], list[CutFace | tuple[Part, UserError]]]
 

@@ -52,7 +52,9 @@ def kd_goal(
     hard = train.crop_landmarks()
     depends_on: dict[str, Any] = {"kd": kd.model_dump()}
     # A teacher that is there in each step, not only in its predictions.
-    present = TEACHERS if kd.teacher_predictions == "online" else (_TOUGH,) * (kd.features > 0)
+    present: tuple[str, ...] = (_TOUGH,) if kd.features else ()
+    if kd.teacher_predictions == "online":
+        present = TEACHERS
     if present:
         files = [models / name / file for name in present for file in (WEIGHTS_FILE, CONFIG_FILE)]
         depends_on["teachers"] = [file_hash(path) for path in files if path.is_file()]

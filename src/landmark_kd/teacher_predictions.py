@@ -10,10 +10,8 @@ import torch
 from landmark_kd.faces import Faces
 from landmark_kd.files import replaced_folder, save_array
 from landmark_kd.networks import LandmarkNet, load_network, predict, predict_faces
-from landmark_kd.teachers import TEACHERS
+from landmark_kd.teachers import DISAGREEMENT_FILE, TEACHERS, UNLABELLED_FILE
 
-UNLABELLED_FILE = "unlabelled_{teacher}.npy"
-DISAGREEMENT_FILE = "unlabelled_disagreement.npy"
 # Crops that lie in memory at a time.
 _BATCH = 64
 

@@ -14,6 +14,10 @@ from landmark_kd.losses import REGRESSION_LOSSES
 from landmark_kd.training import Goal
 
 TEACHERS = ("tough", "tolerant")
+# What the stage teacher_predictions says of unlabelled faces; named here, so that students who read
+# it do not depend on the code that writes it.
+UNLABELLED_FILE = "unlabelled_{teacher}.npy"
+DISAGREEMENT_FILE = "unlabelled_disagreement.npy"
 
 
 def regression_goal(targets: np.ndarray, loss: str) -> Goal:

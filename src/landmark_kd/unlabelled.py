@@ -12,8 +12,12 @@ import pandas as pd
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces, check_finite, load_array
 from landmark_kd.picture_rows import PictureRows
-from landmark_kd.teacher_predictions import DISAGREEMENT_FILE, UNLABELLED_FILE
-from landmark_kd.teachers import TEACHERS, landmarks_file
+from landmark_kd.teachers import (
+    DISAGREEMENT_FILE,
+    TEACHERS,
+    UNLABELLED_FILE,
+    landmarks_file,
+)
 
 
 def load_unlabelled(faces: Faces, predictions: Path, keep: float) -> tuple[Faces, np.ndarray]:

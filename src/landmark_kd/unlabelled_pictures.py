@@ -10,13 +10,12 @@ import numpy as np
 
 from landmark_kd.errors import UserError
 from landmark_kd.params import UnlabelledBox
+from landmark_kd.paths import UNLABELLED
 from landmark_kd.pictures import PICTURE_SUFFIXES, PictureFile
 from landmark_kd.recognise import recognised
 from landmark_kd.records import BadFaces, FaceRecord, Part
 from landmark_kd.topology import Topology, convert
 
-# The folder within data/raw; no data.name is the same. Also what these faces are counted in.
-UNLABELLED = "unlabelled"
 _PART = Part(UNLABELLED, "train", UNLABELLED, None)
 
 
