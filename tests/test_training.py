@@ -162,8 +162,8 @@ def all_of(kd: KDParams, faces: Faces, more: Faces, trained: Path) -> tuple[Face
     )
 
 
-def tiny_network() -> LandmarkNet:
-    return build_network("test_efficientnet", "voting", "random", "auto", points=68, size=SIZE)
+def tiny_network(backbone: str = "test_efficientnet") -> LandmarkNet:
+    return build_network(backbone, "voting", "random", "auto", points=68, size=SIZE)
 
 
 def test_teacher_predictions_are_those_of_the_teachers_on_the_plain_crops(
@@ -248,17 +248,21 @@ def test_an_unlabelled_face_has_the_tough_teachers_points_for_hard_landmarks(
     assert np.isfinite(curve(tmp_path / "with", "val/nme")["nme"]).all()
 
 
-def fused(net: LandmarkNet, images: Tensor) -> Tensor:
+def matched(net: LandmarkNet, images: Tensor, *, same_backbone: bool) -> list[Tensor]:
+    """Return the maps that students match, computed step by step."""
     assert isinstance(net.head, VotingHead)
-    return net.head.fusion(net._maps(net.normalize(images)))
+    maps = net._maps(net.normalize(images))
+    return [*(maps if same_backbone else []), net.head.fusion(maps)]
 
 
+@pytest.mark.parametrize(("backbone", "count"), [("test_efficientnet", 4), ("test_resnet", 1)])
 def test_matched_features_are_those_of_the_same_augmented_pictures(
-    faces: Faces, trained: Path
+    faces: Faces, trained: Path, backbone: str, count: int
 ) -> None:
+    """All maps of the teacher's own backbone, of another one that which the heads vote from."""
     kd = tiny_params().kd.model_copy(update={"features": 3.0})
     goal = goal_of(kd, faces, trained)
-    student, teacher = tiny_network(), load_network(trained / "models" / "tough")
+    student, teacher = tiny_network(backbone), load_network(trained / "models" / "tough")
     rows = torch.arange(6)
     images = torch.from_numpy(faces.crops(rows.numpy()))
     targets = torch.from_numpy(goal.targets[:6].astype(np.float32))
@@ -268,9 +272,11 @@ def test_matched_features_are_those_of_the_same_augmented_pictures(
     total, parts = objective(pred, targets, Batch(images, targets, rows))
     torch.testing.assert_close(total, sum(parts.values()))
     with torch.no_grad():
-        maps = [fused(net, images) for net in (student, teacher)]
-    assert maps[0].shape == maps[1].shape
-    torch.testing.assert_close(parts["features"], 3 * ((maps[0] - maps[1]) ** 2).mean())
+        same = backbone == teacher.config.backbone
+        own, its = (matched(net, images, same_backbone=same) for net in (student, teacher))
+    apart = [((a - b) ** 2).mean() / b.var() for a, b in zip(own, its, strict=True)]
+    assert len(apart) == count
+    torch.testing.assert_close(parts["features"], 3 * sum(apart) / count)
     total.backward()
     grads = {name: p.grad for name, p in student.named_parameters()}
     assert all(grad is not None for grad in grads.values())

@@ -25,6 +25,8 @@ from landmark_kd.unlabelled import join_faces, load_unlabelled
 
 # The teacher of hard-landmarks: its points stand in for them, and its features are to be matched.
 _TOUGH = TEACHERS[0]
+# A map that is the same everywhere has no variance to measure a distance with.
+_LEAST_VARIANCE = 1e-6
 
 
 def kd_goal(
@@ -98,36 +100,51 @@ def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.devic
 def _with_features(
     points: Objective, student: LandmarkNet, teacher: LandmarkNet, weight: float
 ) -> Objective:
-    """Add the distance between what both networks vote from (Romero et al. 2015, hints).
+    """Add the distance between the feature maps of both networks (Romero et al. 2015, hints).
 
-    These maps have as many channels whatever the backbones are, so nothing turns one into the
-    other. The teacher sees the augmented picture once, not its mirror image.
+    The fused maps that the heads vote from have as many channels whatever the backbones are, so
+    nothing turns one into the other. Students of the teacher's own backbone match the maps that go
+    into the fusion, too. The teacher sees the augmented picture once, not its mirror image.
 
     Args:
         points: what else there is to learn.
         student, teacher: with a voting head each, for crops of one size (`Params` sees to it).
-        weight: of the mean square difference.
+        weight: of the distance.
     """
-    seen, wanted = _remembered(student), _remembered(teacher)
+    same = student.config.backbone == teacher.config.backbone
+    seen, wanted = _remembered(student, inputs=same), _remembered(teacher, inputs=same)
 
     def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         total, parts = points(pred, targets, batch)
         with torch.no_grad():
             teacher.look(teacher.normalize(batch.images))
-        apart = weight * nn.functional.mse_loss(seen["features"], wanted["features"])
+        pairs = zip(seen["maps"], wanted["maps"], strict=True)
+        apart = weight * torch.stack([_distance(own, its) for own, its in pairs]).mean()
         return total + apart, {**parts, "features": apart}
 
     return objective
 
 
-def _remembered(net: LandmarkNet) -> dict[str, Tensor]:
-    """Return where the network's fused map (N, C, H, W) of its last batch will lie."""
+def _distance(own: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean square difference of two maps in units of the wanted one's variance.
+
+    So maps count alike, however large their values are.
+    """
+    return nn.functional.mse_loss(own, wanted) / wanted.var().clamp_min(_LEAST_VARIANCE)
+
+
+def _remembered(net: LandmarkNet, *, inputs: bool) -> dict[str, list[Tensor]]:
+    """Return where the fused map (N, C, H, W) of the network's last batch will lie.
+
+    Args:
+        inputs: before it there are the backbone's maps that are fused to it.
+    """
     assert isinstance(net.head, VotingHead)
-    found: dict[str, Tensor] = {}
+    found: dict[str, list[Tensor]] = {}
 
     # The moving average, a copy, has this hook too; the next step overwrites what it leaves.
-    def remember(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        found["features"] = output
+    def remember(module: nn.Module, taken: tuple[list[Tensor]], fused: Tensor) -> None:
+        found["maps"] = [*taken[0], fused] if inputs else [fused]
 
     net.head.fusion.register_forward_hook(remember)
     return found
