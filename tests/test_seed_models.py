@@ -1,0 +1,68 @@
+"""Networks of several seeds on the same test faces: their mean, and its comparison with another."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmark_kd.topology import IBUG_68
+from tests.constant_model import constant_model
+from tests.raw_faces import landmarks_in, write_300w
+from tools import seed_models
+
+ERRORS = {
+    "one": np.array([2.0, 4.0, 9.0]),
+    "two": np.array([4.0, 4.0, 7.0]),
+}
+
+
+def test_a_face_counts_with_its_mean_over_the_seeds() -> None:
+    results = seed_models.summarise(ERRORS, np.array([4.0, 5.0, 9.0]))
+    assert results["n"] == 3
+    assert results["seeds"]["one"]["nme"]["value"] == 5
+    assert results["mean"]["nme"]["value"] == 5
+    # A rate is the mean of the seeds' rates, not the rate of the mean errors (one of three).
+    assert results["mean"]["fr8"] == pytest.approx(100 / 6, abs=1e-3)
+    paired = results["against_other"]
+    # On each face the mean of the seeds is 1 nearer than the other network.
+    assert paired["difference"] == {"value": -1.0, "low": -1.0, "high": -1.0}
+    assert paired["better"]["value"] == 1
+
+
+def test_the_markdown_has_a_row_for_each_seed_and_the_mean() -> None:
+    alone = seed_models.markdown(seed_models.summarise(ERRORS, None))
+    assert [line.split(" | ")[0] for line in alone.splitlines()[2:]] == [
+        "| one",
+        "| two",
+        "| **mean of the seeds**",
+    ]
+    assert "Paired" not in alone
+    assert "-1.000 [-1.000, -1.000]" in seed_models.markdown(
+        seed_models.summarise(ERRORS, np.array([4.0, 5.0, 9.0]))
+    )
+
+
+def test_the_command_measures_files_and_writes_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_300w(tmp_path / "300w")
+    points = landmarks_in(80, 60)
+    moved = points.copy()
+    moved[0] += 3
+    right = constant_model(tmp_path / "right.onnx", points, IBUG_68)
+    wrong = constant_model(tmp_path / "wrong.onnx", moved, IBUG_68)
+    out = tmp_path / "out.json"
+    arguments = [out, folder, right, wrong, "--against", wrong]
+    monkeypatch.setattr(sys, "argv", ["seed_models.py", *map(str, arguments)])
+    seed_models.main()
+    results = json.loads(out.read_text())
+    nme = {name: row["nme"]["value"] for name, row in results["seeds"].items()}
+    assert results["n"] == 5
+    assert nme["right"] < nme["wrong"]
+    assert results["other"] == results["seeds"]["wrong"]
+    assert results["mean"]["nme"]["value"] == pytest.approx(sum(nme.values()) / 2, abs=1e-3)
+    assert "| right | " in capsys.readouterr().out
