@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landmark_kd.errors import UserError
 from landmark_kd.topology import IBUG_68
 from tests.constant_model import constant_model
 from tests.raw_faces import landmarks_in, write_300w
@@ -66,3 +67,13 @@ def test_the_command_measures_files_and_writes_what_it_prints(
     assert results["other"] == results["seeds"]["wrong"]
     assert results["mean"]["nme"]["value"] == pytest.approx(sum(nme.values()) / 2, abs=1e-3)
     assert "| right | " in capsys.readouterr().out
+
+
+def test_files_of_one_name_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [tmp_path / "out.json", tmp_path, "a/model.onnx", "b/model.onnx"]
+    monkeypatch.setattr(sys, "argv", ["seed_models.py", *map(str, arguments)])
+    with pytest.raises(UserError, match=r"named model, model.*another name"):
+        seed_models.main()
+    assert not (tmp_path / "out.json").exists()

@@ -21,16 +21,18 @@ import pandas as pd
 import yaml
 
 from landmark_kd import paths
-from landmark_kd.bootstrap import Interval, compare, mean_intervals
 from landmark_kd.errors import UserError, run_main
 from landmark_kd.evaluate import FLOOR, NETWORKS
 from landmark_kd.faces import SEPARATOR
 from landmark_kd.files import write_json
-from landmark_kd.metrics import THRESHOLDS, auc, failure_rate
+from landmark_kd.seed_scores import (
+    DECIMALS,
+    RESAMPLES,
+    comparison,
+    interval_text,
+    seed_scores,
+)
 
-RESAMPLES = 10_000
-BOOTSTRAP_SEED = 0
-DECIMALS = 4
 # Measures of reports/metrics.json that not every data set has, and their names in the table.
 FURTHER = {
     "nme_pupil": "NME, pupils",
@@ -102,13 +104,13 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
         results["subsets"][subset] = {
             "n": int(rows.sum()),
             "networks": {
-                name: _scores(values) | _further([run["metrics"][name][subset] for run in runs])
+                name: seed_scores(values) | _further([run["metrics"][name][subset] for run in runs])
                 for name, values in errors.items()
             },
             "kd_against_baseline": {
-                "mean_of_seeds": _comparison(errors["kd"].mean(0), errors["baseline"].mean(0)),
+                "mean_of_seeds": comparison(errors["kd"].mean(0), errors["baseline"].mean(0)),
                 **{
-                    f"seed_{run['seed']}": _comparison(errors["kd"][i], errors["baseline"][i])
+                    f"seed_{run['seed']}": comparison(errors["kd"][i], errors["baseline"][i])
                     for i, run in enumerate(runs)
                 },
             },
@@ -132,7 +134,7 @@ def markdown(results: dict[str, Any]) -> str:
         for name, scores in part["networks"].items():
             seeds = " / ".join(f"{v:.2f}" for v in dict.fromkeys(scores["nme_of_seeds"]))
             others = " | ".join(f"{scores[key]:.2f}" for key in keys)
-            lines.append(f"| {name} | {seeds} | {_text(scores['nme'], '.2f')} | {others} |")
+            lines.append(f"| {name} | {seeds} | {interval_text(scores['nme'], '.2f')} | {others} |")
         lines += [
             "",
             "| kd - baseline | difference of NME [95 %] | ratio [95 %] | kd better on |",
@@ -140,29 +142,12 @@ def markdown(results: dict[str, Any]) -> str:
         ]
         for name, found in part["kd_against_baseline"].items():
             lines.append(
-                f"| {name.replace('_', ' ')} | {_text(found['difference'], '+.3f')} "
-                f"| {_text(found['ratio'], '.3f')} | {100 * found['better']['value']:.0f} % |"
+                f"| {name.replace('_', ' ')} | {interval_text(found['difference'], '+.3f')} "
+                f"| {interval_text(found['ratio'], '.3f')} "
+                f"| {100 * found['better']['value']:.0f} % |"
             )
         lines.append("")
     return "\n".join(lines)
-
-
-def _text(interval: dict[str, float], form: str) -> str:
-    return f"{interval['value']:{form}} [{interval['low']:{form}}, {interval['high']:{form}}]"
-
-
-def _scores(errors: np.ndarray) -> dict[str, Any]:
-    """Scores of one network from its errors (seeds, faces); rates are means over the seeds."""
-    (nme,) = mean_intervals(errors.mean(axis=0)[:, None], resamples=RESAMPLES, seed=BOOTSTRAP_SEED)
-    scores: dict[str, Any] = {
-        "nme_of_seeds": [round(float(v), DECIMALS) for v in errors.mean(axis=1)],
-        "nme": _rounded(nme),
-    }
-    for key, measure in (("fr", failure_rate), ("auc", auc)):
-        for threshold in THRESHOLDS:
-            value = np.mean([measure(seed_errors, threshold) for seed_errors in errors])
-            scores[f"{key}{threshold}"] = round(float(value), DECIMALS)
-    return scores
 
 
 def _further(metrics: list[dict[str, float]]) -> dict[str, float]:
@@ -172,19 +157,6 @@ def _further(metrics: list[dict[str, float]]) -> dict[str, float]:
         for key in FURTHER
         if all(key in found for found in metrics)
     }
-
-
-def _comparison(kd: np.ndarray, baseline: np.ndarray) -> dict[str, Any]:
-    found = compare(kd, baseline, resamples=RESAMPLES, seed=BOOTSTRAP_SEED)
-    return {
-        "difference": _rounded(found.difference),
-        "ratio": _rounded(found.ratio),
-        "better": _rounded(found.better),
-    }
-
-
-def _rounded(interval: Interval) -> dict[str, float]:
-    return {key: round(value, DECIMALS) for key, value in vars(interval).items()}
 
 
 if __name__ == "__main__":
