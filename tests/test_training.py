@@ -294,6 +294,34 @@ def test_a_student_that_matches_features_trains_and_its_result_depends_on_the_te
     assert found.iloc[-1] < found.iloc[0]
 
 
+@pytest.mark.parametrize("predictions", ["cached", "online"])
+def test_what_is_matched_is_part_of_the_loss_with_cached_and_with_online_predictions(
+    faces: Faces, trained: Path, tmp_path: Path, predictions: str
+) -> None:
+    kd = tiny_params().kd.model_copy(update={"teacher_predictions": predictions})
+    more = kd.model_copy(update={"features": 0.5, "votes": 1.0})
+    for name, settings in (("without", kd), ("with", more)):
+        goal = goal_of(settings, faces, trained)
+        tiny_train(faces, tmp_path / name, goal=goal)
+    assert goal.depends_on["teachers"]
+    points, matched = ["main", "tough", "tolerant"], ["features", "attention", "offsets"]
+    parts = [curve(tmp_path / "with", f"train/{p}")[p] for p in points + matched]
+    total = curve(tmp_path / "with", "train/loss")["loss"]
+    np.testing.assert_allclose(sum(parts), total, rtol=1e-5)
+    assert weights(tmp_path / "with") != weights(tmp_path / "without")
+
+
+def test_a_student_begins_with_its_teachers_head_where_nothing_is_matched(
+    faces: Faces, trained: Path
+) -> None:
+    goal = goal_of(tiny_params().kd.model_copy(update={"head": "teacher"}), faces, trained)
+    assert goal.depends_on["teachers"]
+    student, teacher = tiny_network(), load_network(trained / "models" / "tough")
+    goal.objective(student, torch.device("cpu"))
+    for name, value in teacher.head.state_dict().items():
+        torch.testing.assert_close(student.head.state_dict()[name], value, rtol=0, atol=0)
+
+
 def test_predictions_for_other_faces_are_refused(faces: Faces, tmp_path: Path) -> None:
     np.save(tmp_path / "tough.npy", np.zeros((3, 68, 2)))
     with pytest.raises(UserError, match="run `dvc repro`"):

@@ -135,6 +135,7 @@ class TrainingParams(Section):
     warmup_epochs: Annotated[int, Field(ge=0)]
     ema: Annotated[float, Field(ge=0, lt=1)]
     clip: NonNegative
+    odd_shapes: Annotated[float, Field(ge=0, le=4)]
 
     @model_validator(mode="after")
     def _possible(self) -> TrainingParams:
@@ -190,6 +191,8 @@ class KDParams(Section):
     weights: KDWeights
     coordinate_scale: Positive
     features: NonNegative
+    votes: NonNegative
+    head: Literal["own", "teacher"]
     teacher_predictions: Literal["cached", "online"]
 
     @model_validator(mode="after")
@@ -274,22 +277,28 @@ class Params(Section):
             )
         if self.unlabelled.path is not None:
             self._check_unlabelled()
-        if self.kd.features:
-            self._check_features()
+        for name in ("features", "votes"):
+            if getattr(self.kd, name):
+                self._check_matched(f"kd.{name}")
+        if self.kd.head == "teacher" and self.teacher.head != self.student.head:
+            raise ValueError(
+                f"kd.head is teacher, but teacher.head is {self.teacher.head} and student.head "
+                f"is {self.student.head}; take one for both, or own as kd.head"
+            )
         return self
 
-    def _check_features(self) -> None:
+    def _check_matched(self, key: str) -> None:
         if self.crop.for_teachers.size != self.crop.size:
             raise ValueError(
-                "kd.features compares maps of one size, but the students' crops have "
+                f"{key} compares maps of one size, but the students' crops have "
                 f"{self.crop.size} pixels and crop.teacher_size is {self.crop.teacher_size}; take "
-                "null as crop.teacher_size, or 0 as kd.features"
+                f"null as crop.teacher_size, or 0 as {key}"
             )
         for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):
             if head != "voting":
                 raise ValueError(
-                    f"kd.features compares what heads vote from, but {name}.head is {head}; take "
-                    "voting, or 0 as kd.features"
+                    f"{key} compares what voting heads see, but {name}.head is {head}; take "
+                    f"voting, or 0 as {key}"
                 )
 
     def _check_unlabelled(self) -> None:

@@ -108,6 +108,7 @@ def train(
             workers=base.workers,
             pin_memory=fabric.device.type == "cuda",
             share=shares,
+            odd_shapes=network.odd_shapes,
         )
         settings = {
             "name": name,
