@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from landmark_kd import geometry
-from landmark_kd.asm import Align, ShapeModel, oddness
+from landmark_kd.asm import Align, ShapeModel
 from landmark_kd.errors import UserError
-from landmark_kd.head_pose import head_pose
 from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.topology import TOPOLOGIES
 from tests.prepared_faces import real_shapes
@@ -214,19 +213,3 @@ def test_shapes_that_cannot_be_softened_are_refused(shapes: np.ndarray) -> None:
 
 def test_no_shapes_soften_to_no_shapes(shapes: np.ndarray) -> None:
     assert ShapeModel.fit(shapes).soften(shapes[:0]).shape == (0, 68, 2)
-
-
-def test_oddness_is_the_angle_to_the_mean_whatever_a_shapes_pose(shapes: np.ndarray) -> None:
-    found = oddness(shapes)
-    mean = ShapeModel.fit(shapes).mean
-    turned = np.stack([similarity(s, 3.0, 0.1 * i, 7.0) for i, s in enumerate(shapes[:50])])
-    np.testing.assert_allclose(oddness(np.concatenate([turned, shapes[50:]])), found, rtol=1e-6)
-    z = shapes @ [1, 1j] - (shapes @ [1, 1j]).mean(axis=1, keepdims=True)
-    cosine = np.abs(z @ (mean @ [1, 1j]).conj()) / np.linalg.norm(z, axis=1)
-    np.testing.assert_allclose(np.cos(np.arctan(found)), cosine, rtol=1e-6)
-
-
-def test_on_300w_turned_heads_are_odd(real: tuple[np.ndarray, np.ndarray]) -> None:
-    yaw = np.abs(head_pose(real[0])[:, 0])
-    odd = oddness(real[0])
-    assert odd[yaw > 25].mean() > 1.7 * odd[yaw < 10].mean()

@@ -9,7 +9,6 @@ import psutil
 import pytest
 import torch
 
-from landmark_kd.asm import oddness
 from landmark_kd.augment import Augmenter
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
@@ -42,7 +41,6 @@ def epochs(
     count: int = 2,
     share: Share | None = None,
     first_step: int = 0,
-    odd_shapes: float = 0.0,
 ) -> list[list[Batch]]:
     augmenter = Augmenter(AUGMENT, SIZE, BORDER, faces.info.topology.flip)
     loader, sampler = train_loader(
@@ -54,7 +52,6 @@ def epochs(
         workers=workers,
         pin_memory=False,
         share=share,
-        odd_shapes=odd_shapes,
     )
     sampler.first_step = first_step
     found = []
@@ -113,28 +110,6 @@ def test_validation_faces_are_never_trained_on_and_no_face_comes_twice(faces: Fa
         rows = torch.cat([batch.rows for batch in epoch]).tolist()
         assert len(rows) == len(set(rows)) == 16
         assert set(rows) <= set(faces.train_rows().tolist())
-
-
-def test_odd_shapes_are_drawn_more_often_and_augmented_anew_each_time(faces: Faces) -> None:
-    rows = faces.train_rows()
-    wanted = oddness(faces.crop_landmarks()[rows]) ** 2
-    wanted *= 16 / wanted.sum()  # of the 17 train faces, 16 fill the epoch's batches
-    counts = np.zeros(len(faces))
-    for epoch in epochs(faces, odd_shapes=2, count=50):
-        drawn = torch.cat([batch.rows for batch in epoch]).numpy()
-        counts += np.bincount(drawn, minlength=len(faces))
-        targets = torch.cat([batch.targets for batch in epoch]).reshape(len(drawn), -1)
-        assert len(torch.unique(targets, dim=0)) == len(drawn)
-    assert wanted.max() > 2 * wanted.min()
-    np.testing.assert_allclose(counts[rows] / 50, wanted, atol=0.3)
-    assert not counts[faces.validation_rows()].any()
-
-
-def test_odd_shapes_are_drawn_the_same_by_any_number_of_processes(faces: Faces) -> None:
-    whole = epochs(faces, odd_shapes=2, count=1)[0]
-    parts = [epochs(faces, odd_shapes=2, count=1, share=Share(i, 2))[0] for i in range(2)]
-    for batch, *shares in zip(whole, *parts, strict=True):
-        assert torch.equal(batch.targets, torch.cat([share.targets for share in shares]))
 
 
 def test_batches_are_full_and_fewer_faces_than_a_batch_make_one(

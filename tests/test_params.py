@@ -111,7 +111,6 @@ def test_the_projects_own_params_are_valid() -> None:
             {"kd.head": "teacher", "student.head": "pool"},
             ["kd.head", "student.head is pool", "take one for both"],
         ),
-        ({"student.odd_shapes": -1}, ["student.odd_shapes", "-1", "greater than or equal to 0"]),
         (
             {"kd.features": 1, "crop.teacher_size": 96},
             ["kd.features", "crop.teacher_size is 96", "take null"],

@@ -251,11 +251,11 @@ PIXELS = AugmentParams(
 @examples(30)
 @given(
     seed=seeds(),
-    keys=st.lists(st.tuples(*map(st.integers, (1, 0, 0), (9, 4, 2))), min_size=1, max_size=6),
+    keys=st.lists(st.tuples(st.integers(1, 9), st.integers(0, 4)), min_size=1, max_size=6),
     cut=st.integers(0, 6),
 )
 def test_a_face_is_augmented_alike_in_whatever_batch_it_comes(
-    seed: int, keys: list[tuple[int, int, int]], cut: int
+    seed: int, keys: list[tuple[int, int]], cut: int
 ) -> None:
     rng = np.random.default_rng(0)
     faces = AugmentedFaces(

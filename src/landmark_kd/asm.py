@@ -189,24 +189,6 @@ class ShapeModel:
         return self.mean + (coefficients @ modes).reshape(aligned.shape)
 
 
-def oddness(shapes: np.ndarray) -> np.ndarray:
-    """Return how far each shape (N,) is from their mean shape, whatever its pose.
-
-    The distance of the aligned shape from the mean, whose size is 1: the tangent of the angle
-    between both. Turned heads and open mouths are odd.
-
-    Args:
-        shapes: (N, K, 2) float, any unit.
-
-    Raises:
-        ValueError: as `ShapeModel.fit` with similarity.
-    """
-    shapes = _checked(shapes, "similarity")
-    mean = _procrustes_mean(shapes)
-    aligned, _, _ = _aligned(shapes, mean)
-    return np.linalg.norm(_flat(aligned - mean), axis=1)
-
-
 def _checked(shapes: np.ndarray, align: Align) -> np.ndarray:
     shapes = np.asarray(shapes, dtype=np.float64)
     if shapes.ndim != 3 or shapes.shape[2] != 2 or shapes.shape[1] < 2:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from landmark_kd.asm import oddness
 from landmark_kd.augment import Augmenter
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
@@ -47,7 +46,7 @@ class Batch:
 
 
 class AugmentedFaces(Dataset[Batch]):
-    """Faces by (epoch, row, turn); each has its own generator, so who loads it does not matter."""
+    """Faces by (epoch, row); each pair has its own generator, so who loads it does not matter."""
 
     def __init__(self, images: np.ndarray, targets: np.ndarray, augmenter: Augmenter, seed: int):
         self.images = images
@@ -55,23 +54,18 @@ class AugmentedFaces(Dataset[Batch]):
         self.augmenter = augmenter
         self.seed = seed
 
-    def __getitems__(self, keys: list[tuple[int, int, int]]) -> Batch:
-        rows = [row for _, row, _ in keys]
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
+        rows = [row for _, row in keys]
         images, targets = self.augmenter(
             (self.images[row] for row in rows),
             self.targets[rows],
-            (self._generator(*key) for key in keys),
+            (np.random.default_rng([self.seed, _AUGMENTATION, *key]) for key in keys),
         )
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(targets.astype(np.float32)),
             torch.tensor(rows),
         )
-
-    def _generator(self, epoch: int, row: int, turn: int) -> np.random.Generator:
-        # A face's first turn has the same numbers whether or not there may be others.
-        turns = [turn] if turn else []
-        return np.random.default_rng([self.seed, _AUGMENTATION, epoch, row, *turns])
 
 
 @dataclass(frozen=True)
@@ -88,8 +82,8 @@ class Share:
     pieces: int = 1
 
 
-class ShuffledBatches(Sampler[list[tuple[int, int, int]]]):
-    """Batches of (epoch, row, turn) for one epoch, in an order drawn from seed and epoch.
+class ShuffledBatches(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, row) for one epoch, in an order drawn from seed and epoch.
 
     A batch is what the optimiser takes one step with. Every process draws the same batches, gives
     out its own share of each, and the shares of all processes are the batch, each face once.
@@ -99,8 +93,6 @@ class ShuffledBatches(Sampler[list[tuple[int, int, int]]]):
     Args:
         rows: the faces to draw from.
         epoch_faces: so many of them make an epoch; all by default.
-        weights: (len(rows),) above 0; a face is drawn so often in proportion to its own. All are
-            drawn once by default. A face that is drawn twice in an epoch is augmented otherwise.
 
     Attributes:
         epoch: to be set before each epoch.
@@ -117,12 +109,9 @@ class ShuffledBatches(Sampler[list[tuple[int, int, int]]]):
         batch_size: int,
         seed: int,
         share: Share | None = None,
-        *,
         epoch_faces: int | None = None,
-        weights: np.ndarray | None = None,
     ) -> None:
         self.rows = rows
-        self.weights = weights
         self.epoch_faces = len(rows) if epoch_faces is None else epoch_faces
         self.batch_size = min(batch_size, self.epoch_faces)
         self.seed = seed
@@ -145,33 +134,14 @@ class ShuffledBatches(Sampler[list[tuple[int, int, int]]]):
     def __len__(self) -> int:
         return (self.steps - self.first_step) * self.share.pieces
 
-    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
-        order = self._order(np.random.default_rng([self.seed, _ORDER, self.epoch]))
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        rng = np.random.default_rng([self.seed, _ORDER, self.epoch])
+        order = rng.permutation(self.rows)
         for i in range(self.first_step, self.steps):
             batch = order[i * self.batch_size : (i + 1) * self.batch_size]
             own = np.array_split(batch, self.share.processes)[self.share.process]
             for piece in np.array_split(own, self.share.pieces):
-                yield [(self.epoch, *key) for key in piece.tolist()]
-
-    def _order(self, rng: np.random.Generator) -> np.ndarray:
-        """Return (row, turn) of an epoch's faces in their order; turn counts a face's earlier ones.
-
-        With weights a face is drawn so often as it is expected, rounded up or down by chance
-        (systematic sampling): no face waits for long, as it would where each draw is for itself.
-        """
-        order = rng.permutation(self.rows)
-        turns = np.zeros_like(order)
-        if self.weights is not None:
-            of_row = np.zeros(self.rows.max() + 1)
-            of_row[self.rows] = self.weights
-            reached = np.cumsum(of_row[order])
-            marks = (np.arange(self.epoch_faces) + rng.random()) / self.epoch_faces * reached[-1]
-            # The last mark may be rounded up to the whole sum.
-            drawn = np.minimum(np.searchsorted(reached, marks, side="right"), len(order) - 1)
-            turns = np.arange(len(drawn)) - np.searchsorted(drawn, drawn)
-            mixed = rng.permutation(len(drawn))
-            order, turns = order[drawn][mixed], turns[mixed]
-        return np.stack([order, turns], axis=1)
+                yield [(self.epoch, int(row)) for row in piece]
 
 
 def train_loader(
@@ -184,7 +154,6 @@ def train_loader(
     workers: int,
     pin_memory: bool,
     share: Share | None = None,
-    odd_shapes: float = 0.0,
 ) -> tuple[DataLoader[Batch], ShuffledBatches]:
     """Return a loader of the train faces and its sampler, whose `epoch` is set before each epoch.
 
@@ -194,13 +163,10 @@ def train_loader(
     Args:
         targets: (N, T, K, 2) network coordinates for all N faces, validation faces included.
         share: this process's part of each batch; all of it, in one piece, by default.
-        odd_shapes: faces are drawn in proportion to their first target's `asm.oddness` to this
-            power; 0: each once.
     """
     rows = faces.train_rows()
     labelled = len(rows) if faces.labelled is None else int(faces.labelled[rows].sum())
-    weights = oddness(targets[rows, 0]) ** odd_shapes if odd_shapes else None
-    sampler = ShuffledBatches(rows, batch_size, seed, share, epoch_faces=labelled, weights=weights)
+    sampler = ShuffledBatches(rows, batch_size, seed, share, labelled)
     dataset = AugmentedFaces(faces.images, targets, augmenter, seed)
     loader: DataLoader[Batch] = DataLoader(
         dataset,

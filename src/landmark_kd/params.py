@@ -135,7 +135,6 @@ class TrainingParams(Section):
     warmup_epochs: Annotated[int, Field(ge=0)]
     ema: Annotated[float, Field(ge=0, lt=1)]
     clip: NonNegative
-    odd_shapes: Annotated[float, Field(ge=0, le=4)]
 
     @model_validator(mode="after")
     def _possible(self) -> TrainingParams:

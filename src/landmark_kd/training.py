@@ -108,7 +108,6 @@ def train(
             workers=base.workers,
             pin_memory=fabric.device.type == "cuda",
             share=shares,
-            odd_shapes=network.odd_shapes,
         )
         settings = {
             "name": name,
