@@ -9,7 +9,7 @@ import torch
 
 from landmark_kd.faces import Faces
 from landmark_kd.files import replaced_folder, save_array
-from landmark_kd.networks import LandmarkNet, load_network, predict, predict_faces
+from landmark_kd.networks import LandmarkNet, load_network, predict_faces
 from landmark_kd.teachers import DISAGREEMENT_FILE, TEACHERS, UNLABELLED_FILE
 
 # Crops that lie in memory at a time.
@@ -41,6 +41,7 @@ def write_predictions(
         save_array(temporary / DISAGREEMENT_FILE, np.mean(apart, axis=0))
 
 
+@torch.inference_mode()
 def disagreement(net: LandmarkNet, faces: Faces) -> np.ndarray:
     """Return how far a network's landmarks in a crop and in its mirror image lie apart.
 
@@ -51,14 +52,13 @@ def disagreement(net: LandmarkNet, faces: Faces) -> np.ndarray:
     Returns:
         (N,) mean distance over the landmarks, in crop sides.
     """
-    flip, averaging = faces.info.topology.flip, net.config
-    net.config = averaging.model_copy(update={"flip": None})
+    flip = torch.from_numpy(faces.info.topology.flip.copy())
     found = np.empty(len(faces))
     for start in range(0, len(faces), _BATCH):
-        crops = faces.crops(slice(start, start + _BATCH))
-        straight, mirrored = predict(net, crops), predict(net, crops[:, :, ::-1])
-        # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
-        back = mirrored[:, flip] * [-1, 1]
-        found[start : start + _BATCH] = np.linalg.norm(straight - back, axis=2).mean(axis=1)
-    net.config = averaging
+        crops = torch.from_numpy(np.ascontiguousarray(faces.crops(slice(start, start + _BATCH))))
+        inputs = net.normalize(crops.to(net.mean.device))
+        straight, mirrored = net.look(inputs), net.look(inputs.flip(3))
+        back = mirrored[:, flip] * net.mirror
+        apart = torch.linalg.vector_norm(straight - back, dim=2).mean(dim=1)
+        found[start : start + _BATCH] = apart.cpu().numpy()
     return found
