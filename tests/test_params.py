@@ -109,7 +109,7 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"kd.votes": 1, "student.head": "pool"}, ["kd.votes", "student.head is pool"]),
         (
             {"kd.head": "teacher", "student.head": "pool"},
-            ["kd.head", "student.head is pool", "take one for both"],
+            ["kd.head", "student.head is pool", "take voting, or own"],
         ),
         (
             {"kd.features": 1, "crop.teacher_size": 96},

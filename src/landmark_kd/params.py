@@ -279,11 +279,8 @@ class Params(Section):
         for name in ("features", "votes"):
             if getattr(self.kd, name):
                 self._check_matched(f"kd.{name}")
-        if self.kd.head == "teacher" and self.teacher.head != self.student.head:
-            raise ValueError(
-                f"kd.head is teacher, but teacher.head is {self.teacher.head} and student.head "
-                f"is {self.student.head}; take one for both, or own as kd.head"
-            )
+        if self.kd.head == "teacher":
+            self._check_voting("kd.head", "own")
         return self
 
     def _check_matched(self, key: str) -> None:
@@ -293,11 +290,14 @@ class Params(Section):
                 f"{self.crop.size} pixels and crop.teacher_size is {self.crop.teacher_size}; take "
                 f"null as crop.teacher_size, or 0 as {key}"
             )
+        self._check_voting(key, "0")
+
+    def _check_voting(self, key: str, without: str) -> None:
         for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):
             if head != "voting":
                 raise ValueError(
-                    f"{key} compares what voting heads see, but {name}.head is {head}; take "
-                    f"voting, or 0 as {key}"
+                    f"{key} needs voting heads in both networks, but {name}.head is {head}; take "
+                    f"voting, or {without} as {key}"
                 )
 
     def _check_unlabelled(self) -> None:
