@@ -43,12 +43,14 @@ class Head(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def start(self) -> nn.Linear | nn.Conv2d:
-        """The layer whose bias is all that an untrained head gives."""
+    def start(self) -> nn.Linear | nn.Conv2d | None:
+        """The layer whose bias is all that an untrained head gives; None: it gives the centre."""
 
     @torch.no_grad()
     def start_at(self, shape: np.ndarray) -> None:
         """Predict `shape` (K, 2) as long as nothing has been learnt."""
+        if self.start is None:
+            return
         bias = self.start.bias
         assert bias is not None
         bias.copy_(torch.from_numpy(shape).reshape(-1))
@@ -65,6 +67,32 @@ class PoolHead(Head):
         """Return landmarks (N, K, 2) for one map (N, C, H, W)."""
         pooled = in_float32(self.output, maps[0].mean(dim=(2, 3)))
         return pooled.reshape(-1, self.points, 2)
+
+    @property
+    def start(self) -> nn.Linear:
+        return self.output
+
+
+class SpatialHead(Head):
+    """A 1 x 1 convolution of the last feature map to few channels, flattened, one linear layer."""
+
+    CHANNELS = 128
+
+    def __init__(self, maps: list[Tensor], points: int) -> None:
+        super().__init__(maps, points)
+        channels, height, width = maps[0].shape[1:]
+        self.reduce = nn.Sequential(
+            nn.Conv2d(channels, self.CHANNELS, 1, bias=False),
+            BatchNormAct2d(self.CHANNELS),
+            nn.Flatten(),
+        )
+        self.output = _start_small(
+            nn.Linear(self.CHANNELS * height * width, 2 * points), OUTPUT_STD
+        )
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Return landmarks (N, K, 2) for one map (N, C, H, W)."""
+        return in_float32(self.output, self.reduce(maps[0])).reshape(-1, self.points, 2)
 
     @property
     def start(self) -> nn.Linear:
@@ -136,7 +164,70 @@ class VotingHead(Head):
         return self.offsets
 
 
-HEADS: dict[str, type[Head]] = {"pool": PoolHead, "voting": VotingHead}
+class IntegralHead(Head):
+    """The mean position, weighted by attention alone (Sun et al. 2018), without offsets.
+
+    The grid is taken a quarter wider than the crop, since a mean of positions cannot leave it.
+    """
+
+    STRIDES = (8, 16, 32)
+    SPAN = 1.25
+
+    def __init__(self, maps: list[Tensor], points: int) -> None:
+        super().__init__(maps, points)
+        self.fusion = Fusion([features.shape[1] for features in maps])
+        self.scores = _start_small(nn.Conv2d(VOTING_CHANNELS, points, 1), ATTENTION_STD)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
+        fused = self.fusion(maps)
+        attention = in_float32(self.scores, fused).flatten(2).softmax(dim=-1)
+        height, width = fused.shape[-2:]
+        return attention @ (self.SPAN * _grid(height, width, fused.device))
+
+    @property
+    def start(self) -> None:
+        return None
+
+
+class SimccHead(Head):
+    """Coordinates as classes (Li et al. 2022, SimCC), read by their mean.
+
+    A score map a landmark goes through one linear layer, the same for all landmarks, to two bins
+    a pixel for x and for y; the coordinate is the mean of the bins, weighted by their softmax.
+    """
+
+    STRIDES = (8, 16, 32)
+    SPAN = 1.25
+    BINS_PER_CELL = 16
+
+    def __init__(self, maps: list[Tensor], points: int) -> None:
+        super().__init__(maps, points)
+        self.fusion = Fusion([features.shape[1] for features in maps])
+        height, width = maps[0].shape[-2:]
+        self.bins = self.BINS_PER_CELL * max(height, width)
+        self.scores = nn.Conv2d(VOTING_CHANNELS, points, 1)
+        self.classes = nn.Linear(height * width, 2 * self.bins)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
+        scores = self.scores(self.fusion(maps)).flatten(2)
+        classes = in_float32(self.classes, scores).reshape(-1, self.points, 2, self.bins)
+        centres = (torch.arange(self.bins, device=scores.device) + 0.5) / self.bins - 0.5
+        return classes.softmax(dim=-1) @ (self.SPAN * centres)
+
+    @property
+    def start(self) -> None:
+        return None
+
+
+HEADS: dict[str, type[Head]] = {
+    "pool": PoolHead,
+    "spatial": SpatialHead,
+    "voting": VotingHead,
+    "integral": IntegralHead,
+    "simcc": SimccHead,
+}
 
 
 def in_float32(layer: nn.Module, features: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
 LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
 UnlabelledBox = Literal["detector", "landmarks"]
-HeadName = Literal["voting", "pool"]
+HeadName = Literal["voting", "pool", "spatial", "integral", "simcc"]
 
 
 def _known_to_timm(name: str) -> str:
