@@ -10,6 +10,7 @@ import numpy as np
 
 from landmark_kd import geometry
 from landmark_kd.params import AugmentParams
+from landmark_kd.turning import draw_turn
 
 # Ranges of the colour change, each drawn uniformly.
 CONTRAST = (0.6, 1.4)
@@ -56,10 +57,24 @@ class Augmenter:
         crops = np.empty((len(points), self.size, self.size, 3), np.uint8)
         matrices = np.empty((len(points), 1, 2, 3))
         mirrored = np.empty((len(points), 1), bool)
+        points = points.copy()
         for i, (picture, rng) in enumerate(zip(stored, rngs, strict=True)):
+            if self.params.turn and rng.random() < self.params.turn:
+                picture, points[i] = self._turn(picture, points[i], rng)
             matrices[i, 0], mirrored[i, 0] = self.draw_affine(rng)
             crops[i] = self._change_pixels(self.warp(picture, matrices[i, 0]), rng)
         return crops, self.move(points, matrices, mirrored)
+
+    def _turn(
+        self, stored: np.ndarray, points: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turn a head further to the side, as its first set of landmarks shows it."""
+        pixels = geometry.from_network(points, self.size) + self.border
+        turned = draw_turn(pixels[0], len(stored), rng)
+        if turned is None:
+            return stored, points
+        moved = geometry.to_network(turned.points(pixels) - self.border, self.size)
+        return turned.picture(stored), moved
 
     # Called for each face: numbers of Python, which for so few are faster than arrays.
 

@@ -105,6 +105,7 @@ class AugmentParams(Section):
     scale_max: Annotated[float, Field(gt=0, le=4)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     flip: Probability
+    turn: Probability
     colour: Probability
     blur: Probability
     occlusion: Probability
