@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 
 from landmark_kd import geometry
+from landmark_kd.errors import UserError
 from landmark_kd.params import AugmentParams
+from landmark_kd.topology import IBUG_68
 from landmark_kd.turning import draw_turn
 
 # Ranges of the colour change, each drawn uniformly.
@@ -34,9 +36,17 @@ class Augmenter:
         size: side of the crop in pixels.
         border: pixels stored around the crop on each side.
         flip: (K,) permutation of the landmarks of a mirrored face.
+
+    Raises:
+        UserError: heads are to be turned, but the landmarks are not the 68 of 300-W.
     """
 
     def __init__(self, params: AugmentParams, size: int, border: int, flip: np.ndarray) -> None:
+        if params.turn and not np.array_equal(flip, IBUG_68.flip):
+            raise UserError(
+                f"augment.turn is {params.turn:g}, but only faces of 300-W's 68 landmarks can be "
+                f"turned, and these have {len(flip)} of another scheme; take 0 as augment.turn."
+            )
         self.params = params
         self.size = size
         self.border = border

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from landmark_kd import metrics
+from landmark_kd.conditions import YAW_EDGES, edged
+from landmark_kd.head_pose import head_pose
+from landmark_kd.topology import IBUG_68
 from landmark_kd.evaluate_onnx import BoxSource, OnnxEvaluation
 
 MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
@@ -19,16 +22,27 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
     A face that the detector did not find counts as a failure at every threshold and adds nothing
     to the AUC; `nme` is the mean over the `found` ones, None where there are none. `found` is
     there where the detector was asked, `n_published` where the set's authors gave a count.
+    Landmarks of the 300-W scheme tell how far a head is turned: these are further subsets.
     """
     published = evaluation.dataset.published_counts(evaluation.split)
     subsets = evaluation.dataset.subsets(evaluation.faces)
     # In the order the set's authors name them.
     names = [name for name in published if name in subsets]
     names += [name for name in subsets if name not in published]
+    subsets = subsets | _by_yaw(evaluation)
+    names += [name for name in subsets if name not in names]
     return {
         name: _scores(evaluation.errors[subsets[name]], published.get(name), evaluation.box)
         for name in names
     }
+
+
+def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
+    """Return rows of the faces by how far their heads are turned either way."""
+    if not np.array_equal(evaluation.topology.flip, IBUG_68.flip):
+        return {}
+    yaw = np.abs(head_pose(evaluation.true)[:, 0])
+    return {f"yaw {name}": rows for name, rows in edged(yaw, YAW_EDGES, "°").items()}
 
 
 def protocol(evaluation: OnnxEvaluation) -> dict[str, Any]:
