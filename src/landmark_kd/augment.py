@@ -68,9 +68,10 @@ class Augmenter:
         matrices = np.empty((len(points), 1, 2, 3))
         mirrored = np.empty((len(points), 1), bool)
         points = points.copy()
-        for i, (picture, rng) in enumerate(zip(stored, rngs, strict=True)):
+        for i, (given, rng) in enumerate(zip(stored, rngs, strict=True)):
+            picture = given
             if self.params.turn and rng.random() < self.params.turn:
-                picture, points[i] = self._turn(picture, points[i], rng)
+                picture, points[i] = self._turn(given, points[i], rng)
             matrices[i, 0], mirrored[i, 0] = self.draw_affine(rng)
             crops[i] = self._change_pixels(self.warp(picture, matrices[i, 0]), rng)
         return crops, self.move(points, matrices, mirrored)

@@ -8,9 +8,9 @@ import numpy as np
 
 from landmark_kd import metrics
 from landmark_kd.conditions import YAW_EDGES, edged
+from landmark_kd.evaluate_onnx import BoxSource, OnnxEvaluation
 from landmark_kd.head_pose import head_pose
 from landmark_kd.topology import IBUG_68
-from landmark_kd.evaluate_onnx import BoxSource, OnnxEvaluation
 
 MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
 DECIMALS = 6
@@ -39,7 +39,7 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
 
 def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
     """Return rows of the faces by how far their heads are turned either way."""
-    if not np.array_equal(evaluation.topology.flip, IBUG_68.flip):
+    if evaluation.topology.points != 68:
         return {}
     yaw = np.abs(head_pose(evaluation.true)[:, 0])
     return {f"yaw {name}": rows for name, rows in edged(yaw, YAW_EDGES, "°").items()}

@@ -1,14 +1,14 @@
-"""What a student matches inside of its teacher, beside the points: feature maps and votes.
+"""What a student matches inside of its teacher, beside the points: feature maps and attention.
 
-Both networks have a voting head and look at the same augmented pictures.
+Both networks have an integral head and look at the same augmented pictures.
 
-Feature maps (Romero et al. 2015, hints): the fused maps that the heads vote from have as many
-channels whatever the backbones are, so nothing turns one into the other. Students of the teacher's
-own backbone match the maps that go into the fusion, too.
+Feature maps (Romero et al. 2015, hints): the fused maps that the heads' scores come from have as
+many channels whatever the backbones are, so nothing turns one into the other. Students of the
+teacher's own backbone match the maps that go into the fusion, too.
 
-Votes: at each position of the map a head says, for each landmark, how much it attends to the
-position (a distribution over the positions, like a heat map) and which offset it adds. A landmark
-is one mean over all of that, so the votes say far more than the teacher's points do.
+Attention: a head says for each landmark how much it attends to each position of the map, a
+distribution like a heat map. A landmark is one mean over all of it, so the attention says far more
+than the teacher's points do (Hinton et al. 2015, whose classes are positions here).
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from landmark_kd.heads import VotingHead
+from landmark_kd.heads import IntegralHead
 from landmark_kd.networks import LandmarkNet
 
 # A map that is the same everywhere has no variance to measure a distance with.
 _LEAST_VARIANCE = 1e-6
-# Offsets are lengths in units of the crop, some hundredths, where attention differs by tenths.
-OFFSETS_WEIGHT = 10.0
 
 
 class Matching:
@@ -32,21 +30,21 @@ class Matching:
     Of a teacher that averages over the mirror image, that is what it sees in the straight picture.
 
     Args:
-        student, teacher: with a voting head each, for crops of one size (`Params` sees to it).
+        student, teacher: with an integral head each, for crops of one size (`Params` sees to it).
         features: weight of the distance between the feature maps.
-        votes: weight of the distance between the votes.
+        attention: weight of the distance between the attention of both.
     """
 
     def __init__(
-        self, student: LandmarkNet, teacher: LandmarkNet, *, features: float, votes: float
+        self, student: LandmarkNet, teacher: LandmarkNet, *, features: float, attention: float
     ) -> None:
         same = student.config.backbone == teacher.config.backbone
         self._own, self._wanted = _Seen(student, inputs=same), _Seen(teacher, inputs=same)
         self._features = features
-        self._votes = votes
+        self._attention = attention
 
     def __call__(self) -> dict[str, Tensor]:
-        """Return the weighted distances by name, scalars: features, attention and offsets."""
+        """Return the weighted distances by name, scalars: features and attention."""
         found = {}
         # A teacher's mirror images come after the straight pictures.
         count = len(self._own.scores)
@@ -54,15 +52,9 @@ class Matching:
             pairs = zip(self._own.maps, self._wanted.maps, strict=True)
             apart = [map_distance(own, wanted[:count]) for own, wanted in pairs]
             found["features"] = self._features * torch.stack(apart).mean()
-        if self._votes:
-            divergence, distance = votes_distance(
-                self._own.scores,
-                self._own.offsets,
-                self._wanted.scores[:count],
-                self._wanted.offsets[:count],
-            )
-            found["attention"] = self._votes * divergence
-            found["offsets"] = self._votes * OFFSETS_WEIGHT * distance
+        if self._attention:
+            divergence = attention_distance(self._own.scores, self._wanted.scores[:count])
+            found["attention"] = self._attention * divergence
         return found
 
 
@@ -91,25 +83,17 @@ def map_distance(own: Tensor, wanted: Tensor) -> Tensor:
     return functional.mse_loss(own, wanted) / wanted.var().clamp_min(_LEAST_VARIANCE)
 
 
-def votes_distance(
-    scores: Tensor, offsets: Tensor, wanted_scores: Tensor, wanted_offsets: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return how far votes are from wanted ones, means over faces and landmarks.
+def attention_distance(scores: Tensor, wanted: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of attention from the wanted one, in nats.
+
+    It is the mean over faces and landmarks.
 
     Args:
-        scores, wanted_scores: (N, K, H, W); their softmax over the positions is the attention.
-        offsets, wanted_offsets: (N, 2 K, H, W), x and y of each landmark in turn, in units of the
-            crop.
-
-    Returns:
-        The Kullback-Leibler divergence of the own attention from the wanted one, in nats; and the
-        mean difference of the offsets in x and y, weighted by the wanted attention.
+        scores, wanted: (N, K, H, W); their softmax over the positions is the attention.
     """
-    log_own, log_wanted = (s.flatten(2).log_softmax(dim=-1) for s in (scores, wanted_scores))
+    log_own, log_wanted = (s.flatten(2).log_softmax(dim=-1) for s in (scores, wanted))
     divergence = functional.kl_div(log_own, log_wanted, reduction="none", log_target=True)
-    apart = (offsets - wanted_offsets).abs().reshape(*scores.shape[:2], 2, -1)
-    distance = (log_wanted.exp()[:, :, None] * apart).sum(dim=-1)
-    return divergence.sum(dim=-1).mean(), distance.mean()
+    return divergence.sum(dim=-1).mean()
 
 
 class _Seen:
@@ -118,7 +102,6 @@ class _Seen:
     Attributes:
         maps: (N, C, H, W) each; the last one is the fused one.
         scores: (N, K, H, W).
-        offsets: (N, 2 K, H, W).
 
     Args:
         inputs: `maps` has the backbone's maps that are fused, too.
@@ -127,9 +110,9 @@ class _Seen:
     # The moving average, a copy, has these hooks too; the next step overwrites what it leaves.
     def __init__(self, net: LandmarkNet, *, inputs: bool) -> None:
         head = net.head
-        assert isinstance(head, VotingHead)
+        assert isinstance(head, IntegralHead)
         self.maps: list[Tensor] = []
-        self.scores = self.offsets = torch.empty(0)
+        self.scores = torch.empty(0)
 
         def fusion(module: nn.Module, taken: tuple[list[Tensor]], fused: Tensor) -> None:
             self.maps = [*taken[0], fused] if inputs else [fused]
@@ -137,9 +120,5 @@ class _Seen:
         def scores(module: nn.Module, taken: tuple[Tensor], given: Tensor) -> None:
             self.scores = given
 
-        def offsets(module: nn.Module, taken: tuple[Tensor], given: Tensor) -> None:
-            self.offsets = given
-
         head.fusion.register_forward_hook(fusion)
         head.scores.register_forward_hook(scores)
-        head.offsets.register_forward_hook(offsets)

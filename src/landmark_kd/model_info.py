@@ -51,8 +51,8 @@ class ModelInfo:
     backbone: str
     points: int
     input_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     colour_order: str
     margin: float
     box: str

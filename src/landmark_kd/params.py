@@ -19,7 +19,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
 LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
 UnlabelledBox = Literal["detector", "landmarks"]
-HeadName = Literal["voting", "pool", "spatial", "integral", "simcc"]
+HeadName = Literal["integral", "pool"]
 
 
 def _known_to_timm(name: str) -> str:
@@ -191,7 +191,7 @@ class KDParams(Section):
     weights: KDWeights
     coordinate_scale: Positive
     features: NonNegative
-    votes: NonNegative
+    attention: NonNegative
     head: Literal["own", "teacher"]
     teacher_predictions: Literal["cached", "online"]
 
@@ -282,11 +282,11 @@ class Params(Section):
             )
         if self.unlabelled.path is not None:
             self._check_unlabelled()
-        for name in ("features", "votes"):
+        for name in ("features", "attention"):
             if getattr(self.kd, name):
                 self._check_matched(f"kd.{name}")
         if self.kd.head == "teacher":
-            self._check_voting("kd.head", "own")
+            self._check_integral("kd.head", "own")
         return self
 
     def _check_matched(self, key: str) -> None:
@@ -296,14 +296,14 @@ class Params(Section):
                 f"{self.crop.size} pixels and crop.teacher_size is {self.crop.teacher_size}; take "
                 f"null as crop.teacher_size, or 0 as {key}"
             )
-        self._check_voting(key, "0")
+        self._check_integral(key, "0")
 
-    def _check_voting(self, key: str, without: str) -> None:
+    def _check_integral(self, key: str, without: str) -> None:
         for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):
-            if head != "voting":
+            if head != "integral":
                 raise ValueError(
-                    f"{key} needs voting heads in both networks, but {name}.head is {head}; take "
-                    f"voting, or {without} as {key}"
+                    f"{key} needs integral heads in both networks, but {name}.head is {head}; take "
+                    f"integral, or {without} as {key}"
                 )
 
     def _check_unlabelled(self) -> None:

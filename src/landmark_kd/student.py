@@ -71,7 +71,7 @@ def _present(kd: KDParams) -> tuple[str, ...]:
     """Return the teachers that look at each batch, the tough one first."""
     if kd.teacher_predictions == "online":
         return TEACHERS
-    return (_TOUGH,) if kd.features or kd.votes else ()
+    return (_TOUGH,) if kd.features or kd.attention else ()
 
 
 def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.device], Objective]:
@@ -82,8 +82,8 @@ def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.devic
             take_head(net, load_network(models / _TOUGH, device))
         present = [load_network(models / name, device) for name in _present(kd)]
         matching = None
-        if kd.features or kd.votes:
-            matching = Matching(net, present[0], features=kd.features, votes=kd.votes)
+        if kd.features or kd.attention:
+            matching = Matching(net, present[0], features=kd.features, attention=kd.attention)
 
         def objective(
             pred: Tensor, targets: Tensor, batch: Batch

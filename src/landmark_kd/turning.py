@@ -162,7 +162,7 @@ def _turned(landmarks: np.ndarray, laid: _Laid, angle: float, side: int) -> Turn
     """Work out the movement; `angle` in radians, positive where the nose goes to the right."""
     head = load_prior().mean
     upright = geometry.apply(laid.frame, landmarks)
-    forehead = np.array([(x, y, float(front_depth(y))) for y, xs in FOREHEAD for x in xs])
+    forehead = np.array([(x, y, float(front_depth(np.array(y)))) for y, xs in FOREHEAD for x in xs])
     (_, depth), (above, depth_above) = laid.place(head), laid.place(forehead)
     # The axis goes through the ends of the jaw, at the ears, which therefore hardly move.
     z = np.concatenate([depth, depth_above]) - depth[[0, 16]].mean()
