@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from landmark_kd.export import export_onnx
 from landmark_kd.faces import Faces
-from landmark_kd.heads import VotingHead
+from landmark_kd.heads import IntegralHead
 from landmark_kd.networks import LandmarkNet, build_network
 from tests.prepared_faces import prepared_faces
 
 SIZE = 64
 
 
-def tiny_network(seed: int = 0) -> LandmarkNet:
+def tiny_network(seed: int = 0, flip: Sequence[int] | None = None) -> LandmarkNet:
     """An untrained network whose points spread over the crop and depend on the picture."""
     torch.manual_seed(seed)
-    net = build_network("mobilenetv2_050", "voting", "random", "imagenet", points=68, size=SIZE)
-    assert isinstance(net.head, VotingHead)
+    net = build_network(
+        "mobilenetv2_050", "integral", "random", "imagenet", points=68, size=SIZE, flip=flip
+    )
+    assert isinstance(net.head, IntegralHead)
     with torch.no_grad():
-        net.start_at(torch.empty(68, 2).uniform_(-0.4, 0.4).numpy())
-        net.head.offsets.weight.mul_(10)
+        # Attention that differs from place to place, as trained networks have it.
+        torch.nn.init.normal_(net.head.scores.weight, std=0.5)
         # Running statistics that differ from the initial ones, so that folding them shows.
         net.train()
         net(torch.randn(8, 3, SIZE, SIZE))
@@ -34,8 +37,8 @@ def tiny_faces(folder: Path, count: int = 5) -> Faces:
     return prepared_faces(folder, count, crop_size=SIZE)
 
 
-def exported_model(folder: Path) -> Path:
+def exported_model(folder: Path, flip: Sequence[int] | None = None) -> Path:
     """Export `tiny_network` to a file in `folder`."""
     path = folder / "landmarks.onnx"
-    export_onnx(tiny_network(), tiny_faces(folder / "faces"), path, check_faces=2)
+    export_onnx(tiny_network(flip=flip), tiny_faces(folder / "faces"), path, check_faces=2)
     return path

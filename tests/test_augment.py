@@ -18,6 +18,7 @@ STILL = {
     "scale_max": 1.0,
     "shift": 0.0,
     "flip": 0.0,
+    "turn": 0.0,
     "colour": 0.0,
     "blur": 0.0,
     "occlusion": 0.0,

@@ -29,14 +29,15 @@ def test_scores_are_printed_and_written_with_their_protocol(model: Path, tmp_pat
     assert lines[:2] == [f"model: {model}", "licence: none"]
     assert lines[2] == "constant trained on constant, 5 test faces of 300w"
     assert lines[3] == "box: landmarks, margin 0.5; normaliser: outer eye corners; no jitter"
-    assert [line.split()[:4] for line in lines[-3:]] == [
+    assert [line.split()[:4] for line in lines[-4:]] == [
         ["common", "3", "of", "554"],
         ["challenging", "2", "of", "135"],
         ["full", "5", "of", "689"],
+        ["yaw", "≥", "30°", "5"],
     ]
     found = json.loads(written.read_text())
     assert found["model"] == str(model)
-    assert found["subsets"]["full"]["n"] == 5
+    assert found["subsets"]["full"]["n"] == found["subsets"]["yaw ≥ 30°"]["n"] == 5
     assert found["protocol"]["dataset"] == "300w"
     assert found["protocol"]["box_jitter"] == {"shift": 0, "scale": 0, "seed": 0}
     assert snapshot(folder) == before

@@ -1,4 +1,4 @@
-"""Heads: closed forms of the votes, and what each head can and cannot see."""
+"""Heads: closed forms of the attention, and what each head can and cannot see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from landmark_kd.heads import HEADS, Head, VotingHead
+from landmark_kd.heads import GRID_SPAN, HEADS, Head, IntegralHead
 
 K = 5
 CHANNELS = (4, 6, 8)
@@ -32,47 +32,53 @@ def taken(name: str) -> list[Tensor]:
     return maps() if HEADS[name].STRIDES else maps()[-1:]
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_a_head_starts_near_the_shape_it_is_told(name: str) -> None:
+@pytest.mark.parametrize(("name", "told"), [("pool", 1), ("integral", 0)])
+def test_the_pool_head_starts_near_the_shape_it_is_told_and_the_integral_head_in_the_centre(
+    name: str, told: int
+) -> None:
     made = head(name)
     shape = np.random.default_rng(0).uniform(-0.5, 0.5, (K, 2))
     made.start_at(shape)
     with torch.no_grad():
         found = made(taken(name)).numpy()
     assert found.shape == (2, K, 2)
-    assert np.abs(found - shape).max() < 0.05
+    assert np.abs(found - told * shape).max() < 0.05
 
 
-def test_where_all_attention_is_on_one_position_the_landmark_is_its_vote() -> None:
-    made = head("voting")
-    assert isinstance(made, VotingHead)
-    made.start_at(np.tile([0.03, -0.07], (K, 1)))
+def attending(positions: list[tuple[int, int]]) -> Tensor:
+    """Landmarks (K, 2) of an integral head that attends evenly to these rows and columns of 8."""
+    made = head("integral")
+    assert isinstance(made, IntegralHead)
     with torch.no_grad():
-        made.offsets.weight.zero_()
         made.scores.weight.zero_()
-        # One channel of the fused map is high at row 2, column 5 alone, and all scores read it.
+        # One channel of the fused map is high there alone, and all scores read it.
         made.scores.weight[:, 0] = 1.0
         fused = torch.zeros(1, made.scores.in_channels, 8, 8)
-        fused[0, 0, 2, 5] = 1e4
+        for row, column in positions:
+            fused[0, 0, row, column] = 1e4
         made.fusion.forward = lambda _: fused  # type: ignore[method-assign, assignment]
-        found = made(maps())
-    expected = torch.tensor([(5 + 0.5) / 8 - 0.5 + 0.03, (2 + 0.5) / 8 - 0.5 - 0.07])
-    torch.testing.assert_close(found, expected.expand(1, K, 2))
+        return made(maps())[0]
 
 
-def test_even_attention_gives_the_mean_of_all_votes() -> None:
-    made = head("voting")
-    assert isinstance(made, VotingHead)
-    with torch.no_grad():
-        made.scores.weight.zero_()
-        fused = made.fusion(maps())
-        offsets = made.offsets(fused).reshape(2, K, 2, -1).mean(dim=-1)
-        # The positions' own mean is the crop's centre.
-        torch.testing.assert_close(made(maps()), offsets)
+@pytest.mark.parametrize(("row", "column"), [(2, 5), (7, 0)])
+def test_where_all_attention_is_on_one_position_the_landmark_is_there(
+    row: int, column: int
+) -> None:
+    expected = GRID_SPAN * torch.tensor([(column + 0.5) / 8 - 0.5, (row + 0.5) / 8 - 0.5])
+    torch.testing.assert_close(attending([(row, column)]), expected.expand(K, 2))
 
 
-@pytest.mark.parametrize(("name", "sees"), [("voting", True), ("pool", False)])
-def test_the_voting_head_sees_where_a_feature_is_and_the_pool_head_does_not(
+def test_a_landmark_that_two_positions_share_is_in_their_middle() -> None:
+    one, other = attending([(2, 5)]), attending([(6, 1)])
+    torch.testing.assert_close(attending([(2, 5), (6, 1)]), (one + other) / 2)
+
+
+def test_a_landmark_may_lie_outside_of_the_crop() -> None:
+    assert (attending([(0, 7)]).abs() > 0.5).all()
+
+
+@pytest.mark.parametrize(("name", "sees"), [("integral", True), ("pool", False)])
+def test_the_integral_head_sees_where_a_feature_is_and_the_pool_head_does_not(
     name: str, sees: bool
 ) -> None:
     made = head(name)

@@ -1,4 +1,4 @@
-"""What a student matches of its teacher: maps and votes in the same pictures, and the head."""
+"""What a student matches of its teacher: maps and attention in the same pictures, and the head."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from landmark_kd.heads import VotingHead
-from landmark_kd.matching import (
-    OFFSETS_WEIGHT,
-    Matching,
-    take_head,
-    votes_distance,
-)
+from landmark_kd.heads import IntegralHead
+from landmark_kd.matching import Matching, attention_distance, take_head
 from landmark_kd.networks import LandmarkNet, build_network
 from landmark_kd.topology import IBUG_68
 
@@ -23,15 +18,14 @@ SIZE = 64
 def network(
     backbone: str = "test_efficientnet", *, seed: int = 0, flip: bool = False
 ) -> LandmarkNet:
-    """A network whose votes differ from place to place, as trained ones do."""
+    """A network whose attention differs from place to place, as trained ones do."""
     torch.manual_seed(seed)
     table = IBUG_68.flip.tolist() if flip else None
     net = build_network(
-        backbone, "voting", "random", "auto", points=68, size=SIZE, flip=table
+        backbone, "integral", "random", "auto", points=68, size=SIZE, flip=table
     ).eval()
-    assert isinstance(net.head, VotingHead)
+    assert isinstance(net.head, IntegralHead)
     torch.nn.init.normal_(net.head.scores.weight)
-    torch.nn.init.normal_(net.head.offsets.weight, std=0.05)
     return net
 
 
@@ -40,22 +34,22 @@ def inputs() -> Tensor:
     return torch.randn(5, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
 
 
-def seen(net: LandmarkNet, inputs: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Scores, offsets and maps, computed step by step in the mode that the network is in."""
-    assert isinstance(net.head, VotingHead)
+def seen(net: LandmarkNet, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Scores and maps, computed step by step in the mode that the network is in."""
+    assert isinstance(net.head, IntegralHead)
     maps = net._maps(inputs)
     fused = net.head.fusion(maps)
-    return net.head.scores(fused), net.head.offsets(fused), [*maps, fused]
+    return net.head.scores(fused), [*maps, fused]
 
 
 def test_a_network_is_no_distance_from_itself_and_some_from_another(inputs: Tensor) -> None:
     one, same, other = network(), network(), network(seed=1)
     for net, distant in ((same, False), (other, True)):
-        matching = Matching(net, one, features=1.0, votes=1.0)
+        matching = Matching(net, one, features=1.0, attention=1.0)
         net(inputs), one(inputs)
         parts = matching()
-        assert list(parts) == ["features", "attention", "offsets"]
-        assert [bool(value > 1e-3) for value in parts.values()] == [distant] * 3, parts
+        assert list(parts) == ["features", "attention"]
+        assert [bool(value > 1e-3) for value in parts.values()] == [distant] * 2, parts
 
 
 @pytest.mark.parametrize("averages", [False, True])
@@ -63,38 +57,29 @@ def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_pictu
     inputs: Tensor, averages: bool
 ) -> None:
     student, teacher = network(seed=1), network(flip=True)
-    matching = Matching(student, teacher, features=0.5, votes=2.0)
+    matching = Matching(student, teacher, features=0.5, attention=2.0)
     student.train()(inputs)
     with torch.no_grad():
         (teacher if averages else teacher.look)(inputs)
     parts = matching()
     with torch.no_grad():
         own, wanted = seen(student, inputs), seen(teacher, inputs)
-    maps = [((a - b) ** 2).mean() / b.var() for a, b in zip(own[2], wanted[2], strict=True)]
+    maps = [((a - b) ** 2).mean() / b.var() for a, b in zip(own[1], wanted[1], strict=True)]
     assert len(maps) == 4
     attention = [scores.flatten(2).softmax(dim=-1) for scores in (own[0], wanted[0])]
     divergence = (attention[1] * (attention[1] / attention[0]).log()).sum(dim=-1).mean()
-    apart = (own[1] - wanted[1]).abs().reshape(5, 68, 2, -1)
-    distance = (attention[1][:, :, None] * apart).sum(dim=-1).mean()
-    expected = {
-        "features": 0.5 * sum(maps) / 4,
-        "attention": 2 * divergence,
-        "offsets": 2 * OFFSETS_WEIGHT * distance,
-    }
+    expected = {"features": 0.5 * sum(maps) / 4, "attention": 2 * divergence}
     torch.testing.assert_close(parts, expected, rtol=1e-4, atol=1e-5)
     sum(parts.values(), torch.tensor(0.0)).backward()
     assert all(p.grad is not None for p in student.parameters())
     assert all(p.grad is None for p in teacher.parameters())
 
 
-def test_divergence_and_distance_are_those_of_a_case_done_by_hand() -> None:
+def test_the_divergence_is_that_of_a_case_done_by_hand() -> None:
     scores = torch.log(torch.tensor([0.5, 0.5])).reshape(1, 1, 1, 2)
     wanted = torch.log(torch.tensor([0.25, 0.75])).reshape(1, 1, 1, 2)
-    offsets = torch.tensor([[0.0, 0.1], [0.2, 0.0]]).reshape(1, 2, 1, 2)
-    divergence, distance = votes_distance(scores, offsets, wanted, torch.zeros(1, 2, 1, 2))
+    divergence = attention_distance(scores, wanted)
     np.testing.assert_allclose(divergence, 0.25 * np.log(0.5) + 0.75 * np.log(1.5), rtol=1e-6)
-    # x: 0.25 * 0 + 0.75 * 0.1; y: 0.25 * 0.2 + 0.75 * 0
-    np.testing.assert_allclose(distance, (0.075 + 0.05) / 2, rtol=1e-6)
 
 
 def test_a_student_takes_the_whole_head_of_a_teacher_with_its_backbone() -> None:

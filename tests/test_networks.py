@@ -29,7 +29,7 @@ TINY = "mobilenetv2_050"
 
 
 def tiny(
-    init: str = "random", normalization: str = "auto", head: HeadName = "voting"
+    init: str = "random", normalization: str = "auto", head: HeadName = "integral"
 ) -> LandmarkNet:
     torch.manual_seed(0)
     return build_network(TINY, head, init, normalization, points=68, size=32).eval()
@@ -39,14 +39,16 @@ def pictures(n: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("head", ["voting", "pool"])
-def test_a_network_gives_landmarks_and_starts_at_the_given_shape(head: HeadName) -> None:
+@pytest.mark.parametrize(("head", "told"), [("integral", 0), ("pool", 1)])
+def test_a_network_gives_landmarks_and_starts_at_the_given_shape_or_the_centre(
+    head: HeadName, told: int
+) -> None:
     net = tiny(head=head)
     shape = np.random.default_rng(1).uniform(-0.4, 0.4, (68, 2))
     net.start_at(shape)
     found = predict(net, pictures())
     assert found.shape == (3, 68, 2)
-    assert np.abs(found - shape).max() < 0.1
+    assert np.abs(found - told * shape).max() < 0.1
 
 
 def test_normalisation_is_that_of_the_configuration() -> None:
@@ -192,7 +194,7 @@ def test_a_network_that_averages_mirror_images_gives_mirrored_landmarks_for_a_mi
 ):
     flip = np.arange(68)[::-1].tolist()
     torch.manual_seed(0)
-    net = build_network(TINY, "voting", "random", "auto", points=68, size=32, flip=flip).eval()
+    net = build_network(TINY, "integral", "random", "auto", points=68, size=32, flip=flip).eval()
     straight = predict(net, pictures())
     mirrored = predict(net, pictures()[:, :, ::-1])
     np.testing.assert_allclose(mirrored[:, flip] * [-1, 1], straight, atol=1e-6)

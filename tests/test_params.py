@@ -104,12 +104,16 @@ def test_the_projects_own_params_are_valid() -> None:
             },
             ["unlabelled.box is landmarks", "crop.box is dataset", "take detector"],
         ),
+        (
+            {"augment.turn": 0.3, "data.name": "wflw"},
+            ["augment.turn is 0.3", "data.name is wflw", "take 0 as augment.turn"],
+        ),
         ({"kd.features": -1}, ["kd.features", "-1", "greater than or equal to 0"]),
-        ({"kd.votes": 1, "crop.teacher_size": 96}, ["kd.votes", "crop.teacher_size is 96"]),
-        ({"kd.votes": 1, "student.head": "pool"}, ["kd.votes", "student.head is pool"]),
+        ({"kd.attention": 1, "crop.teacher_size": 96}, ["kd.attention", "crop.teacher_size is 96"]),
+        ({"kd.attention": 1, "student.head": "pool"}, ["kd.attention", "student.head is pool"]),
         (
             {"kd.head": "teacher", "student.head": "pool"},
-            ["kd.head", "student.head is pool", "take voting, or own"],
+            ["kd.head", "student.head is pool", "take integral, or own"],
         ),
         (
             {"kd.features": 1, "crop.teacher_size": 96},
@@ -117,11 +121,11 @@ def test_the_projects_own_params_are_valid() -> None:
         ),
         (
             {"kd.features": 1, "teacher.head": "pool"},
-            ["kd.features", "teacher.head is pool", "take voting"],
+            ["kd.features", "teacher.head is pool", "take integral"],
         ),
         (
             {"kd.features": 1, "student.head": "pool"},
-            ["kd.features", "student.head is pool", "take voting"],
+            ["kd.features", "student.head is pool", "take integral"],
         ),
         ({"base.seed": -1}, ["base.seed", "-1", "greater than or equal to 0"]),
     ],

@@ -242,6 +242,7 @@ PIXELS = AugmentParams(
     scale_max=1.2,
     shift=0.05,
     flip=0.5,
+    turn=0.0,
     colour=0.5,
     blur=0.5,
     occlusion=0.5,

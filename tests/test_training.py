@@ -15,7 +15,7 @@ from torch import Tensor
 from landmark_kd import loop, teachers
 from landmark_kd.errors import UserError
 from landmark_kd.faces import Faces
-from landmark_kd.heads import VotingHead
+from landmark_kd.heads import IntegralHead
 from landmark_kd.loader import Batch
 from landmark_kd.loop import validation_nme
 from landmark_kd.losses import distillation_loss
@@ -103,13 +103,14 @@ def test_the_weights_kept_are_those_of_the_best_epoch_by_validation_nme(
     errors, seen = [5.0, 3.0, 4.0], []
 
     def scripted(net: LandmarkNet, faces: Faces, truth: np.ndarray, fabric: Fabric) -> float:
-        seen.append(net.head.start.weight.detach().clone())
+        assert isinstance(net.head, IntegralHead)
+        seen.append(net.head.scores.weight.detach().clone())
         return errors[len(seen) - 1]
 
     monkeypatch.setattr(loop, "validation_nme", scripted)
     result = tiny_train(faces, tmp_path, settings=tiny_params(epochs=3))
     assert (result.best_epoch, result.best_nme) == (2, 3.0)
-    kept = load_network(tmp_path / "model").head.start.weight
+    kept = load_network(tmp_path / "model").head.state_dict()["scores.weight"]
     torch.testing.assert_close(kept, seen[1], rtol=0, atol=0)
     assert not torch.equal(kept, seen[2])
 
@@ -163,7 +164,7 @@ def all_of(kd: KDParams, faces: Faces, more: Faces, trained: Path) -> tuple[Face
 
 
 def tiny_network(backbone: str = "test_efficientnet") -> LandmarkNet:
-    return build_network(backbone, "voting", "random", "auto", points=68, size=SIZE)
+    return build_network(backbone, "integral", "random", "auto", points=68, size=SIZE)
 
 
 def test_teacher_predictions_are_those_of_the_teachers_on_the_plain_crops(
@@ -250,7 +251,7 @@ def test_an_unlabelled_face_has_the_tough_teachers_points_for_hard_landmarks(
 
 def matched(net: LandmarkNet, images: Tensor, *, same_backbone: bool) -> list[Tensor]:
     """Return the maps that students match, computed step by step."""
-    assert isinstance(net.head, VotingHead)
+    assert isinstance(net.head, IntegralHead)
     maps = net._maps(net.normalize(images))
     return [*(maps if same_backbone else []), net.head.fusion(maps)]
 
@@ -259,7 +260,7 @@ def matched(net: LandmarkNet, images: Tensor, *, same_backbone: bool) -> list[Te
 def test_matched_features_are_those_of_the_same_augmented_pictures(
     faces: Faces, trained: Path, backbone: str, count: int
 ) -> None:
-    """All maps of the teacher's own backbone, of another one that which the heads vote from."""
+    """All maps of the teacher's own backbone, of another one the one that they fuse them to."""
     kd = tiny_params().kd.model_copy(update={"features": 3.0})
     goal = goal_of(kd, faces, trained)
     student, teacher = tiny_network(backbone), load_network(trained / "models" / "tough")

@@ -155,7 +155,7 @@ def test_an_epoch_is_as_long_as_without_unlabelled_faces_and_draws_from_all(
     faces = join_faces(train, unlabelled)
     still = tiny_params().augment.model_copy(
         update={"rotation": 0, "scale_min": 1, "scale_max": 1, "shift": 0}
-        | dict.fromkeys(("flip", "colour", "blur", "occlusion"), 0)
+        | dict.fromkeys(("flip", "turn", "colour", "blur", "occlusion"), 0)
     )
     targets = np.arange(22)[:, None, None, None] * np.full((1, 68, 2), 0.01)
     for workers in (0, 1):

@@ -39,7 +39,7 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
 
 def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
     """Return rows of the faces by how far their heads are turned either way."""
-    if evaluation.topology.points != 68:
+    if not np.array_equal(evaluation.topology.flip, IBUG_68.flip):
         return {}
     yaw = np.abs(head_pose(evaluation.true)[:, 0])
     return {f"yaw {name}": rows for name, rows in edged(yaw, YAW_EDGES, "°").items()}
