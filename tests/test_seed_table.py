@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 from landmark_kd.errors import UserError
-from tools.seed_table import markdown, summarise
+from tools.seed_table import markdown, read_experiment, summarise
 
 
 def run_of(seed: int, kd_shift: float, faces: int = 40) -> dict[str, Any]:
@@ -79,3 +81,16 @@ def test_measures_that_a_subset_has_besides_are_means_over_the_seeds() -> None:
 def test_experiments_on_other_faces_are_refused() -> None:
     with pytest.raises(UserError, match="have other test faces"):
         summarise([run_of(1, 0.0), run_of(2, 0.0, faces=30)])
+
+
+def test_a_folder_in_which_the_stages_ran_is_read_as_an_experiment(tmp_path: Path) -> None:
+    run = run_of(3, 0.1)
+    folder = tmp_path / "run-3"
+    (folder / "reports/evaluation").mkdir(parents=True)
+    (folder / "params.yaml").write_text("base: {seed: 1}\nstudent: {seed: 3}\n")
+    (folder / "reports/metrics.json").write_text(json.dumps(run["metrics"]))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_experiment(str(folder))
+    run["errors"].to_csv(folder / "reports/evaluation/errors.csv", index=False)
+    found = read_experiment(str(folder))
+    assert summarise([found]) == summarise([run])

@@ -216,7 +216,9 @@ def test_kd_with_both_teachers_weights_zero_and_main_weight_one_is_the_baseline(
     """Same initialisation, order and augmentation: without teachers the two are one run."""
     kd = tiny_params().kd
     alone = kd.weights.model_copy(update={"main": 1.0, "tough": 0.0, "tolerant": 0.0})
-    settings = kd.model_copy(update={"weights": alone})
+    # A network that starts in the crop's centre has errors above params.yaml's tau, too, from where
+    # on the main part is no longer l1.
+    settings = kd.model_copy(update={"weights": alone, "tau": 2.0})
     goal = goal_of(settings, faces, trained)
     tiny_train(faces, tmp_path / "kd", goal=goal)
     tiny_train(faces, tmp_path / "baseline")
@@ -300,12 +302,12 @@ def test_what_is_matched_is_part_of_the_loss_with_cached_and_with_online_predict
     faces: Faces, trained: Path, tmp_path: Path, predictions: str
 ) -> None:
     kd = tiny_params().kd.model_copy(update={"teacher_predictions": predictions})
-    more = kd.model_copy(update={"features": 0.5, "votes": 1.0})
+    more = kd.model_copy(update={"features": 0.5, "attention": 1.0})
     for name, settings in (("without", kd), ("with", more)):
         goal = goal_of(settings, faces, trained)
         tiny_train(faces, tmp_path / name, goal=goal)
     assert goal.depends_on["teachers"]
-    points, matched = ["main", "tough", "tolerant"], ["features", "attention", "offsets"]
+    points, matched = ["main", "tough", "tolerant"], ["features", "attention"]
     parts = [curve(tmp_path / "with", f"train/{p}")[p] for p in points + matched]
     total = curve(tmp_path / "with", "train/loss")["loss"]
     np.testing.assert_allclose(sum(parts), total, rtol=1e-5)

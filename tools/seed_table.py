@@ -3,8 +3,9 @@
     python tools/seed_table.py reports/300w 300w-s1 300w-s2 300w-s3
 
 Reads each experiment's metrics and per-face errors through DVC, so it runs in the repository that
-ran them. Writes DIR/results.json and prints the table as Markdown. A network's error on a face is
-its mean over the seeds; intervals and the paired comparison resample the faces (95 %).
+ran them; a name that is a folder is a copy of the project in which the stages have run. Writes
+DIR/results.json and prints the table as Markdown. A network's error on a face is its mean over the
+seeds; intervals and the paired comparison resample the faces (95 %).
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ MEASURES = {"fr8": "FR@8", "fr10": "FR@10", "auc8": "AUC@8", "auc10": "AUC@10"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("out", type=Path, help="folder for results.json")
-    parser.add_argument("experiments", nargs="+", help="names of experiments, one a seed")
+    parser.add_argument(
+        "experiments", nargs="+", help="names or folders of experiments, one a seed"
+    )
     arguments = parser.parse_args()
     runs = [read_experiment(name) for name in arguments.experiments]
     results = summarise(runs)
@@ -56,22 +59,30 @@ def main() -> None:
 def read_experiment(name: str) -> dict[str, Any]:
     """Read one experiment: its students' seed, its metrics and a row of errors a test face.
 
+    Args:
+        name: of the experiment, or a folder.
+
     Raises:
         UserError: there is no such experiment, or its files are not in the cache.
     """
+    folder = Path(name)
+
+    def content(path: Path) -> str:
+        if folder.is_dir():
+            return (folder / path).read_text(encoding="utf-8")
+        return dvc.api.read(path.as_posix(), rev=name)
+
     try:
-        errors = pd.read_csv(
-            io.StringIO(dvc.api.read((paths.EVALUATION_REPORT / "errors.csv").as_posix(), rev=name))
-        )
-        params = yaml.safe_load(dvc.api.read("params.yaml", rev=name))
-        metrics = json.loads(dvc.api.read(paths.METRICS.as_posix(), rev=name))
+        errors = pd.read_csv(io.StringIO(content(paths.EVALUATION_REPORT / "errors.csv")))
+        params = yaml.safe_load(content(Path("params.yaml")))
+        metrics = json.loads(content(paths.METRICS))
     except Exception as error:  # DVC has a kind of its own for each thing that can be missing
         raise UserError(
             f"experiment {name} cannot be read ({error}); see `dvc exp show`."
         ) from None
     seed = params["student"]["seed"]
     return {
-        "name": name,
+        "name": folder.name,
         "seed": params["base"]["seed"] if seed is None else seed,
         "errors": errors,
         "metrics": metrics,
