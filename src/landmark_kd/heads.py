@@ -122,8 +122,10 @@ class IntegralHead(Head):
         """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
         fused = self.fusion(maps)
         attention = in_float32(self.scores, fused).flatten(2).softmax(dim=-1)
-        height, width = fused.shape[-2:]
-        return attention @ (GRID_SPAN * _grid(height, width, fused.device))
+        grid = GRID_SPAN * _grid(*fused.shape[-2:], fused.device)
+        # In bfloat16 the mean would be a tenth of a pixel off.
+        with torch.autocast(fused.device.type, enabled=False):
+            return attention @ grid
 
 
 HEADS: dict[str, type[Head]] = {"pool": PoolHead, "integral": IntegralHead}
