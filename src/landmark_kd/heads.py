@@ -122,7 +122,8 @@ class IntegralHead(Head):
         """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
         fused = self.fusion(maps)
         attention = in_float32(self.scores, fused).flatten(2).softmax(dim=-1)
-        grid = GRID_SPAN * _grid(*fused.shape[-2:], fused.device)
+        height, width = fused.shape[-2:]
+        grid = GRID_SPAN * _grid(height, width, fused.device)
         # In bfloat16 the mean would be a tenth of a pixel off.
         with torch.autocast(fused.device.type, enabled=False):
             return attention @ grid
