@@ -7,6 +7,7 @@ A head names the feature maps that it takes by their stride (`STRIDES`), and giv
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -124,16 +125,14 @@ class IntegralHead(Head):
         attention = in_float32(self.scores, fused).flatten(2).softmax(dim=-1)
         height, width = fused.shape[-2:]
         grid = GRID_SPAN * _grid(height, width, fused.device)
-        # In bfloat16 the mean would be a tenth of a pixel off.
-        with torch.autocast(fused.device.type, enabled=False):
-            return attention @ grid
+        return in_float32(lambda weights: weights @ grid, attention)
 
 
 HEADS: dict[str, type[Head]] = {"pool": PoolHead, "integral": IntegralHead}
 
 
-def in_float32(layer: nn.Module, features: Tensor) -> Tensor:
-    """Apply a layer in 32 bits under mixed precision, too.
+def in_float32(layer: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """Apply a layer, or another function, in 32 bits under mixed precision, too.
 
     Near 0.5 the steps of bfloat16 are 1/512 of the crop, too coarse for landmarks.
     """
