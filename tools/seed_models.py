@@ -1,10 +1,11 @@
 """Measure exported networks that differ in their seed, and the mean of them, on test faces.
 
-    python tools/seed_models.py OUT.json FACES seed1.onnx seed2.onnx seed3.onnx --against other.onnx
+    python tools/seed_models.py OUT.json FACES kd1.onnx kd2.onnx kd3.onnx --against other.onnx
 
-Where `tools/seed_table.py` wants experiments that went through `evaluate`, this takes ONNX files
-(`tools/export_network.py`). The boxes are those of the landmarks. A face's error is its mean over
-the seeds; intervals and the paired comparison resample the faces (95 %). Prints Markdown.
+--against takes one network, or several that differ in their seed, too. Where `tools/seed_table.py`
+wants experiments that went through `evaluate`, this takes ONNX files (`tools/export_network.py`).
+The boxes are those of the landmarks. A face's error is its mean over the seeds; intervals and the
+paired comparison resample the faces (95 %). Prints Markdown.
 """
 
 from __future__ import annotations
@@ -29,21 +30,27 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file to write")
     parser.add_argument("faces", type=Path, help="folder of a data set")
     parser.add_argument("models", type=Path, nargs="+", help="ONNX files, one a seed")
-    parser.add_argument("--against", type=Path, help="ONNX file to compare their mean with")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="OTHER",
+        help="ONNX files, one a seed, whose mean to compare theirs with",
+    )
     arguments = parser.parse_args()
-    names = [path.stem for path in arguments.models]
+    names = [path.stem for path in [*arguments.models, *arguments.against]]
     if len(set(names)) < len(names):
         raise UserError(
             f"the ONNX files are named {', '.join(names)}, which name the rows; give each another "
             "name."
         )
     _, dataset = recognised(arguments.faces)
-    errors, other = {}, None
-    for name, path in zip(names, arguments.models, strict=True):
-        errors[name] = errors_of(path, dataset, arguments.faces)
-    if arguments.against:
-        other = errors_of(arguments.against, dataset, arguments.faces)
-    results = summarise(errors, other)
+
+    def measured(models: list[Path]) -> dict[str, np.ndarray]:
+        return {path.stem: errors_of(path, dataset, arguments.faces) for path in models}
+
+    results = summarise(measured(arguments.models), measured(arguments.against))
     write_json(arguments.out, results)
     print(markdown(results))
 
@@ -57,41 +64,47 @@ def errors_of(model: Path, dataset: Dataset, folder: Path) -> np.ndarray:
     return found.errors
 
 
-def summarise(errors: dict[str, np.ndarray], other: np.ndarray | None) -> dict[str, Any]:
-    """Return the scores of each seed, of their mean and, if there is one, against the other.
+def summarise(errors: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the scores of each seed, of their mean and, if there are others, against those.
 
     Args:
         errors: (N,) NME in percent of each seed's network, same faces.
-        other: (N,) of the network to compare with.
+        others: the same of the networks to compare with; none: no comparison.
     """
     seeds = np.stack(list(errors.values()))
-    results: dict[str, Any] = {
-        "n": seeds.shape[1],
-        "bootstrap": RESAMPLES,
-        "seeds": {name: seed_scores(of_seed[None]) for name, of_seed in errors.items()},
-        "mean": seed_scores(seeds),
-    }
-    if other is not None:
-        results["other"] = seed_scores(other[None])
-        results["against_other"] = comparison(seeds.mean(axis=0), other)
+    results: dict[str, Any] = {"n": seeds.shape[1], "bootstrap": RESAMPLES, **_scores(errors)}
+    if others:
+        results["others"] = _scores(others)
+        against = np.stack(list(others.values())).mean(axis=0)
+        results["against_others"] = comparison(seeds.mean(axis=0), against)
     return results
+
+
+def _scores(errors: dict[str, np.ndarray]) -> dict[str, Any]:
+    return {
+        "seeds": {name: seed_scores(of_seed[None]) for name, of_seed in errors.items()},
+        "mean": seed_scores(np.stack(list(errors.values()))),
+    }
 
 
 def markdown(results: dict[str, Any]) -> str:
     """Return the table of `summarise` as Markdown."""
     rows = {**results["seeds"], "**mean of the seeds**": results["mean"]}
-    if "other" in results:
-        rows["compared with"] = results["other"]
+    if "others" in results:
+        others = results["others"]
+        rows |= {f"compared with {name}": row for name, row in others["seeds"].items()}
+        if len(others["seeds"]) > 1:
+            rows["**mean of those**"] = others["mean"]
     lines = [f"| n = {results['n']} | NME [95 %] | FR@8 | AUC@8 |", "|---|---|---|---|"]
     lines += [
         f"| {name} | {interval_text(row['nme'], '.2f')} | {row['fr8']:.2f} | {row['auc8']:.2f} |"
         for name, row in rows.items()
     ]
-    if "against_other" in results:
-        paired = results["against_other"]
+    if "against_others" in results:
+        paired = results["against_others"]
         lines += [
             "",
-            f"Paired over the faces, the mean of the seeds differs from the other by "
+            f"Paired over the faces, the mean of the seeds differs from those compared with by "
             f"{interval_text(paired['difference'], '+.3f')} "
             f"(ratio {interval_text(paired['ratio'], '.3f')}) and is "
             f"nearer on {100 * paired['better']['value']:.0f} % of them.",
