@@ -29,6 +29,14 @@ def test_a_line_changes_the_parameters_of_its_own_training(tmp_path: Path) -> No
     assert second.needs == {"tough": "a"}
 
 
+def test_a_line_may_name_environment_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEACHERS_SHARE", "0.25")
+    (trial,) = read(tmp_path, "a | tough | | kd.points.share=$TEACHERS_SHARE\n")
+    assert trial.params["kd"]["points"]["share"] == 0.25
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

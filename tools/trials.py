@@ -9,7 +9,8 @@ of the file is `name | what | needs | parameters`:
     what: tough | tolerant | baseline | kd, the network to train
     needs: for kd, the lines that train its teachers: tough=NAME tolerant=NAME. A network without a
         folder of its own is taken from the tough one's. Any other word=NAME waits for that line
-    parameters: as `dvc exp run -S` takes them, beside those of --common
+    parameters: as `dvc exp run -S` takes them, beside those of --common; $NAME stands for an
+        environment variable
 
 Each line runs the project's stages in a folder of its own under --work; faces are prepared once for
 all lines that see the same. Lines start in their order as soon as what they need is there, and end
@@ -120,7 +121,7 @@ def read_trials(path: Path, common: dict[str, Any]) -> list[Trial]:
             raise UserError(
                 f"{where}: expected `name | {' or '.join(STAGES)} | needs | parameters`."
             )
-        name, what, needs, own = parts
+        name, what, needs, own = map(os.path.expandvars, parts)
         needed = dict(word.split("=", 1) for word in needs.split())
         for other in needed.values():
             if other not in trials:
