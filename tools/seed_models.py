@@ -71,12 +71,12 @@ def summarise(errors: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> d
         errors: (N,) NME in percent of each seed's network, same faces.
         others: the same of the networks to compare with; none: no comparison.
     """
-    seeds = np.stack(list(errors.values()))
-    results: dict[str, Any] = {"n": seeds.shape[1], "bootstrap": RESAMPLES, **_scores(errors)}
+    n = len(next(iter(errors.values())))
+    results: dict[str, Any] = {"n": n, "bootstrap": RESAMPLES, **_scores(errors)}
     if others:
         results["others"] = _scores(others)
-        against = np.stack(list(others.values())).mean(axis=0)
-        results["against_others"] = comparison(seeds.mean(axis=0), against)
+        first, second = (np.mean(list(e.values()), axis=0) for e in (errors, others))
+        results["against_others"] = comparison(first, second)
     return results
 
 

@@ -121,7 +121,8 @@ def read_trials(path: Path, common: dict[str, Any]) -> list[Trial]:
             raise UserError(
                 f"{where}: expected `name | {' or '.join(STAGES)} | needs | parameters`."
             )
-        name, what, needs, own = map(os.path.expandvars, parts)
+        name, what, needs, own = parts
+        own = os.path.expandvars(own)
         needed = dict(word.split("=", 1) for word in needs.split())
         for other in needed.values():
             if other not in trials:
