@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from landmark_kd import geometry
 from landmark_kd.errors import UserError
 from landmark_kd.parallel import threaded_map
+from landmark_kd.progress_bar import ProgressBar
 from landmark_kd.recognise import SYNTHETIC, recognised
 from landmark_kd.records import (
     BadFaces,
@@ -66,13 +66,15 @@ def check_data(folder: Path, name: str | None = None) -> CheckedData:
     data_name, dataset = recognised(folder, name)
     bad = BadFaces("skip")
     reading = dataset.layout.read(dataset, folder, bad)
-    records = list(tqdm(reading, desc="reading annotations", unit="face", disable=None))
+    records = list(ProgressBar(reading, desc="reading annotations", unit="face", disable=None))
 
     def faults(rows: list[int]) -> list[tuple[int, UserError]]:
         return list(_faults(dataset, records, rows))
 
     found: dict[int, UserError] = {}
-    with tqdm(total=len(records), desc="reading pictures", unit="face", disable=None) as progress:
+    with ProgressBar(
+        total=len(records), desc="reading pictures", unit="face", disable=None
+    ) as progress:
         # One picture a thread is in memory, and nothing of it comes back.
         groups = rows_by_picture(records)
         for rows, of_picture in zip(groups, threaded_map(faults, groups), strict=True):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
-from tqdm import tqdm
 
 from landmark_kd import geometry, metrics
 from landmark_kd.errors import UserError
@@ -17,6 +16,7 @@ from landmark_kd.jitter import jitter_boxes
 from landmark_kd.model_info import ModelInfo
 from landmark_kd.parallel import threaded_map
 from landmark_kd.predict import LandmarkDetector
+from landmark_kd.progress_bar import ProgressBar
 from landmark_kd.records import (
     BadFaces,
     Dataset,
@@ -191,7 +191,9 @@ class _Run:
 def _predict(run: _Run) -> list[Prediction]:
     """Return a prediction a record, each picture read once."""
     predictions: dict[int, Prediction] = {}
-    with tqdm(total=len(run.records), desc="predicting", unit="face", disable=None) as progress:
+    with ProgressBar(
+        total=len(run.records), desc="predicting", unit="face", disable=None
+    ) as progress:
         for of_picture in threaded_map(run, rows_by_picture(run.records)):
             predictions.update(of_picture)
             progress.update(len(of_picture))

@@ -7,14 +7,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from landmark_kd.datasets import dataset_at
 from landmark_kd.downloads import download_dataset
 from landmark_kd.errors import UserError
 from landmark_kd.files import replaced_folder
 from landmark_kd.params import DataParams, SyntheticParams, UnlabelledBox
 from landmark_kd.paths import UNLABELLED
+from landmark_kd.progress_bar import ProgressBar
 from landmark_kd.synthetic import write_dataset
 from landmark_kd.unlabelled_pictures import unlabelled_files
 
@@ -88,7 +87,7 @@ class _Copies:
     files: list[Path]
 
     def copy(self, out: Path) -> None:
-        for file in tqdm(self.files, desc=f"copying {self.what}", unit="file", disable=None):
+        for file in ProgressBar(self.files, desc=f"copying {self.what}", unit="file", disable=None):
             copy = out / self.name / file.relative_to(self.source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             # Bytes only: a read-only original would make a copy that cannot be replaced.

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from landmark_kd.checkpoints import Checkpoint, Checkpoints, random_state, restore_random_state
 from landmark_kd.errors import UserError
@@ -23,6 +22,7 @@ from landmark_kd.learner import Learner, NotFinite, copies, under
 from landmark_kd.loader import Batch, ShuffledBatches
 from landmark_kd.metrics import nme, normalizing_distance
 from landmark_kd.networks import LandmarkNet, predict_faces
+from landmark_kd.progress_bar import ProgressBar
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Loop:
         now = self.progress
         self.sampler.epoch, self.sampler.first_step = epoch, now.step
         pieces = iter(self.loader)
-        progress = tqdm(
+        progress = ProgressBar(
             range(now.step, self.sampler.steps),
             f"{self.name} {epoch}/{self.epochs}",
             initial=now.step,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from landmark_kd.cutting import CutFace, Cutter, measure_box_in_haar
 from landmark_kd.datasets import dataset_at
@@ -21,6 +20,7 @@ from landmark_kd.parallel import threaded_map
 from landmark_kd.params import CropParams, DataParams, UnlabelledBox
 from landmark_kd.paths import UNLABELLED
 from landmark_kd.prepare_unlabelled import prepare_unlabelled
+from landmark_kd.progress_bar import ProgressBar
 from landmark_kd.records import BadFaces, Dataset, FaceRecord, Split
 
 
@@ -141,7 +141,7 @@ def _write_pictures(
     photos = (list(same) for _, same in groupby(records, key=lambda record: record.picture))
     with (
         writer.pictures() as append,
-        tqdm(desc="cutting faces", unit="face", disable=None) as progress,
+        ProgressBar(desc="cutting faces", unit="face", disable=None) as progress,
     ):
         for faces in threaded_map(cutter, photos):
             for face in faces:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from landmark_kd import synthetic_features as features
 from landmark_kd import synthetic_hair as hairdo
 from landmark_kd import synthetic_head as body
 from landmark_kd import synthetic_occluders as occluders
 from landmark_kd.errors import UserError
+from landmark_kd.progress_bar import ProgressBar
 from landmark_kd.synthetic_canvas import SUPERSAMPLING, Canvas
 from landmark_kd.synthetic_photo import draw_background, light_on_head, photograph
 from landmark_kd.synthetic_shape import sample_head
@@ -123,7 +123,7 @@ def _start_worker() -> None:
 
 
 def _watch(work: Iterable[None], total: int) -> None:
-    for _ in tqdm(work, total=total, desc="drawing faces", unit="face", disable=None):
+    for _ in ProgressBar(work, total=total, desc="drawing faces", unit="face", disable=None):
         pass
 
 

@@ -13,10 +13,10 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from tqdm import tqdm
 
 from landmark_kd.errors import UserError
 from landmark_kd.files import write_json
+from landmark_kd.progress_bar import ProgressBar
 
 # To be connected, and between two pieces of an answer.
 TIMEOUT_S = (15.0, 60.0)
@@ -163,7 +163,9 @@ def _receive(
     length: int | None,
     max_bytes: int,
 ) -> None:
-    bar = tqdm(desc=part.stem, total=length, initial=start, unit="B", unit_scale=True, disable=None)
+    bar = ProgressBar(
+        desc=part.stem, total=length, initial=start, unit="B", unit_scale=True, disable=None
+    )
     with part.open("ab") as file, bar:
         while True:
             try:
