@@ -1,4 +1,4 @@
-"""dvc.yaml against the code, and the whole pipeline in a copy of the repository."""
+"""The whole pipeline in a copy of the repository."""
 
 from __future__ import annotations
 
@@ -13,88 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-import yaml
 
 from landmark_kd import paths
 from landmark_kd.faces import load_faces
 from landmark_kd.networks import load_network
-from landmark_kd.params import CropParams, SyntheticParams
-from landmark_kd.predict import LandmarkDetector
 from landmark_kd.synthetic import write_dataset
 from landmark_kd.unlabelled import load_unlabelled
-from landmark_kd.wflw import FLAGS
-from tests.conftest import PROJECT
+from tests.declared_stages import STAGES, outs
 from tests.pipeline_copy import TINY, Copy, copy_repository
-from tests.pipeline_imports import project_files, read_params
-from tests.raw_cofw_wflw import write_cofw, write_wflw
-from tests.raw_own import FIVE_NAMES, table_lines, write_table
-
-PIPELINE: dict[str, Any] = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
-STAGES: dict[str, Any] = PIPELINE["stages"]
-
-# From another data set back to the one of TINY.
-BACK = ("-S", "data.name=synthetic", "-S", "data.path=null", "-S", "crop.box=landmarks")
-
-
-def outs(stage: dict[str, Any]) -> list[str]:
-    """Declared outs and metrics of a stage, with a matrix spelled out."""
-    declared = [*stage.get("outs", []), *stage.get("metrics", [])]
-    names = [entry if isinstance(entry, str) else next(iter(entry)) for entry in declared]
-    items = stage.get("matrix", {}).get("target", [""])
-    return [name.replace("${item.target}", item) for name in names for item in items]
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_every_project_module_that_a_stage_imports_is_in_its_deps(name: str) -> None:
-    declared = {dep for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))}
-    assets = {dep for dep in declared if dep.startswith("src/landmark_kd/assets/")}
-    assert declared - assets == project_files(PROJECT / "stages" / f"{name}.py")
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_every_parameter_that_a_stage_reads_is_declared(name: str) -> None:
-    declared = STAGES[name]["params"]
-    # What is read through a property or a whole section, and what of it counts.
-    spelled_out = {
-        "student_seed": ["base.seed", "student.seed"],
-        "base": ["base.device", "base.deterministic", "base.threads"],
-        "data": ["data.name"],
-        "crop": [f"crop.{key}" for key in CropParams.model_fields],
-        "synthetic": [f"synthetic.{key}" for key in SyntheticParams.model_fields],
-    }
-    for read in read_params(PROJECT / "stages" / f"{name}.py"):
-        for value in spelled_out.get(read, [read]):
-            covered = any(value == d or value.startswith(d + ".") for d in declared)
-            assert covered, f"{name} reads {value}"
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_no_declared_section_has_a_key_that_the_run_cache_takes_no_notice_of(name: str) -> None:
-    """DVC leaves out such keys at any depth: another crop.size would bring back the old faces."""
-
-    def keys(content: Any) -> set[str]:
-        if not isinstance(content, dict):
-            return set()
-        return set(content).union(*map(keys, content.values()))
-
-    for declared in STAGES[name].get("params", []):
-        content = yaml.safe_load((PROJECT / "params.yaml").read_text())
-        for key in declared.split("."):
-            content = content[key]
-        assert not keys(content) & {"size", "nfiles"}, declared
-
-
-def test_every_path_that_the_code_names_is_an_out_or_holds_outs() -> None:
-    declared = {out for stage in STAGES.values() for out in outs(stage)}
-    for name, value in vars(paths).items():
-        if isinstance(value, Path):
-            path = value.as_posix()
-            related = (
-                o == path or o.startswith(path + "/") or path.startswith(o) for o in declared
-            )
-            assert any(related), name
 
 
 @pytest.fixture(scope="module")
@@ -172,64 +99,6 @@ def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher
     pipeline.run("git", "checkout", "--quiet", ".")
     pipeline.run("dvc", "checkout")
     assert pipeline.metrics() == before
-
-
-@pytest.mark.slow
-def test_another_data_set_has_subsets_of_its_own_and_the_way_back_runs_nothing(
-    pipeline: Copy, tmp_path: Path
-) -> None:
-    before = pipeline.metrics()
-    wflw = write_wflw(tmp_path / "wflw", train=24, test=6, size=(160, 120))
-    cofw = write_cofw(tmp_path / "cofw", train=24, test=6, size=(160, 120))
-    for name, path, subsets in (("wflw", wflw, {"all", *FLAGS}), ("cofw", cofw, {"cofw"})):
-        pipeline.run(
-            *("dvc", "exp", "run", "-n", name, "-S", f"data.name={name}"),
-            *("-S", f"data.path={path}", "-S", "crop.box=dataset"),
-        )
-        found = pipeline.metrics()
-        # A diff sets no number of one data set beside another's.
-        for scores in found.values():
-            assert set(scores) == subsets
-        assert ("nme_occluded" in found["kd"]["cofw"]) if name == "cofw" else True
-        diff = json.loads(pipeline.run("dvc", "metrics", "diff", "HEAD", "--json").stdout)
-        for values in (
-            values
-            for key, values in diff["reports/metrics.json"].items()
-            if key.endswith((".nme", ".n"))
-        ):
-            assert (values["old"] is None) != (values["new"] is None)
-    back = pipeline.run("dvc", "exp", "run", "-n", "back", *BACK)
-    assert "Running stage" not in back.stdout
-    assert pipeline.metrics() == before
-    pipeline.run("git", "checkout", "--quiet", ".")
-
-
-@pytest.mark.slow
-def test_a_persons_own_scheme_goes_through_the_whole_pipeline_and_into_the_model(
-    pipeline: Copy, tmp_path: Path
-) -> None:
-    people = [f"person{i % 10}" for i in range(40)]
-    mine = write_table(
-        tmp_path / "mine",
-        table_lines(people),
-        pupils=None,
-        split={"column": "person", "test": 0.2, "seed": 0},
-    )
-    done = pipeline.run(
-        *("dvc", "exp", "run", "-n", "mine", "-S", "data.name=pts", "-S", f"data.path={mine}")
-    )
-    found = pipeline.metrics()
-    assert set(found["kd"]) == {"mine"}
-    assert found["kd"]["mine"]["n"] == 8
-    assert "nme_pupil" not in found["kd"]["mine"]
-    assert "normaliser: eyes" in done.stdout
-    names = pd.read_csv(pipeline.folder / paths.EVALUATION_REPORT / "per_landmark.csv")["name"]
-    assert names.tolist() == FIVE_NAMES
-    info = LandmarkDetector.load(pipeline.folder / paths.ONNX_MODEL).info
-    assert (info.points, info.point_names) == (5, tuple(FIVE_NAMES))
-    assert info.licence == "Mine, for anything."
-    pipeline.run("git", "checkout", "--quiet", ".")
-    pipeline.run("dvc", "checkout")
 
 
 @pytest.mark.slow
