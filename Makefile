@@ -25,7 +25,7 @@ repro: env ## Run the pipeline, fetch to export, with the settings of params.yam
 
 # Two files at a time with one thread each: threads of both on the same cores wait for one another.
 test: env ## Run all tests, two files at a time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: env ## Check style and types
 	$(BIN)/ruff check .

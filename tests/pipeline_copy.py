@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from filelock import FileLock
 
 from landmark_kd import paths
 from tests.conftest import PROJECT
@@ -99,3 +101,25 @@ def copy_repository(folder: Path) -> Copy:
     copy.set_params(TINY)
     copy.commit("tiny settings")
     return copy
+
+
+def copy_finished_pipeline(factory: pytest.TempPathFactory, name: str) -> Copy:
+    """Return a copy of its own in which the tiny pipeline has run once, all of it committed.
+
+    It runs once for all files of tests, whichever of xdist's processes they run in.
+    """
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    finished = shared / "finished" / "landmark-kd"
+    done = shared / "finished" / "done"
+    with FileLock(shared / "finished.lock"):
+        if not done.exists():
+            shutil.rmtree(finished.parent, ignore_errors=True)
+            first = copy_repository(finished)
+            first.run("dvc", "repro")
+            first.commit("tiny run")
+            done.touch()
+    folder = factory.mktemp(name) / "landmark-kd"
+    shutil.copytree(finished, folder)
+    return Copy(folder)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from landmark_kd import paths
-from tests.pipeline_copy import Copy, copy_repository
+from tests.pipeline_copy import Copy, copy_finished_pipeline
 from tests.s3_server import S3Server, fake_credentials, running_s3_server
 
 REMOTES = ("folder", "s3")
@@ -59,13 +59,12 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Team:
-    folder = tmp_path_factory.mktemp("team")
-    mine = copy_repository(folder / "mine")
+    mine = copy_finished_pipeline(tmp_path_factory, "team")
+    folder = mine.folder.parent
     mine.env |= fake_credentials(folder)
-    mine.run("dvc", "repro")
     mine.run("dvc", "remote", "add", "folder", str(folder / "store"))
     mine.run("dvc", "remote", "add", "s3", f"s3://{s3.bucket}/store")
-    mine.commit("tiny run, two remotes")
+    mine.commit("two remotes")
     git = folder / "team.git"
     mine.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", str(git))
     mine.run("git", "remote", "add", "origin", str(git))
