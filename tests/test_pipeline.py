@@ -78,7 +78,7 @@ def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher
     pipeline: Copy,
 ) -> None:
     before = pipeline.metrics()
-    done = pipeline.run("dvc", "exp", "run", "-n", "set", "-S", "kd.weights.tolerant=0")
+    done = pipeline.run("dvc", "exp", "run", "-n", "set", "-S", "kd.weights.tolerant=0", "evaluate")
     assert "Running stage 'student_kd'" in done.stdout
     for stage in ("fetch", "prepare", "teacher@tough", "student_baseline"):
         assert f"Running stage '{stage}'" not in done.stdout
@@ -112,7 +112,7 @@ def test_unlabelled_faces_and_a_teacher_size_of_its_own_go_through_the_whole_pip
     done = pipeline.run(
         *("dvc", "exp", "run", "-n", "more", "-S", f"unlabelled.path={tmp_path / 'more'}"),
         *("-S", "unlabelled.box=landmarks", "-S", "unlabelled.limit=5"),
-        *("-S", "crop.teacher_size=48"),
+        *("-S", "crop.teacher_size=48", "evaluate"),
     )
     assert "unlabelled: 5 faces of 6 pictures, without landmarks" in done.stdout
     students, teachers = (

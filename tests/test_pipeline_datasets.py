@@ -45,7 +45,7 @@ def test_another_data_set_has_subsets_of_its_own_and_the_way_back_runs_nothing(
         assert set(scores) == {"cofw"}
     assert "nme_occluded" in before["kd"]["cofw"]
     wflw = write_wflw(tmp_path / "wflw", train=24, test=6, size=(160, 120))
-    cofw.run("dvc", "exp", "run", "-n", "wflw", *lines("wflw", wflw))
+    cofw.run("dvc", "exp", "run", "-n", "wflw", *lines("wflw", wflw), "evaluate")
     for scores in cofw.metrics().values():
         assert set(scores) == {"all", *FLAGS}
     # A diff sets no number of one data set beside another's.
