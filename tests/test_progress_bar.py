@@ -31,7 +31,7 @@ def test_steps_that_get_slow_are_shown_nevertheless() -> None:
 
 def test_what_is_asked_for_is_passed_on() -> None:
     shown = io.StringIO()
-    with ProgressBar(total=4, desc="faces", unit="face", miniters=10, file=shown) as bar:
+    with ProgressBar(total=4, desc="faces", mininterval=0, miniters=10, file=shown) as bar:
         bar.update(4)
         assert "4/4" not in shown.getvalue()
     assert "faces" in shown.getvalue()
