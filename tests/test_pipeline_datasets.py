@@ -16,7 +16,7 @@ from tests.raw_cofw_wflw import write_cofw, write_wflw
 from tests.raw_own import FIVE_NAMES, table_lines, write_table
 
 
-def lines(name: str, path: Path | str) -> list[str]:
+def lines(name: str, path: Path) -> list[str]:
     """The `-S` of a data set."""
     return ["-S", f"data.name={name}", "-S", f"data.path={path}"]
 
