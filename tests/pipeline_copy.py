@@ -61,6 +61,20 @@ class Copy:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
+    def discard(self) -> None:
+        """Go back to what is committed."""
+        self.run("git", "checkout", "--quiet", ".")
+        self.run("dvc", "checkout")
+
+    def contents(self) -> dict[str, bytes]:
+        """Every file that the pipeline made or tracks, with its bytes."""
+        return {
+            str(file.relative_to(self.folder)): file.read_bytes()
+            for top in ("data", "models", "reports")
+            for file in sorted((self.folder / top).rglob("*"))
+            if file.is_file()
+        }
+
     def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("python", "-m", f"stages.{name}", *arguments, check=False)
 

@@ -94,8 +94,7 @@ def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher
     assert "Validation NME" in drawn["data"]
     params = json.loads(pipeline.run("dvc", "params", "diff", "HEAD", "--json").stdout)
     assert "kd.weights.tolerant" in json.dumps(params)
-    pipeline.run("git", "checkout", "--quiet", ".")
-    pipeline.run("dvc", "checkout")
+    pipeline.discard()
     assert pipeline.metrics() == before
 
 
@@ -138,8 +137,7 @@ def test_unlabelled_faces_and_a_teacher_size_of_its_own_go_through_the_whole_pip
     done = pipeline.run("dvc", "exp", "run", "-n", "smaller", "-S", "crop.size=40", *targets)
     assert "Running stage 'student_baseline'" in done.stdout
     assert "Running stage 'teacher" not in done.stdout
-    pipeline.run("git", "checkout", "--quiet", ".")
-    pipeline.run("dvc", "checkout")
+    pipeline.discard()
 
 
 @pytest.mark.slow
@@ -150,8 +148,7 @@ def test_jittered_boxes_change_what_is_measured_and_train_nothing(pipeline: Copy
     assert re.findall(r"Running stage '(\w+)", done.stdout) == ["evaluate"]
     assert "boxes jittered: shift 0.3" in done.stdout
     assert pipeline.metrics()["mean_shape"]["test"]["nme"] > before["mean_shape"]["test"]["nme"]
-    pipeline.run("git", "checkout", "--quiet", ".")
-    pipeline.run("dvc", "checkout")
+    pipeline.discard()
 
 
 def change_rounding(copy: Copy, decimals: int) -> None:
@@ -195,15 +192,6 @@ def raw(pipeline: Copy, tmp_path: Path) -> Copy:
     return Copy(folder)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(folder)): p.read_bytes()
-        for top in ("data", "models", "reports")
-        for p in sorted((folder / top).rglob("*"))
-        if p.is_file()
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "stage", "sentence"),
@@ -216,27 +204,26 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_users_mistake_ends_in_one_sentence_and_leaves_all_outputs_whole(
     raw: Copy, changes: dict[str, dict[str, Any]], stage: str, sentence: str
 ) -> None:
-    before = contents(raw.folder)
+    before = raw.contents()
     raw.set_params(changes)
     done = raw.stage(stage, *(["tough"] if stage == "teacher" else []))
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
-    assert contents(raw.folder) == before
+    assert raw.contents() == before
 
 
 @pytest.mark.slow
 def test_after_a_failed_repro_dvc_checkout_brings_every_output_back(pipeline: Copy) -> None:
     """DVC removes a stage's outs before it runs the stage; they stay in its cache."""
-    before = contents(pipeline.folder)
+    before = pipeline.contents()
     pipeline.set_params({"augment": {"rotatoin": 0.1}})
     done = pipeline.run("dvc", "repro", check=False)
     assert done.returncode != 0
     assert "augment.rotatoin is no known key" in done.stderr
-    pipeline.run("git", "checkout", "--quiet", ".")
-    pipeline.run("dvc", "checkout")
-    assert contents(pipeline.folder) == before
+    pipeline.discard()
+    assert pipeline.contents() == before
 
 
 @pytest.mark.slow
@@ -260,7 +247,7 @@ def heeds_ctrl_c() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Copy) -> None:
-    before = contents(raw.folder)
+    before = raw.contents()
     raw.set_params({"student": {"epochs": 5000}})
     with subprocess.Popen(
         [sys.executable, "-m", "stages.student_baseline"],
@@ -280,7 +267,7 @@ def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Cop
     assert running.returncode == 130
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
-    assert contents(raw.folder) == before
+    assert raw.contents() == before
 
 
 @pytest.mark.slow

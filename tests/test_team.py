@@ -92,24 +92,8 @@ def clone(team: Team, tmp_path: Path) -> Iterator[Callable[..., Copy]]:
             copy.run("dvc", "queue", "stop", "--kill", check=False)
 
 
-def contents(copy: Copy) -> dict[str, bytes]:
-    """Every file that the pipeline made or tracks, with its bytes."""
-    return {
-        str(file.relative_to(copy.folder)): file.read_bytes()
-        for top in ("data", "models", "reports")
-        for file in sorted((copy.folder / top).rglob("*"))
-        if file.is_file()
-    }
-
-
 def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
     return re.findall(r"Running stage '([\w@]+)'", done.stdout)
-
-
-def discard(copy: Copy) -> None:
-    """Go back to what is committed."""
-    copy.run("git", "checkout", "--quiet", ".")
-    copy.run("dvc", "checkout")
 
 
 @pytest.mark.slow
@@ -121,7 +105,7 @@ def test_a_new_clone_pulls_all_results_to_the_last_byte_and_runs_nothing(
     theirs = clone("theirs", remote)
     assert not (theirs.folder / paths.ONNX_MODEL).exists()
     theirs.run("dvc", "pull", "--run-cache")
-    assert contents(theirs) == contents(team.mine)
+    assert theirs.contents() == team.mine.contents()
     assert UP_TO_DATE in theirs.run("dvc", "repro").stdout
     assert theirs.run("git", "status", "--porcelain").stdout == ""
     # A pulled clone trains what a changed parameter changes, and nothing before it.
@@ -151,14 +135,14 @@ def test_faces_that_are_not_to_be_pushed_stay_and_the_rest_is_of_use_without_the
     first.run("dvc", "push", "--remote", "public")
 
     pushed = {file.read_bytes() for file in (tmp_path / "public").rglob("*") if file.is_file()}
-    before = contents(first)
+    before = first.contents()
     faces = {name for name in before if name.startswith(tuple(kept))}
     assert not pushed & {before[name] for name in faces}
     second = Team(first, first.folder, team.endpoint).clone(tmp_path / "second/clone", "public")
     done = second.run("dvc", "pull", check=False)
     assert done.returncode != 0
     assert all(path in done.stderr for path in kept)
-    assert contents(second) == {name: before[name] for name in before.keys() - faces}
+    assert second.contents() == {name: before[name] for name in before.keys() - faces}
     again = second.run("dvc", "repro", "--allow-missing")
     assert stages_run(again) == []
     assert UP_TO_DATE in again.stdout
@@ -185,11 +169,11 @@ def test_a_colleague_gets_an_experiment_with_its_metrics_and_trains_nothing_agai
     row = next(line for line in shown.splitlines() if "no-tolerant" in line)
     assert str(theirs.metrics()["kd"]["test"]["nme"]) in row
     third.run("dvc", "exp", "apply", "no-tolerant")
-    assert contents(third) == contents(theirs)
+    assert third.contents() == theirs.contents()
     assert third.metrics() != team.mine.metrics()
     assert UP_TO_DATE in third.run("dvc", "repro").stdout
 
-    discard(third)
+    third.discard()
     again = third.run("dvc", "exp", "run", "-n", "again", *change, "student_kd")
     assert "Stage 'student_kd' is cached - skipping run" in again.stdout
     assert stages_run(again) == []
@@ -230,7 +214,7 @@ def test_a_queue_with_several_workers_loses_no_run(team: Team, clone: Callable[.
     team.mine.run("dvc", "push")
     theirs = clone("theirs")
     theirs.run("dvc", "pull")
-    before = contents(theirs)
+    before = theirs.contents()
     shares = {
         "asm-1": 0.3,
         "asm-2": 0.65,
@@ -256,7 +240,7 @@ def test_a_queue_with_several_workers_loses_no_run(team: Team, clone: Callable[.
         errors.append(metrics["nme_train"])
     # The more of the variance a shape model keeps, the closer it comes: no two runs were mixed up.
     assert errors == sorted(set(errors), reverse=True)
-    assert contents(theirs) == before
+    assert theirs.contents() == before
     # What DVC keeps of a run is whole too.
     theirs.run("dvc", "exp", "apply", "asm-6")
     assert UP_TO_DATE in theirs.run("dvc", "status", "soft_landmarks").stdout
