@@ -9,10 +9,7 @@ import cv2
 import numpy as np
 
 from landmark_kd import geometry
-from landmark_kd.errors import UserError
 from landmark_kd.params import AugmentParams
-from landmark_kd.topology import IBUG_68
-from landmark_kd.turning import draw_turn
 
 # Ranges of the colour change, each drawn uniformly.
 CONTRAST = (0.6, 1.4)
@@ -36,17 +33,9 @@ class Augmenter:
         size: side of the crop in pixels.
         border: pixels stored around the crop on each side.
         flip: (K,) permutation of the landmarks of a mirrored face.
-
-    Raises:
-        UserError: heads are to be turned, but the landmarks are not the 68 of 300-W.
     """
 
     def __init__(self, params: AugmentParams, size: int, border: int, flip: np.ndarray) -> None:
-        if params.turn and not np.array_equal(flip, IBUG_68.flip):
-            raise UserError(
-                f"augment.turn is {params.turn:g}, but only faces of 300-W's 68 landmarks can be "
-                f"turned, and these have {len(flip)} of another scheme; take 0 as augment.turn."
-            )
         self.params = params
         self.size = size
         self.border = border
@@ -67,25 +56,10 @@ class Augmenter:
         crops = np.empty((len(points), self.size, self.size, 3), np.uint8)
         matrices = np.empty((len(points), 1, 2, 3))
         mirrored = np.empty((len(points), 1), bool)
-        points = points.copy()
         for i, (given, rng) in enumerate(zip(stored, rngs, strict=True)):
-            picture = given
-            if self.params.turn and rng.random() < self.params.turn:
-                picture, points[i] = self._turn(given, points[i], rng)
             matrices[i, 0], mirrored[i, 0] = self.draw_affine(rng)
-            crops[i] = self._change_pixels(self.warp(picture, matrices[i, 0]), rng)
+            crops[i] = self._change_pixels(self.warp(given, matrices[i, 0]), rng)
         return crops, self.move(points, matrices, mirrored)
-
-    def _turn(
-        self, stored: np.ndarray, points: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Turn a head further to the side, as its first set of landmarks shows it."""
-        pixels = geometry.from_network(points, self.size) + self.border
-        turned = draw_turn(pixels[0], len(stored), rng)
-        if turned is None:
-            return stored, points
-        moved = geometry.to_network(turned.points(pixels) - self.border, self.size)
-        return turned.picture(stored), moved
 
     # Called for each face: numbers of Python, which for so few are faster than arrays.
 

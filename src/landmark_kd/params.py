@@ -105,7 +105,6 @@ class AugmentParams(Section):
     scale_max: Annotated[float, Field(gt=0, le=4)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     flip: Probability
-    turn: Probability
     colour: Probability
     blur: Probability
     occlusion: Probability
@@ -261,11 +260,6 @@ class Params(Section):
                     f"base.devices x base.accumulate = {shares} with at least 2 faces each; take "
                     f"a multiple of {shares} that is at least {2 * shares}"
                 )
-        if self.augment.turn and self.data.name in ("cofw", "wflw"):
-            raise ValueError(
-                f"augment.turn is {self.augment.turn:g}, but only faces of 300-W's 68 landmarks "
-                f"can be turned, and data.name is {self.data.name}; take 0 as augment.turn"
-            )
         if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
             raise ValueError(
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
