@@ -1,27 +1,29 @@
 """Measure all networks on the test faces, and report.
 
 In: data/faces/{train,test,teacher_test}, models/{tough,tolerant,baseline,kd}, reports/curves/*.
-Out: reports/metrics.json, reports/cost.json, reports/evaluation, reports/kd_loss.
+Out: reports/metrics.json, reports/cost.json, reports/evaluation, reports/kd_loss; beside them, and
+of this machine alone, reports/times.json.
 Params: base, kd, evaluate.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.evaluate import (
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.core.files import write_json
+from landmark_kd.distillation.losses import distillation_loss
+from landmark_kd.evaluation.box_jitter import jittered_faces
+from landmark_kd.evaluation.evaluate import (
     Evaluation,
     costs,
     intervals,
     metrics_table,
     predict_all,
     summary,
+    times,
 )
-from landmark_kd.evaluation_report import write_evaluation_report, write_kd_loss_report
-from landmark_kd.faces import load_faces
-from landmark_kd.files import write_json
-from landmark_kd.jittered_faces import jittered_faces
-from landmark_kd.losses import distillation_loss
-from landmark_kd.params import load_params
-from landmark_kd.runtime import setup
+from landmark_kd.evaluation.report import write_evaluation_report, write_kd_loss_report
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.models.device import setup
 
 
 def main() -> None:
@@ -38,6 +40,7 @@ def main() -> None:
     table = metrics_table(evaluation)
     write_json(paths.METRICS, table)
     write_json(paths.COST, costs(paths.MODELS))
+    write_json(paths.TIMES, times(paths.MODELS))
     scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=seed)
     write_evaluation_report(evaluation, scores, paths.CURVES, paths.EVALUATION_REPORT)
     write_kd_loss_report(distillation_loss(params.kd), paths.KD_LOSS_REPORT)

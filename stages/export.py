@@ -4,14 +4,14 @@ Inputs: models/kd, data/faces/test. Outputs: models/landmarks.onnx, reports/expo
 Parameters: base.threads, export.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.export import export_onnx
-from landmark_kd.faces import load_faces
-from landmark_kd.files import write_json
-from landmark_kd.networks import load_network
-from landmark_kd.params import load_params
-from landmark_kd.runtime import setup
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.core.files import write_json
+from landmark_kd.export.onnx import export_onnx
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.models.device import setup
+from landmark_kd.models.network import load_network
 
 
 def main() -> None:

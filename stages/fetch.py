@@ -4,10 +4,10 @@ In: data.path, where the set is not made here; unlabelled.path. Out: data/raw.
 Params: base, data, synthetic, unlabelled.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.fetch import fetch
-from landmark_kd.params import load_params
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.data.fetching.fetch import fetch
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ In: data/raw. Out: data/faces/{train,test,unlabelled}, and data/faces/teacher_{t
 teachers' size. Params: base, data, prepare, crop, unlabelled.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.params import load_params
-from landmark_kd.prepare import prepare
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.data.preparation.prepare import prepare
 
 
 def main() -> None:

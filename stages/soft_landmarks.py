@@ -4,11 +4,11 @@ In: data/faces/teacher_train. Out: data/soft_landmarks, reports/asm, reports/sof
 Params: asm.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.faces import load_faces
-from landmark_kd.params import load_params
-from landmark_kd.soft_landmarks import write_soft_landmarks
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.soft_landmarks.soften import write_soft_landmarks
 
 
 def main() -> None:

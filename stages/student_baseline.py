@@ -1,15 +1,16 @@
 """Train the student without teachers: the yardstick of distillation.
 
-In: data/faces/train. Out: models/baseline, reports/curves/baseline.
+In: data/faces/train. Out: models/baseline, reports/curves/baseline,
+reports/training/baseline.json.
 Params: base, augment, student.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.faces import load_faces
-from landmark_kd.params import load_params
-from landmark_kd.teachers import regression_goal
-from landmark_kd.training import train
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.training.tasks import regression_goal
+from landmark_kd.training.train import train
 
 
 def main() -> None:
@@ -25,6 +26,7 @@ def main() -> None:
         seed=params.student_seed,
         model_folder=paths.MODELS / "baseline",
         curves_folder=paths.CURVES / "baseline",
+        metrics_file=paths.TRAINING_METRICS / "baseline.json",
     )
 
 

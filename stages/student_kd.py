@@ -1,15 +1,15 @@
 """Train the student with KD-Loss, with the budget, seed and first weights of the baseline.
 
 In: data/faces/train, data/faces/unlabelled, data/teacher_predictions, models/tough,
-models/tolerant. Out: models/kd, reports/curves/kd. Params: base, augment, student, kd, unlabelled.
+models/tolerant. Out: models/kd, reports/curves/kd, reports/training/kd.json. Params: base, augment, student, kd, unlabelled.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.faces import load_faces
-from landmark_kd.params import load_params
-from landmark_kd.student import kd_goal
-from landmark_kd.training import train
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.distillation.task import kd_goal
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.training.train import train
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
         seed=params.student_seed,
         model_folder=paths.MODELS / "kd",
         curves_folder=paths.CURVES / "kd",
+        metrics_file=paths.TRAINING_METRICS / "kd.json",
     )
 
 

@@ -1,17 +1,19 @@
 """Train one teacher: `python -m stages.teacher tough` or `… tolerant`.
 
-In: data/faces/teacher_train, data/soft_landmarks. Out: models/<teacher>, reports/curves/<teacher>.
+In: data/faces/teacher_train, data/soft_landmarks. Out: models/<teacher>,
+reports/curves/<teacher>, reports/training/<teacher>.json.
 Params: base, augment, teacher.
 """
 
 import sys
 
-from landmark_kd import paths
-from landmark_kd.errors import UserError, run_main
-from landmark_kd.faces import load_faces
-from landmark_kd.params import load_params
-from landmark_kd.teachers import TEACHERS, teacher_goal
-from landmark_kd.training import train
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.config.paths import TEACHERS
+from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.training.tasks import teacher_goal
+from landmark_kd.training.train import train
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
         seed=params.base.seed,
         model_folder=paths.MODELS / name,
         curves_folder=paths.CURVES / name,
+        metrics_file=paths.TRAINING_METRICS / f"{name}.json",
     )
 
 

@@ -4,12 +4,12 @@ In: data/faces/teacher_train, data/faces/teacher_unlabelled, models/tough, model
 Out: data/teacher_predictions. Params: base.
 """
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.faces import load_faces
-from landmark_kd.params import load_params
-from landmark_kd.runtime import setup
-from landmark_kd.teacher_predictions import write_predictions
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.distillation.teacher_predictions import write_predictions
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.models.device import setup
 
 
 def main() -> None:

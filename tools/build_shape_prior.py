@@ -1,6 +1,6 @@
 """Derive the small face-shape prior of the synthetic data set from real 68-point shapes.
 
-    python tools/build_shape_prior.py SHAPES_68.npz src/landmark_kd/assets/shape_prior.npz
+    python -m tools.build_shape_prior SHAPES_68.npz src/landmark_kd/landmarks/shape_prior.npz
 
 SHAPES_68.npz holds `name` (N,) and `pts` (N, 68, 2); only AFW and the two 300-W trainsets are
 read, so that no test shape reaches the project's own pictures. What is kept are statistics, no
@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.decomposition import PCA
 
-from landmark_kd.head_pose import cameras
-from landmark_kd.topology import TOPOLOGIES
+from landmark_kd.landmarks.head import cameras
+from landmark_kd.landmarks.scheme import TOPOLOGIES
 
 TRAIN_FOLDERS = ("AFW68/", "HELEN68/trainset/", "LFPW68/trainset/")
 OUTER_EYE_CORNERS = TOPOLOGIES[68].normalizer

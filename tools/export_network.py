@@ -1,6 +1,6 @@
 """Export any trained network of this working folder, not only the distilled student.
 
-    python tools/export_network.py models/tough src/landmark_kd/assets/landmarks_68.onnx
+    python -m tools.export_network models/tough src/landmark_kd/assets/landmarks_68.onnx
 
 Holds it against torch on the prepared test faces as the export stage does. This is how the file
 that comes with the package was made.
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from landmark_kd import paths
-from landmark_kd.errors import run_main
-from landmark_kd.export import export_onnx
-from landmark_kd.faces import load_faces
-from landmark_kd.networks import load_network
-from landmark_kd.params import load_params
+from landmark_kd.config import paths
+from landmark_kd.config.params import load_params
+from landmark_kd.core.errors import run_main
+from landmark_kd.export.onnx import export_onnx
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.models.network import load_network
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Measure exported networks that differ in their seed, and the mean of them, on test faces.
 
-    python tools/seed_models.py OUT.json FACES kd1.onnx kd2.onnx kd3.onnx --against other.onnx
+    python -m tools.seed_models OUT.json FACES kd1.onnx kd2.onnx kd3.onnx --against other.onnx
 
 --against takes one network, or several that differ in their seed, too. Where `tools/seed_table.py`
 wants experiments that went through `evaluate`, this takes ONNX files (`tools/export_network.py`).
@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from landmark_kd.errors import UserError, run_main
-from landmark_kd.evaluate_onnx import BoxJitter, evaluate_onnx
-from landmark_kd.files import write_json
-from landmark_kd.predict import LandmarkDetector
-from landmark_kd.recognise import recognised
-from landmark_kd.records import Dataset
-from landmark_kd.seed_scores import RESAMPLES, comparison, interval_text, seed_scores
+from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.files import write_json
+from landmark_kd.data.datasets.base import Dataset
+from landmark_kd.data.datasets.registry import recognised
+from landmark_kd.evaluation.exported import BoxJitter, evaluate_onnx
+from landmark_kd.inference.detector import LandmarkDetector
+from tools.seed_scores import RESAMPLES, comparison, interval_text, seed_scores
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Put several experiments that differ in `student.seed` into one table.
 
-    python tools/seed_table.py reports/300w 300w-s1 300w-s2 300w-s3
+    python -m tools.seed_table reports/300w 300w-s1 300w-s2 300w-s3
 
 Reads each experiment's metrics and per-face errors through DVC, so it runs in the repository that
 ran them; a name that is a folder is a copy of the project in which the stages have run. Writes
@@ -21,18 +21,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from landmark_kd import paths
-from landmark_kd.errors import UserError, run_main
-from landmark_kd.evaluate import FLOOR, NETWORKS
-from landmark_kd.faces import SEPARATOR
-from landmark_kd.files import write_json
-from landmark_kd.seed_scores import (
-    DECIMALS,
-    RESAMPLES,
-    comparison,
-    interval_text,
-    seed_scores,
-)
+from landmark_kd.config import paths
+from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.files import write_json
+from landmark_kd.evaluation.evaluate import FLOOR, NETWORKS
+from landmark_kd.faces.prepared import SEPARATOR
+from tools.seed_scores import DECIMALS, RESAMPLES, comparison, interval_text, seed_scores
 
 # Measures of reports/metrics.json that not every data set has, and their names in the table.
 FURTHER = {

@@ -1,0 +1,280 @@
+"""The shipped student beside PFLD: the same faces, the same boxes, one process.
+
+    python -m benchmarks.pfld.compare
+    python -m benchmarks.pfld.compare --model models/landmarks.onnx --out /tmp/mine
+
+Measures both on the test faces of 300-W (the landmarks' boxes) and on WFLW's faces with 98 points
+turned into 68, with boxes that are moved and scaled by chance, with those of OpenCV's detector, and
+sorts the faces by pose and light. Prints the tables; writes results.json, ced.json, ced.png and
+pictures of the worst faces (worst_*.png: pictures of people, for looking at and not for passing
+on) to the folder --out. For the shipped student, without --model, that is reports/peers, and the
+tables in README.md and reports/peers/README.md are filled, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+
+from benchmarks.pfld.adapter import pfld_as_ours
+from benchmarks.pfld.conditions import conditions
+from benchmarks.pfld.inputs import add_peer_inputs, shared_folder
+from benchmarks.pfld.markdown_blocks import fill_blocks
+from benchmarks.pfld.onnx_cost import onnx_cost
+from benchmarks.pfld.scores import DECIMALS, ced_points, scores, times
+from benchmarks.pfld.tables import readme_blocks, report_blocks
+from benchmarks.pfld.worst_faces import FIGURE_NAMES, draw_worst, worst_rows
+from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.files import write_json
+from landmark_kd.data.datasets.base import Dataset
+from landmark_kd.data.datasets.registry import recognised
+from landmark_kd.data.datasets.wflw import LIST, PICTURES, WFLW
+from landmark_kd.evaluation.cost import cpu_name
+from landmark_kd.evaluation.exported import BoxJitter, BoxSource, OnnxEvaluation, evaluate_onnx
+from landmark_kd.evaluation.exported_report import protocol, scores_table
+from landmark_kd.inference.detector import LandmarkDetector, shipped_model
+from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.head import head_pose
+from landmark_kd.visualization.plots import draw_ced
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHARED = shared_folder(PROJECT)
+REPORT = PROJECT / "reports" / "peers"
+
+# (shift, scale) of `jitter_boxes`; errors are means over the seeds.
+LOOSENESS = ((0.05, 0.1), (0.1, 0.2))
+JITTER_SEEDS = (0, 1, 2)
+FACES_TIMED = 200
+OFFICIAL_TEST_FACES = WFLW.published_counts("test")["all"]
+
+Evaluations = dict[str, OnnxEvaluation]
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    shipped = arguments.model is None
+    out = arguments.out or (REPORT if shipped else None)
+    threads = arguments.threads
+    peer = pfld_as_ours(arguments.pfld)
+    detectors = {
+        "student": LandmarkDetector.load(arguments.model, threads=threads),
+        "pfld": LandmarkDetector.from_bytes(peer, "PFLD", threads=threads),
+    }
+    files = {
+        "student": shipped_model() if shipped else arguments.model.read_bytes(),
+        "pfld": arguments.pfld.read_bytes(),
+    }
+    _, common = recognised(arguments.faces, "300w")
+    with one_test_list(arguments.wflw) as wflw:
+        evaluations = {
+            "300w": _evaluate(detectors, common, arguments.faces),
+            "wflw": _evaluate(detectors, WFLW, wflw),
+        }
+        results = {
+            "machine": _machine(threads),
+            "networks": {
+                name: _network(detector, files[name]) for name, detector in detectors.items()
+            },
+            "times": _times(detectors, evaluations["300w"], arguments.rounds),
+            "sets": {name: _set(of_set) for name, of_set in evaluations.items()},
+            "boxes": _boxes(detectors, common, arguments.faces),
+        }
+        curves = ced_points(_errors(evaluations["300w"]))
+        for text in report_blocks(results, curves).values():
+            print(text, end="\n\n", flush=True)
+        if out is not None:
+            _write(out, results, curves, evaluations)
+    if shipped and out == REPORT:
+        fill_blocks(REPORT / "README.md", report_blocks(results, curves))
+        fill_blocks(PROJECT / "README.md", readme_blocks(results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", type=Path, help="an ONNX file instead of the shipped student")
+    add_peer_inputs(parser, SHARED)
+    parser.add_argument(
+        "--wflw",
+        type=Path,
+        default=SHARED / "data" / "wflw",
+        help="folder of WFLW (default: %(default)s)",
+    )
+    parser.add_argument("--threads", type=_count, default=1, help="of each network (default: 1)")
+    parser.add_argument("--rounds", type=_count, default=3, help="of timing (default: 3)")
+    parser.add_argument("--out", type=Path, help="folder for results (default: reports/peers)")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+@contextmanager
+def one_test_list(folder: Path) -> Iterator[Path]:
+    """Yield a folder of WFLW whose test list has the faces of both lists.
+
+    The two lists of a sample of WFLW's test faces (../shared) are both test faces: neither network
+    has learnt from them. The official test list is taken as it is.
+    """
+    lists = {split: folder / LIST.format(split=split) for split in ("train", "test")}
+    WFLW.layout.check(WFLW, folder)
+    lines = {s: [x for x in f.read_bytes().split(b"\n") if x.strip()] for s, f in lists.items()}
+    if len(lines["test"]) == OFFICIAL_TEST_FACES:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as name:
+        together = Path(name) / folder.name
+        content = {"train": lines["train"], "test": [*lines["test"], *lines["train"]]}
+        for split, of_split in content.items():
+            file = together / LIST.format(split=split)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"\n".join(of_split) + b"\n")
+        (together / PICTURES).symlink_to((folder / PICTURES).resolve())
+        yield together
+
+
+def _evaluate(
+    detectors: Mapping[str, LandmarkDetector],
+    dataset: Dataset,
+    folder: Path,
+    *,
+    box: BoxSource = "landmarks",
+    jitter: BoxJitter | None = None,
+) -> Evaluations:
+    found = {
+        name: evaluate_onnx(
+            detector, dataset, folder, split="test", box=box, jitter=jitter or BoxJitter()
+        )
+        for name, detector in detectors.items()
+    }
+    student, peer = found.values()
+    if [face.name for face in student.faces] != [face.name for face in peer.faces]:
+        raise UserError(f"{folder} changed while it was read; run the same command again.")
+    return found
+
+
+def _errors(evaluations: Evaluations) -> dict[str, np.ndarray]:
+    return {name: evaluation.errors for name, evaluation in evaluations.items()}
+
+
+def _machine(threads: int) -> dict[str, Any]:
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+        "threads": threads,
+    }
+
+
+def _network(detector: LandmarkDetector, content: bytes) -> dict[str, Any]:
+    info = detector.info
+    return {
+        "source": detector.source,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "backbone": info.backbone,
+        "trained_on": info.dataset,
+        "licence": info.licence,
+        "input_size": info.input_size,
+        "margin": info.margin,
+        "box": info.box,
+        **vars(onnx_cost(content)),
+    }
+
+
+def _times(
+    detectors: Mapping[str, LandmarkDetector], evaluations: Evaluations, rounds: int
+) -> dict[str, Any]:
+    evaluation = evaluations["student"]
+    count = min(FACES_TIMED, len(evaluation.faces))
+    rows = np.linspace(0, len(evaluation.faces) - 1, count).round().astype(int)
+    boxes = geometry.landmarks_box(evaluation.true)
+    faces = [(evaluation.faces[row].picture.read(), boxes[row]) for row in rows]
+    return {"faces": count, "rounds": rounds, **times(detectors, faces, rounds)}
+
+
+def _set(evaluations: Evaluations) -> dict[str, Any]:
+    """Return the scores of a data set: by subset, by pose and light, and its worst faces."""
+    student = evaluations["student"]
+    errors = _errors(evaluations)
+
+    def of(rows: np.ndarray) -> dict[str, Any]:
+        return scores({name: of_network[rows] for name, of_network in errors.items()})
+
+    published = student.dataset.published_counts("test")
+    by_condition = conditions(student.faces, student.true)
+    worst = worst_rows(student)
+    pose = head_pose(student.true[worst])
+    return {
+        "protocol": protocol(student),
+        "subsets": {
+            name: {**of(rows), "n_published": published.get(name)}
+            for name, rows in student.dataset.subsets(student.faces).items()
+        },
+        "conditions": {
+            name: {of_bin: of(rows) for of_bin, rows in bins.items()}
+            for name, bins in by_condition.items()
+        },
+        "worst": [
+            {
+                "face": student.faces[row].photo,
+                "subsets": list(student.faces[row].subsets),
+                **{name: round(float(e[row]), DECIMALS) for name, e in errors.items()},
+                "yaw": round(float(yaw)),
+                "roll": round(float(roll)),
+            }
+            for row, (yaw, _, roll) in zip(worst, pose, strict=True)
+        ],
+    }
+
+
+def _boxes(
+    detectors: Mapping[str, LandmarkDetector], dataset: Dataset, folder: Path
+) -> dict[str, Any]:
+    """Return the scores in loose boxes: moved and scaled by chance, and a face detector's."""
+    jittered = []
+    for shift, scale in LOOSENESS:
+        of_seeds = [
+            _errors(_evaluate(detectors, dataset, folder, jitter=BoxJitter(shift, scale, seed)))
+            for seed in JITTER_SEEDS
+        ]
+        means = {name: np.mean([e[name] for e in of_seeds], axis=0) for name in detectors}
+        jittered.append({"shift": shift, "scale": scale, **scores(means)})
+    found = _evaluate(detectors, dataset, folder, box="detector")
+    return {
+        "jittered": jittered,
+        "seeds": list(JITTER_SEEDS),
+        "detector": {name: scores_table(evaluation) for name, evaluation in found.items()},
+    }
+
+
+def _write(
+    out: Path,
+    results: dict[str, Any],
+    curves: dict[str, list[float]],
+    evaluations: dict[str, Evaluations],
+) -> None:
+    write_json(out / "results.json", results)
+    write_json(out / "ced.json", curves)
+    faces = len(evaluations["300w"]["student"].faces)
+    drawn = pd.DataFrame(curves).rename(columns=FIGURE_NAMES)
+    draw_ced(out / "ced.png", drawn, f"300-W, {faces} test faces")
+    for name, of_set in evaluations.items():
+        draw_worst(out / f"worst_{name}.png", of_set)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,66 @@
+"""What several subcommands share: arguments, and packages that prediction does without."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.inference.detector import LandmarkDetector
+
+# Those of `data.datasets.registry`, whose imports prediction does without; a test compares.
+DATA_NAMES = ("300w", "cofw", "wflw", "pts", "synthetic")
+
+
+@contextmanager
+def needs_train_packages(command: str) -> Iterator[None]:
+    """Turn a failed import of the extra `train` into a sentence that says what to install.
+
+    Raises:
+        UserError: a package that the imports within need is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("landmark_kd"):
+            raise
+        raise UserError(
+            f"`landmark-kd {command}` needs the package {error.name}, which prediction does not; "
+            "install it with all that belongs to data sets: pip install 'landmark-kd[train]'."
+        ) from None
+
+
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says which data set a folder holds."""
+    parser.add_argument(
+        "--name",
+        choices=DATA_NAMES,
+        metavar="NAME",
+        help=f"which data set PATH holds: {', '.join(DATA_NAMES)} (default: found out; "
+        "synthetic is not looked for)",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names the network."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="ONNX file of the export stage, as models/landmarks.onnx (default: the network that "
+        "comes with landmark-kd)",
+    )
+
+
+def load_model(path: Path | None) -> LandmarkDetector:
+    """Open the network of `--model`, or the shipped one, and print which it is.
+
+    Raises:
+        UserError: see `LandmarkDetector.load`.
+    """
+    detector = LandmarkDetector.load(path)
+    print(f"model: {detector.source}" + ("" if path else " (--model FILE takes another)"))
+    print(f"licence: {detector.info.licence}", flush=True)
+    return detector

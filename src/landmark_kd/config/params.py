@@ -1,0 +1,333 @@
+"""params.yaml as typed values; whatever is wrong with it is said before any work begins."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from landmark_kd.core.schema import Section, read_yaml_model
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+CropSize = Annotated[int, Field(ge=32, le=1024)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NormalizationName = Literal["auto", "symmetric", "imagenet"]
+LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+UnlabelledBox = Literal["detector", "landmarks"]
+HeadName = Literal["integral", "pool"]
+
+
+def _known_to_timm(name: str) -> str:
+    # timm takes seconds to import, so only those who read params pay for it.
+    import timm
+
+    # timm downloads from a hub, or reads a folder's own description, for names such as hf-hub:…
+    # and local-dir:…; what follows a dot names published weights of a network.
+    if timm.is_model(name) and ("." not in name or name in timm.list_pretrained()):
+        return name
+    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    raise ValueError(
+        f"'{name}' is no network of timm's own list "
+        + (f"(did you mean {' or '.join(near)}?)" if near else "(see timm.list_models())")
+    )
+
+
+BackboneName = Annotated[str, Field(max_length=100), AfterValidator(_known_to_timm)]
+
+
+class BaseParams(Section):
+    seed: Seed
+    device: Literal["auto", "cpu", "cuda"]
+    devices: Annotated[int, Field(ge=1, le=1024)]
+    precision: Literal[32, "bf16", "fp16"]
+    accumulate: PositiveInt
+    deterministic: bool
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    workers: Annotated[int, Field(ge=0, le=256)]
+    checkpoint_minutes: NonNegative
+
+
+class DataParams(Section):
+    name: Literal["synthetic", "300w", "cofw", "wflw", "pts"]
+    path: str | None
+    on_bad: Literal["error", "skip"]
+
+
+class SyntheticParams(Section):
+    train: Annotated[int, Field(ge=4)]
+    test: Annotated[int, Field(ge=2)]
+    size: Annotated[int, Field(ge=64, le=1024)]
+
+
+class PrepareParams(Section):
+    validation: Annotated[float, Field(gt=0, lt=1)]
+
+
+class CropParams(Section):
+    size: CropSize
+    teacher_size: CropSize | None
+    margin: Annotated[float, Field(ge=0, le=2)]
+    box: Literal["landmarks", "dataset", "detector"]
+    context: Annotated[float, Field(ge=1, le=4)]
+
+    @property
+    def border(self) -> int:
+        """Whole pixels stored on each side of the crop; the stored side is size + 2 border."""
+        return round(self.size * (self.context - 1) / 2)
+
+    @property
+    def for_teachers(self) -> CropParams:
+        """The teachers' crops: of the same boxes, in pixels of their own size."""
+        return self.model_copy(update={"size": self.teacher_size or self.size})
+
+
+class UnlabelledParams(Section):
+    path: str | None
+    box: UnlabelledBox
+    limit: PositiveInt | None
+    keep: Annotated[float, Field(gt=0, le=1)]
+
+
+class AsmParams(Section):
+    variance: Annotated[float, Field(gt=0, le=1)]
+    align: Literal["similarity", "none"]
+    limit: Positive
+
+
+class AugmentParams(Section):
+    rotation: Annotated[float, Field(ge=0, le=3.15)]
+    scale_min: Annotated[float, Field(gt=0, le=4)]
+    scale_max: Annotated[float, Field(gt=0, le=4)]
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    flip: Probability
+    colour: Probability
+    blur: Probability
+    occlusion: Probability
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AugmentParams:
+        if self.scale_min > self.scale_max:
+            raise ValueError(
+                f"scale_min {self.scale_min} is greater than scale_max {self.scale_max}; "
+                "give a scale_min that is at most scale_max"
+            )
+        return self
+
+
+class TrainingParams(Section):
+    """A network and the budget it is trained with."""
+
+    backbone: BackboneName
+    head: HeadName
+    init: str
+    normalization: NormalizationName
+    flip_average: bool
+    loss: LossName
+    epochs: PositiveInt
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    weight_decay: NonNegative
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    clip: NonNegative
+
+    @model_validator(mode="after")
+    def _possible(self) -> TrainingParams:
+        import timm
+
+        if self.init == "pretrained" and not timm.is_model_pretrained(self.backbone):
+            raise ValueError(
+                f"init is 'pretrained' but timm has no weights for backbone '{self.backbone}'; "
+                "take random or a .safetensors file"
+            )
+        if self.init not in ("random", "pretrained"):
+            if not self.init.endswith(".safetensors"):
+                raise ValueError(
+                    f"init is '{self.init}'; it must be random, pretrained or the path of a "
+                    ".safetensors file"
+                )
+            if not Path(self.init).is_file():
+                raise ValueError(f"init names the file '{self.init}', which does not exist")
+        if self.warmup_epochs > 0 and self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}"
+            )
+        return self
+
+
+class StudentParams(TrainingParams):
+    seed: Seed | None
+
+
+class AssistiveParams(Section):
+    positive: NonNegative
+    negative: Annotated[float, Field(le=0)]
+
+
+class KDWeights(Section):
+    main: Positive
+    tough: NonNegative
+    tolerant: NonNegative
+
+
+class PointsParams(Section):
+    loss: LossName
+    share: Probability
+
+
+class KDParams(Section):
+    variant: Literal["paper", "code", "points"]
+    points: PointsParams
+    beta: Annotated[float, Field(gt=0, lt=1)]
+    tau: Positive
+    tough: AssistiveParams
+    tolerant: AssistiveParams
+    weights: KDWeights
+    coordinate_scale: Positive
+    features: NonNegative
+    attention: NonNegative
+    head: Literal["own", "teacher"]
+    teacher_predictions: Literal["cached", "online"]
+
+    @model_validator(mode="after")
+    def _can_teach(self) -> KDParams:
+        if self.variant == "points" and not self.weights.tough + self.weights.tolerant:
+            raise ValueError(
+                "variant is points, but weights.tough and weights.tolerant are both 0, so there "
+                "is no teacher to learn from; give one of them a weight"
+            )
+        # Near e = 0 the slope of the paper's form is w_main - sum(w |negative|) / beta.
+        pull = self.weights.tough * abs(self.tough.negative)
+        pull += self.weights.tolerant * abs(self.tolerant.negative)
+        needed = pull / self.beta
+        if self.variant == "paper" and self.weights.main < needed:
+            raise ValueError(
+                f"weights.main is {self.weights.main:g}, under which the ground truth is no "
+                f"minimum of the loss; it must be at least {needed:g} = "
+                "(tough weight x |tough.negative| + tolerant weight x |tolerant.negative|) / beta"
+            )
+        return self
+
+
+class BoxJitterParams(Section):
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    scale: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class EvaluateParams(Section):
+    bootstrap: Annotated[int, Field(ge=100)]
+    box_jitter: BoxJitterParams
+
+
+class ExportParams(Section):
+    check_faces: PositiveInt
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    base: BaseParams
+    data: DataParams
+    synthetic: SyntheticParams
+    prepare: PrepareParams
+    crop: CropParams
+    unlabelled: UnlabelledParams
+    asm: AsmParams
+    augment: AugmentParams
+    teacher: TrainingParams
+    student: StudentParams
+    kd: KDParams
+    evaluate: EvaluateParams
+    export: ExportParams
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Params:
+        if self.data.name == "pts" and not self.data.path:
+            raise ValueError(
+                "data.path is not set, but data.name is pts; give the folder that holds your own "
+                "data set and its landmark-kd.yaml, as in -S data.path=/data/mine"
+            )
+        shares = self.base.devices * self.base.accumulate
+        for name, network in (("teacher", self.teacher), ("student", self.student)):
+            if network.batch_size % shares or network.batch_size < 2 * shares:
+                raise ValueError(
+                    f"{name}.batch_size is {network.batch_size}, which cannot be shared out over "
+                    f"base.devices x base.accumulate = {shares} with at least 2 faces each; take "
+                    f"a multiple of {shares} that is at least {2 * shares}"
+                )
+        if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
+            raise ValueError(
+                f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
+                "detector"
+            )
+        if (
+            self.kd.teacher_predictions == "online"
+            and self.crop.for_teachers.size != self.crop.size
+        ):
+            raise ValueError(
+                "kd.teacher_predictions is online, which shows the teachers the students' own "
+                f"crops of {self.crop.size} pixels, but crop.teacher_size is "
+                f"{self.crop.teacher_size}; take cached, or null as crop.teacher_size"
+            )
+        if self.unlabelled.path is not None:
+            self._check_unlabelled()
+        for name in ("features", "attention"):
+            if getattr(self.kd, name):
+                self._check_matched(f"kd.{name}")
+        if self.kd.head == "teacher":
+            self._check_integral("kd.head", "own")
+        return self
+
+    def _check_matched(self, key: str) -> None:
+        if self.crop.for_teachers.size != self.crop.size:
+            raise ValueError(
+                f"{key} compares maps of one size, but the students' crops have "
+                f"{self.crop.size} pixels and crop.teacher_size is {self.crop.teacher_size}; take "
+                f"null as crop.teacher_size, or 0 as {key}"
+            )
+        self._check_integral(key, "0")
+
+    def _check_integral(self, key: str, without: str) -> None:
+        for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):
+            if head != "integral":
+                raise ValueError(
+                    f"{key} needs integral heads in both networks, but {name}.head is {head}; take "
+                    f"integral, or {without} as {key}"
+                )
+
+    def _check_unlabelled(self) -> None:
+        if self.kd.teacher_predictions == "online":
+            raise ValueError(
+                "unlabelled.path is set, but its faces are learnt from predictions made once, and "
+                "kd.teacher_predictions is online; take cached, or null as unlabelled.path"
+            )
+        if self.unlabelled.box == "landmarks" and self.crop.box == "dataset":
+            raise ValueError(
+                "unlabelled.box is landmarks, but crop.box is dataset, whose boxes enclose other "
+                "things; take detector as unlabelled.box, or landmarks as crop.box"
+            )
+
+    @property
+    def student_seed(self) -> int:
+        """The students' seed: student.seed, or base.seed where that is null."""
+        return self.base.seed if self.student.seed is None else self.student.seed
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check all of params.yaml, whichever section a stage needs.
+
+    Raises:
+        UserError: one sentence with the key, its value and what is allowed.
+    """
+    return read_yaml_model(
+        path,
+        Params,
+        absent="run from the project's top folder",
+        example="sections such as base and data",
+        restore="`git diff params.yaml` shows what was removed",
+    )

@@ -1,0 +1,242 @@
+"""What readers of data sets work with: a face as it is read, parts of a set, bad faces.
+
+A reader yields a `FaceRecord` a face and hands what cannot be read to `BadFaces`, which stops the
+run or leaves the face out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.imaging.images import Picture
+from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.scheme import Topology
+
+Split = Literal["train", "test"]
+
+# A landmark or box further outside of its picture than this share of the face's size, or of the
+# picture's longer side, is a mistake: annotators do place a cheek or a chin that the picture's
+# edge cuts off.
+FAR_OUTSIDE = 0.5
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a data set, all of one split.
+
+    Attributes:
+        folder: the folder or file that holds it, relative to the set's.
+        split: train or test.
+        subset: what its faces are counted in.
+        published: number of its faces, None where nobody published one.
+    """
+
+    folder: str
+    split: Split
+    subset: str
+    published: int | None
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """One face as its data set gives it.
+
+    Attributes:
+        name: unique in the data set.
+        picture: where it is and how it is read.
+        landmarks: (K, 2) float64, 0-based pixels of the picture.
+        photo: faces that share it are never in train and validation both; mostly the photo's
+            name.
+        part: the part of the data set it belongs to.
+        subsets: what it is counted in besides its part's subset.
+        box: (4,) x0, y0, x1, y1 where the data set brings one.
+        occluded: (K,) bool where the data set marks hidden landmarks.
+    """
+
+    name: str
+    picture: Picture
+    landmarks: np.ndarray
+    photo: str
+    part: Part
+    subsets: tuple[str, ...] = ()
+    box: np.ndarray | None = None
+    occluded: np.ndarray | None = None
+
+    @property
+    def split(self) -> Split:
+        return self.part.split
+
+
+@dataclass
+class BadFaces:
+    """What becomes of faces that cannot be read, by `data.on_bad`.
+
+    Attributes:
+        on_bad: error: the first one ends the run; skip: it is noted and left out.
+        left_out: (part, sentence) of each face left out.
+    """
+
+    on_bad: Literal["error", "skip"]
+    left_out: list[tuple[Part, str]] = field(default_factory=list)
+
+    def add(self, part: Part, error: UserError) -> None:
+        """Note a bad face, or raise.
+
+        Raises:
+            UserError: `on_bad` is error.
+        """
+        sentence = str(error)
+        if self.on_bad == "error":
+            raise UserError(
+                f"{sentence.removesuffix('.')}; correct or remove the face in data.path and fetch "
+                "again (dvc repro -f -s fetch), or leave out all such faces with -S "
+                "data.on_bad=skip."
+            )
+        self.left_out.append((part, sentence))
+
+    def sentences(self, split: Split) -> list[str]:
+        """A sentence for each face of a split that was left out."""
+        return [sentence for part, sentence in self.left_out if part.split == split]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set lies in a folder.
+
+    Attributes:
+        check: raises UserError, with a hint, where a folder does not hold the set:
+            `check(dataset, folder)`.
+        files: the files in the folder that belong to the set: `files(dataset, folder)`.
+        read: yields the faces, and hands those that cannot be read to `bad`:
+            `read(dataset, folder, bad)`. It checks the layout first.
+    """
+
+    check: Callable[[Dataset, Path], None]
+    files: Callable[[Dataset, Path], Iterable[Path]]
+    read: Callable[[Dataset, Path, BadFaces], Iterator[FaceRecord]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a data set is.
+
+    Attributes:
+        name: as in `data.name`; of a person's own set, the name it was given.
+        topology: of its landmarks.
+        parts: what it is made of; a subset may have several parts.
+        layout: how it lies in a folder.
+        unions: subsets that are made of other subsets, all of which have to be there.
+        published: faces that its authors counted in the subsets that are no part's and no union.
+        boxes: whether it brings boxes of its own.
+        source: where the data set comes from, in words; empty where it is made here.
+        licence: what it allows, in a sentence.
+    """
+
+    name: str
+    topology: Topology
+    parts: tuple[Part, ...]
+    layout: Layout
+    unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
+    boxes: bool = False
+    source: str = ""
+    licence: str = ""
+
+    @property
+    def points(self) -> int:
+        return self.topology.points
+
+    def subsets(self, faces: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
+        """Return the indices of the faces of each subset, none of them empty.
+
+        Subsets of parts come first, then further ones, then unions whose members are all there.
+        """
+        names = list(dict.fromkeys(part.subset for part in self.parts))
+        names += [name for face in faces for name in face.subsets if name not in self.unions]
+        rows = {}
+        for name in dict.fromkeys(names):
+            inside = [i for i, f in enumerate(faces) if name in (f.part.subset, *f.subsets)]
+            if inside:
+                rows[name] = np.array(inside)
+        for union, members in self.unions.items():
+            if all(member in rows for member in members):
+                rows[union] = np.unique(np.concatenate([rows[member] for member in members]))
+        return rows
+
+    def published_counts(self, split: Split) -> dict[str, int | None]:
+        """The number of faces of each subset of a split that its authors published."""
+        counts: dict[str, int | None] = {}
+        for part in self.parts:
+            if part.split == split:
+                counts[part.subset] = _plus(counts.get(part.subset, 0), part.published)
+        if split == "test":
+            counts.update(self.published)
+        for union, members in self.unions.items():
+            if all(member in counts for member in members):
+                total: int | None = 0
+                for member in members:
+                    total = _plus(total, counts[member])
+                counts[union] = total
+        return counts
+
+    def missing(self, records: Iterable[FaceRecord], split: Split) -> list[str]:
+        """Say in words which parts of a split are not what was published."""
+        found = Counter(record.part.folder for record in records)
+        sentences = []
+        for part in self.parts:
+            n = found[part.folder]
+            if part.split == split and part.published is not None and n != part.published:
+                sentences.append(
+                    f"{part.folder} has {n or 'none'} of {part.published} published faces"
+                    if n < part.published
+                    else f"{part.folder} has {n} faces, more than the {part.published} published"
+                )
+        return sentences
+
+
+def rows_by_picture(records: Sequence[FaceRecord]) -> list[list[int]]:
+    """Return the indices of the faces of each picture, so that it is read once for all of them."""
+    rows: dict[Picture, list[int]] = {}
+    for row, record in enumerate(records):
+        rows.setdefault(record.picture, []).append(row)
+    return list(rows.values())
+
+
+def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: int) -> None:
+    """Check that a face lies in its picture of `width` x `height` pixels and has a size.
+
+    Raises:
+        UserError: landmarks or the data set's box lie far outside, or the normaliser's two points
+            in one place (the error measure divides by their distance).
+    """
+    first, second = topology.normalizer
+    if np.array_equal(record.landmarks[first], record.landmarks[second]):
+        raise UserError(
+            f"the landmarks of {record.name} in {record.picture} have both "
+            f"{topology.normalizer_name} in one place."
+        )
+    boxes = {"landmarks": geometry.landmarks_box(record.landmarks)}
+    if record.box is not None:
+        boxes["box"] = record.box
+    for what, box in boxes.items():
+        x0, y0, x1, y1 = box.tolist()
+        size = max(x1 - x0, y1 - y0)
+        outside = max(-0.5 - x0, -0.5 - y0, x1 - (width - 0.5), y1 - (height - 0.5))
+        whose, most = min(("face", size), ("picture", max(width, height)), key=lambda most: most[1])
+        if outside > FAR_OUTSIDE * most:
+            raise UserError(
+                f"the {what} of {record.name} in {record.picture} reach{'es' * (what == 'box')} "
+                f"{outside:.4g} pixels outside of its {width} x {height} pixels, more than half of "
+                f"the {whose}'s {most:.4g}."
+            )
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b

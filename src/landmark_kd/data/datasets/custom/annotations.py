@@ -1,0 +1,99 @@
+"""What the files of a person's own data set say of each face, before splits and pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+import numpy as np
+
+from landmark_kd.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is marked in a face, in 0-based pixels.
+
+    Attributes:
+        landmarks: (K, 2) float64.
+        box: (4,) float64 x0, y0, x1, y1 where the files bring one.
+        occluded: (K,) bool where the files mark hidden landmarks.
+    """
+
+    landmarks: np.ndarray
+    box: np.ndarray | None = None
+    occluded: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class OwnFace:
+    """A face of the files, good or bad.
+
+    Attributes:
+        where: file and place in it, for sentences.
+        picture: name of its picture, relative to the set's pictures; None where it has none.
+        group: value of the split column; None without a column, or where the value is missing.
+        marks: what is marked, or what is wrong with it.
+    """
+
+    where: str
+    picture: str | None
+    group: str | None
+    marks: Marks | UserError
+
+
+class Annotations(Protocol):
+    """The annotations of a data set in one of the formats that are read."""
+
+    @property
+    def points(self) -> int:
+        """Number of landmarks, as the first face has them."""
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether each face brings a box."""
+
+    def columns(self) -> dict[str, list[str]]:
+        """The values, face by face, of what the faces could be split by."""
+
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+        """Read all faces, in a fixed order.
+
+        Args:
+            points: number of landmarks each face must have.
+            first_pixel: what the files call the first pixel.
+            column: one of `columns`, or None.
+
+        Raises:
+            UserError: the files as a whole cannot be read so; what is wrong with single faces is
+                in their `marks`.
+        """
+
+
+def picture_name(text: str) -> str | None:
+    """Return a picture's name in one spelling (not ./a.jpg or b//a.jpg); None where it is empty."""
+    return PurePosixPath(text.strip()).as_posix() if text.strip() else None
+
+
+def box_of(where: str, numbers: Sequence[float], first_pixel: int) -> np.ndarray:
+    """Return a box (4,) x0, y0, x1, y1 from its corner, width and height.
+
+    Raises:
+        UserError: a number is not finite, or width or height is not above 0.
+    """
+    x, y, width, height = numbers
+    if not all(math.isfinite(number) for number in numbers):
+        raise UserError(f"{where}: the box {_listed(numbers)} is not finite.")
+    if width <= 0 or height <= 0:
+        raise UserError(
+            f"{where}: the box (x, y, width, height) is {_listed(numbers)}, but width and height "
+            "must be greater than 0."
+        )
+    return np.array([x, y, x + width, y + height], dtype=np.float64) - first_pixel
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)

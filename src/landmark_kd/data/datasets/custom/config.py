@@ -1,0 +1,246 @@
+"""landmark-kd.yaml, in which a person says what their own data set is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.schema import Section, read_yaml_model
+from landmark_kd.data.datasets.layout import neighbours
+from landmark_kd.landmarks.scheme import Topology, flip_of_pairs
+
+CONFIG_NAME = "landmark-kd.yaml"
+# `annotations` of a set that has a .pts file beside each picture.
+PTS = "pts"
+# `split.column` of such a set: the top folder that a picture lies in.
+FOLDER_COLUMN = "folder"
+DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
+# Subsets of the sets that are built in, whose names tables and reports know.
+RESERVED_NAMES = frozenset(
+    (
+        *("train", "test", "common", "challenging", "full", "cofw", "all", "pose"),
+        *("expression", "illumination", "make-up", "occlusion", "blur"),
+    )
+)
+
+Index = Annotated[int, Field(ge=0)]
+Pair = Annotated[list[Index], Field(min_length=2, max_length=2)]
+Group = Annotated[list[Index], Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Contour(Section):
+    """A line to draw through points; of a single point a dot."""
+
+    points: Group
+    closed: bool
+
+
+class SplitConfig(Section):
+    """How test faces are told from training faces.
+
+    Attributes:
+        column: faces of one value are never in both; None: each picture is on its own.
+        test: share of the faces; None: the column itself says train or test.
+        seed: of the choice.
+    """
+
+    column: Text | None
+    test: Annotated[float, Field(gt=0, lt=1)] | None
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+    @model_validator(mode="after")
+    def _says_what_is_test(self) -> SplitConfig:
+        if self.column is None and self.test is None:
+            raise ValueError(
+                "column and test are both null; give the share of test faces, such as 0.2, or "
+                "the column that says train or test"
+            )
+        return self
+
+
+class OwnConfig(Section):
+    """The whole of landmark-kd.yaml; the README explains each key."""
+
+    name: str
+    annotations: Text
+    pictures: Text
+    first_pixel: Literal[0, 1]
+    points: Annotated[int, Field(ge=2, le=10_000)]
+    names: list[Text] | None = None
+    flip_pairs: list[Pair]
+    normalizer: Pair
+    normalizer_name: Text
+    pupils: Annotated[list[Group], Field(min_length=2, max_length=2)] | None = None
+    contours: list[Contour] = Field(default_factory=list)
+    split: SplitConfig
+    licence: Text
+
+    @field_validator("name")
+    @classmethod
+    def _usable(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", name):
+            raise ValueError(
+                f"'{name}' must be 1 to 40 letters, digits, '-', '_' or '.', the first a letter "
+                "or digit"
+            )
+        if name.casefold() in RESERVED_NAMES:
+            raise ValueError(f"'{name}' is a subset of a built-in data set; take another name")
+        return name
+
+    @field_validator("annotations", "pictures")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        if leaves_folder(name):
+            raise ValueError(
+                f"'{name}' must lie within the folder of {CONFIG_NAME}; give it relative to that "
+                "folder, without '..'"
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> OwnConfig:
+        self._check_annotations()
+        self._check_names()
+        self._check_flip_pairs()
+        self._check_normalizer()
+        self._check_lines()
+        return self
+
+    def topology(self) -> Topology:
+        """Return the landmark scheme; points without names are called point_0, point_1, …"""
+        first, second = self.normalizer
+        return Topology(
+            names=tuple(self.names or (f"point_{i}" for i in range(self.points))),
+            flip=self._flip(),
+            normalizer=(first, second),
+            normalizer_name=self.normalizer_name,
+            pupils=(tuple(self.pupils[0]), tuple(self.pupils[1])) if self.pupils else None,
+            contours=tuple((tuple(line.points), line.closed) for line in self.contours),
+        )
+
+    def _flip(self) -> np.ndarray:
+        return flip_of_pairs(self.points, [(a, b) for a, b in self.flip_pairs])
+
+    def _check_annotations(self) -> None:
+        if self.annotations != PTS and not self.annotations.lower().endswith((".csv", ".json")):
+            raise ValueError(
+                f"annotations is '{self.annotations}'; it must be a .csv file, a .json file "
+                f"(COCO key points) or {PTS} (a .pts file beside each picture)"
+            )
+        if self.annotations == PTS and self.split.column not in (None, FOLDER_COLUMN):
+            raise ValueError(
+                f"split.column is '{self.split.column}', but with annotations: {PTS} it is "
+                f"{FOLDER_COLUMN} (the top folder that a picture lies in) or null"
+            )
+
+    def _check_names(self) -> None:
+        if self.names is None:
+            return
+        if len(self.names) != self.points:
+            raise ValueError(
+                f"names are {len(self.names)}, but points is {self.points}; give one name for "
+                "each point, or null"
+            )
+        twice = _twice(self.names)
+        if twice is not None:
+            raise ValueError(f"names has '{twice}' twice; each point needs a name of its own")
+
+    def _check_flip_pairs(self) -> None:
+        self._check_range("flip_pairs", (i for pair in self.flip_pairs for i in pair))
+        for a, b in self.flip_pairs:
+            if a == b:
+                raise ValueError(
+                    f"flip_pairs has the pair [{a}, {b}] of one point; leave out points that lie "
+                    "on the middle line"
+                )
+        twice = _twice(i for pair in self.flip_pairs for i in pair)
+        if twice is not None:
+            pairs = [pair for pair in self.flip_pairs if twice in pair]
+            raise ValueError(
+                f"flip_pairs has point {twice} in {' and in '.join(map(str, pairs))}, so that "
+                "mirroring twice does not give the face back; each point may be in one pair only"
+            )
+
+    def _check_normalizer(self) -> None:
+        self._check_range("normalizer", self.normalizer)
+        first, second = self.normalizer
+        if first == second:
+            raise ValueError(
+                f"normalizer is [{first}, {second}], whose distance is always 0; give two "
+                "different points"
+            )
+        flip = self._flip()
+        if {int(flip[first]), int(flip[second])} != {first, second}:
+            raise ValueError(
+                f"normalizer is [{first}, {second}], which mirrored are {flip[first]} and "
+                f"{flip[second]}, so that the unit of errors would change with mirroring; give a "
+                "flip pair or two points of the middle line"
+            )
+
+    def _check_lines(self) -> None:
+        for i, line in enumerate(self.contours):
+            self._check_range(f"contours.{i}", line.points)
+        if self.pupils is None:
+            return
+        left, right = self.pupils
+        self._check_range("pupils", [*left, *right])
+        flip = self._flip()
+        if sorted(int(flip[i]) for i in left) != sorted(right):
+            raise ValueError(
+                f"pupils are {left} and {right}, but the first mirrored is "
+                f"{sorted(int(flip[i]) for i in left)}; give two groups that flip_pairs swaps, "
+                "or null"
+            )
+
+    def _check_range(self, key: str, indices: Iterable[int]) -> None:
+        for i in indices:
+            if i >= self.points:
+                raise ValueError(
+                    f"{key} has point {i}, but points is {self.points}: they count from 0 to "
+                    f"{self.points - 1}"
+                )
+
+
+def read_own_config(folder: Path) -> OwnConfig:
+    """Read and check landmark-kd.yaml in a person's folder.
+
+    Raises:
+        UserError: the folder or the file is missing, or the file is wrong; one sentence with the
+            file, the key, its value and what is allowed.
+    """
+    if not folder.exists():
+        raise UserError(f"the folder {folder} does not exist; give the one with {CONFIG_NAME}.")
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; give the folder that holds {CONFIG_NAME}.")
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        near = [other for other in neighbours(folder, 1) if (other / CONFIG_NAME).is_file()]
+        hint = f"did you mean {near[0]}?" if near else f"{DRAFT_HINT.format(folder)}."
+        state = "holds no" if any(folder.iterdir()) else "is empty: it holds no"
+        raise UserError(f"{folder} {state} {CONFIG_NAME}; {hint}")
+    return read_yaml_model(
+        path,
+        OwnConfig,
+        absent=DRAFT_HINT.format(folder),
+        example="keys such as name, annotations and points",
+        restore="the README shows a whole file",
+    )
+
+
+def leaves_folder(name: str) -> bool:
+    """Whether a relative name is none or climbs out of its folder, on any system."""
+    paths = (PurePosixPath(name), PureWindowsPath(name))
+    return any(".." in path.parts or path.is_absolute() or path.anchor for path in paths)
+
+
+def _twice(values: Iterable[Any]) -> Any:
+    """The first value that is there more than once, or None."""
+    return next((value for value, count in Counter(values).items() if count > 1), None)

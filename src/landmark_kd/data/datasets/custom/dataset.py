@@ -1,0 +1,279 @@
+"""A person's own data set (`data.name=pts`): a folder with annotations and landmark-kd.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part, Split
+from landmark_kd.data.datasets.custom.annotations import Annotations, OwnFace
+from landmark_kd.data.datasets.custom.coco import read_coco
+from landmark_kd.data.datasets.custom.config import (
+    CONFIG_NAME,
+    PTS,
+    OwnConfig,
+    SplitConfig,
+    leaves_folder,
+    read_own_config,
+)
+from landmark_kd.data.datasets.custom.pts_tree import PtsTree, read_pts_tree
+from landmark_kd.data.datasets.custom.table import read_table
+from landmark_kd.imaging.images import PictureFile
+
+
+def read_own_dataset(folder: Path) -> Dataset:
+    """Return what landmark-kd.yaml in a folder says the data set there is.
+
+    Raises:
+        UserError: the YAML or the annotations it names are missing or wrong; one sentence with
+            file and place.
+    """
+    config = read_own_config(folder)
+
+    def check(dataset: Dataset, folder: Path) -> None:
+        _read_split(config, folder)
+
+    def files(dataset: Dataset, folder: Path) -> list[Path]:
+        return _files(config, folder)
+
+    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        return _records(config, folder, {part.split: part for part in dataset.parts}, bad)
+
+    return Dataset(
+        name=config.name,
+        topology=config.topology(),
+        parts=(Part("train", "train", "train", None), Part("test", "test", config.name, None)),
+        layout=Layout(check, files, read),
+        boxes=_open(config, folder).has_boxes,
+        licence=config.licence,
+    )
+
+
+def choose_test(counts: Mapping[str, int], share: float, seed: int) -> set[str]:
+    """Choose groups until they hold a share of all faces: at least one, and never all.
+
+    The order in which groups are taken is that of a hash of seed and name, so that it depends on
+    no other group: groups that are added later leave the choice much as it was.
+
+    Args:
+        counts: number of faces of each group, two groups or more.
+        share: of the faces, in (0, 1).
+        seed: another one, another choice.
+    """
+    order = sorted(counts, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+    wanted = round(share * sum(counts.values()))
+    chosen: set[str] = set()
+    faces = 0
+    for name in order[:-1]:
+        if chosen and faces >= wanted:
+            break
+        chosen.add(name)
+        faces += counts[name]
+    return chosen
+
+
+def _open(config: OwnConfig, folder: Path) -> Annotations:
+    """Open the annotations, whichever format they have.
+
+    Raises:
+        UserError: something is not there, or is not what its name says.
+    """
+    pictures = folder / config.pictures
+    # os.path, unlike Path, says False of a name that is too long for any file, here and below.
+    if not os.path.isdir(pictures):
+        raise UserError(
+            f"{pictures} is no folder, but pictures in {folder / CONFIG_NAME} names it."
+        )
+    if config.annotations == PTS:
+        return read_pts_tree(pictures)
+    path = folder / config.annotations
+    if not os.path.isfile(path):
+        raise UserError(f"{path} is no file, but annotations in {folder / CONFIG_NAME} names it.")
+    return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A face, its split, and the name of what may not be in two splits."""
+
+    face: OwnFace
+    split: Split
+    photo: str
+
+
+def _records(
+    config: OwnConfig, folder: Path, parts: dict[Split, Part], bad: BadFaces
+) -> Iterator[FaceRecord]:
+    placed = _read_split(config, folder)
+    shared = {name for name, n in Counter(p.face.picture for p in placed).items() if n > 1}
+    number: Counter[str] = Counter()
+    first: dict[tuple[str, bytes], str] = {}
+    for one in placed:
+        try:
+            face = one.face
+            picture = _checked_picture(face, config, folder)
+            number[picture] += 1
+            if isinstance(face.marks, UserError):
+                raise face.marks
+            seen_in = first.setdefault((picture, face.marks.landmarks.tobytes()), face.where)
+            if seen_in != face.where:
+                raise UserError(
+                    f"{face.where}: repeats {seen_in}, with the same picture {picture} and the "
+                    "same landmarks."
+                )
+        except UserError as error:
+            bad.add(parts[one.split], error)
+            continue
+        yield FaceRecord(
+            name=f"{picture}#{number[picture]}" if picture in shared else picture,
+            picture=PictureFile(folder / config.pictures / picture),
+            landmarks=face.marks.landmarks,
+            photo=one.photo,
+            part=parts[one.split],
+            box=face.marks.box,
+            occluded=face.marks.occluded,
+        )
+
+
+def _checked_picture(face: OwnFace, config: OwnConfig, folder: Path) -> str:
+    """Return the name of a face's picture, if that is on disk and the face has a split.
+
+    Raises:
+        UserError: it has not, or nothing of it could be read.
+    """
+    if face.picture is None:
+        assert isinstance(face.marks, UserError)
+        raise face.marks
+    if leaves_folder(face.picture):
+        raise UserError(
+            f"{face.where}: the picture {face.picture} must lie within {folder / config.pictures}."
+        )
+    if not os.path.isfile(folder / config.pictures / face.picture):
+        raise UserError(
+            f"{face.where}: the picture {face.picture} is not in {folder / config.pictures}."
+        )
+    if config.split.column and face.group is None:
+        state = (
+            f"lies in no folder below {folder / config.pictures}"
+            if config.annotations == PTS
+            else f"has no value of {config.split.column}"
+        )
+        raise UserError(f"{face.where}: {state}, by which split.column tells test faces.")
+    return face.picture
+
+
+def _files(config: OwnConfig, folder: Path) -> list[Path]:
+    annotations = _open(config, folder)
+    if isinstance(annotations, PtsTree):
+        return [folder / CONFIG_NAME, *annotations.files]
+    faces = annotations.faces(config.points, config.first_pixel, config.split.column)
+    names = sorted({face.picture for face in faces if face.picture})
+    pictures = [folder / config.pictures / name for name in names if not leaves_folder(name)]
+    named = [folder / CONFIG_NAME, folder / config.annotations]
+    return named + [picture for picture in pictures if os.path.isfile(picture)]
+
+
+def _read_split(config: OwnConfig, folder: Path) -> list[_Placed]:
+    """Read all faces and tell test faces from training faces.
+
+    Raises:
+        UserError: the annotations cannot be read, none of their pictures is there, or the faces
+            make no two splits.
+    """
+    annotations = _open(config, folder)
+    faces = annotations.faces(config.points, config.first_pixel, config.split.column)
+    named = [face.picture for face in faces if face.picture and not leaves_folder(face.picture)]
+    pictures = folder / config.pictures
+    if named and not any(os.path.isfile(pictures / name) for name in named):
+        raise UserError(
+            f"{pictures} holds none of the {len(set(named))} pictures that the annotations name, "
+            f"such as {named[0]}; set pictures in {folder / CONFIG_NAME} to the folder that the "
+            "names are relative to."
+        )
+    if config.split.test is None:
+        return _split_as_said(faces, config.split, folder)
+    return _split_by_share(faces, config.split, config.split.test, folder)
+
+
+def _split_as_said(faces: Sequence[OwnFace], split: SplitConfig, folder: Path) -> list[_Placed]:
+    """Place faces whose column says train or test."""
+    said: dict[str, tuple[str, str]] = {}
+    for face in faces:
+        if face.group is None:
+            continue
+        if face.group not in get_args(Split):
+            raise UserError(
+                f"{face.where}: {split.column} is '{face.group}', but with split.test: null in "
+                f"{folder / CONFIG_NAME} it must say train or test."
+            )
+        other, where = said.setdefault(face.picture or "", (face.group, face.where))
+        if face.picture and other != face.group:
+            raise UserError(
+                f"{face.where}: is {face.group}, but {where} with the same picture "
+                f"{face.picture} is {other}; a picture can be of one split only."
+            )
+    placed = [
+        _Placed(face, "test" if face.group == "test" else "train", face.picture or "")
+        for face in faces
+    ]
+    for name in get_args(Split):
+        if not any(face.group == name for face in faces):
+            raise UserError(f"{folder}: {split.column} says {name} of no face, but both must be.")
+    return placed
+
+
+def _split_by_share(
+    faces: Sequence[OwnFace], split: SplitConfig, share: float, folder: Path
+) -> list[_Placed]:
+    """Place faces by their groups: each picture where no column is given."""
+    groups = [face.group if split.column else face.picture for face in faces]
+    merged = _joined_by_pictures(
+        [(g, f.picture) for g, f in zip(groups, faces, strict=True) if g and f.picture]
+    )
+    counts = Counter(merged.get(group, group) for group in groups if group)
+    if len(counts) < 2:
+        what = f"values of {split.column}" if split.column else "pictures"
+        joined = len(set(groups) - {None}) > len(counts)
+        together = " once those that share a picture are one" if joined else ""
+        raise UserError(
+            f"{folder} has {len(counts)} {what}{together}, but training and test faces need at "
+            f"least one each; set split in {folder / CONFIG_NAME} to another column, or to null "
+            "for each picture on its own."
+        )
+    test = choose_test(counts, share, split.seed)
+    placed = []
+    for group, face in zip(groups, faces, strict=True):
+        photo = merged.get(group, group) if group else ""
+        placed.append(_Placed(face, "test" if photo in test else "train", photo))
+    return placed
+
+
+def _joined_by_pictures(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return for each group the first name, in order, of those it is joined with.
+
+    Groups with faces in one picture cannot be in different splits: the picture would be in both.
+
+    Args:
+        pairs: (group, picture) of each face.
+    """
+    groups = {name: i for i, name in enumerate(sorted({group for group, _ in pairs}))}
+    pictures = {name: i for i, name in enumerate(sorted({picture for _, picture in pairs}))}
+    rows = [groups[group] for group, _ in pairs]
+    columns = [len(groups) + pictures[picture] for _, picture in pairs]
+    size = len(groups) + len(pictures)
+    graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(size, size))
+    _, label = connected_components(graph, directed=False)
+    first: dict[int, str] = {}
+    for name, i in groups.items():
+        first.setdefault(int(label[i]), name)
+    return {name: first[int(label[i])] for name, i in groups.items()}

@@ -1,0 +1,102 @@
+"""Faces in a folder and its subfolders: pictures with a .pts file beside each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace
+from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
+from landmark_kd.data.datasets.pts import read_pts
+from landmark_kd.data.datasets.pts_folders import (
+    LANDMARKS_SUFFIX,
+    by_stem,
+    files_in,
+    picture_and_pts,
+)
+
+
+@dataclass(frozen=True)
+class PtsTree:
+    """A folder in which, at any depth, pictures and .pts files lie.
+
+    Hidden files and folders do not count, nor do the mirrored copies of the iBUG group
+    (…_mirror.jpg).
+
+    Attributes:
+        folder: the folder.
+        stems: files of each face, folders and names in order.
+    """
+
+    folder: Path
+    stems: tuple[tuple[Path, ...], ...]
+
+    @property
+    def files(self) -> list[Path]:
+        return [file for files in self.stems for file in files]
+
+    @property
+    def points(self) -> int:
+        files = [file for file in self.files if file.suffix.lower() == LANDMARKS_SUFFIX]
+        for file in files:
+            try:
+                return len(read_pts(file, None))
+            except UserError:
+                continue
+        raise UserError(f"none of the {len(files)} .pts files below {self.folder} can be read.")
+
+    @property
+    def has_boxes(self) -> bool:
+        return False
+
+    def columns(self) -> dict[str, list[str]]:
+        """The top folder of each face, empty for one in no folder; nothing if all are in none."""
+        folders = [self._top_folder(files[0]) or "" for files in self.stems]
+        return {FOLDER_COLUMN: folders} if any(folders) else {}
+
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+        """Read all faces, folders and names in order; the only `column` is `folder`."""
+        found = []
+        for files in self.stems:
+            picture = None
+            marks: Marks | UserError
+            try:
+                image, landmarks = picture_and_pts(list(files))
+                picture = image.relative_to(self.folder).as_posix()
+                marks = Marks(read_pts(landmarks, points, first_pixel))
+            except UserError as error:
+                marks = error
+            group = self._top_folder(files[0]) if column else None
+            found.append(OwnFace(str(files[0]), picture, group, marks))
+        return found
+
+    def _top_folder(self, file: Path) -> str | None:
+        folders = file.relative_to(self.folder).parts[:-1]
+        return folders[0] if folders else None
+
+
+def read_pts_tree(folder: Path) -> PtsTree:
+    """Find the pictures and .pts files below a folder.
+
+    Raises:
+        UserError: there is no .pts file.
+    """
+    stems = tuple(
+        tuple(files) for path in folders_below(folder) for files in by_stem(files_in(path)).values()
+    )
+    tree = PtsTree(folder, stems)
+    if not any(file.suffix.lower() == LANDMARKS_SUFFIX for file in tree.files):
+        raise UserError(f"{folder} and its subfolders hold no .pts file beside a picture.")
+    return tree
+
+
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Yield a folder and all below it in order, through links; hidden ones are left out."""
+    yield folder
+    above = {folder.resolve(), *folder.resolve().parents}
+    for child in sorted(folder.iterdir()):
+        # A link to a folder above would lead here again and again.
+        if child.is_dir() and not child.name.startswith(".") and child.resolve() not in above:
+            yield from folders_below(child)

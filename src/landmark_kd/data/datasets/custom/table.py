@@ -1,0 +1,170 @@
+"""Faces in a table, a line a face: `image`, then `x0, y0, x1, y1, …`, then what one likes."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace, box_of, picture_name
+from landmark_kd.data.datasets.pts import to_number
+
+IMAGE = "image"
+BOX = ("box_x", "box_y", "box_width", "box_height")
+_COORDINATE = re.compile(r"[xy](0|[1-9][0-9]{0,4})")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A .csv file as text.
+
+    Attributes:
+        path: the file.
+        header: names of its columns.
+        rows: line number and cells of each face.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+    @property
+    def points(self) -> int:
+        """Number of landmarks that the columns x0, y0, x1, … are for."""
+        return 1 + max((int(name[1:]) for name in self._coordinates()), default=-1)
+
+    @property
+    def has_boxes(self) -> bool:
+        return any(name in self.header for name in BOX)
+
+    def columns(self) -> dict[str, list[str]]:
+        """The values of the columns that are no coordinates; lines cut short are left out."""
+        taken = {IMAGE, *BOX, *self._coordinates()}
+        rows = [cells for _, cells in self.rows if len(cells) == len(self.header)]
+        return {
+            name: [cells[i].strip() for cells in rows]
+            for i, name in enumerate(self.header)
+            if name not in taken and name
+        }
+
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+        """Read all faces, lines in order.
+
+        Raises:
+            UserError: a column is missing or there is one too many; the sentence names it.
+        """
+        coordinates = [f"{axis}{i}" for i in range(points) for axis in "xy"]
+        self._check_columns(coordinates, points, column)
+        place = {name: i for i, name in enumerate(self.header)}
+        wanted = coordinates + (list(BOX) if self.has_boxes else [])
+        return [
+            self._face(line, cells, place, wanted, first_pixel=first_pixel, column=column)
+            for line, cells in self.rows
+        ]
+
+    def _face(
+        self,
+        line: int,
+        cells: tuple[str, ...],
+        place: dict[str, int],
+        wanted: list[str],
+        *,
+        first_pixel: int,
+        column: str | None,
+    ) -> OwnFace:
+        where = f"{self.path}, line {line}"
+        if len(cells) != len(self.header):
+            # No cell can be trusted: which one is missing or too many is not known.
+            error = UserError(
+                f"{where}: has {len(cells)} columns, but line 1 names {len(self.header)}."
+            )
+            return OwnFace(where, None, None, error)
+        picture = picture_name(cells[place[IMAGE]])
+        group = (cells[place[column]].strip() or None) if column else None
+        marks: Marks | UserError
+        try:
+            numbers = [_number(where, name, cells[place[name]]) for name in wanted]
+            box = box_of(where, numbers[-len(BOX) :], first_pixel) if self.has_boxes else None
+            landmarks = np.array(numbers[: len(numbers) - (len(BOX) if self.has_boxes else 0)])
+            marks = Marks(landmarks.reshape(-1, 2) - first_pixel, box)
+            if picture is None:
+                marks = UserError(f"{where}: {IMAGE} is empty; it must name the face's picture.")
+        except UserError as error:
+            marks = error
+        return OwnFace(where, picture, group, marks)
+
+    def _check_columns(self, coordinates: list[str], points: int, column: str | None) -> None:
+        where = f"{self.path}, line 1"
+        needed = [IMAGE, *coordinates, *(BOX if self.has_boxes else ())]
+        missing = [name for name in needed if name not in self.header]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise UserError(
+                f"{where}: has no column {missing[0]}{more}; with points: {points} the columns "
+                f"are {IMAGE}, x0, y0 to x{points - 1}, y{points - 1}"
+                + (f", and for boxes {', '.join(BOX)}." if self.has_boxes else ".")
+            )
+        surplus = [name for name in self._coordinates() if name not in coordinates]
+        if surplus:
+            raise UserError(
+                f"{where}: has the column {surplus[0]}, but with points: {points} the last one "
+                f"is y{points - 1}; correct points, or remove the column."
+            )
+        if column and column not in self.header:
+            known = list(self.columns())
+            near = difflib.get_close_matches(column, known, n=1)
+            listed = ", ".join(known) or "none beside picture and coordinates"
+            hint = f"did you mean {near[0]}?" if near else f"there are {listed}."
+            raise UserError(f"{where}: has no column {column}, which split.column names; {hint}")
+
+    def _coordinates(self) -> list[str]:
+        return [name for name in self.header if _COORDINATE.fullmatch(name)]
+
+
+def read_table(path: Path) -> Table:
+    """Read a .csv file (UTF-8, comma-separated, names of columns first) as text.
+
+    Raises:
+        UserError: it is missing, no text, no table, or without a line for a face.
+    """
+    lines = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            try:
+                # A blank line has no cells.
+                lines = [(reader.line_num, tuple(cells)) for cells in reader if cells]
+            except csv.Error as error:
+                raise UserError(
+                    f"{path}, line {reader.line_num}: is no line of a .csv file: {error}."
+                ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no UTF-8 text; save it as 'CSV UTF-8'.") from None
+    if not lines:
+        raise UserError(f"{path} is empty, but a table of faces begins with {IMAGE},x0,y0,x1,y1.")
+    header = tuple(name.strip() for name in lines[0][1])
+    if len(header) == 1 and re.search(r"[;\t]", header[0]):
+        raise UserError(f"{path}, line 1: its columns must be separated by commas.")
+    twice = [name for i, name in enumerate(header) if name and name in header[:i]]
+    if twice:
+        raise UserError(f"{path}, line 1: has the column {twice[0]} twice.")
+    if len(lines) == 1:
+        raise UserError(f"{path} holds no face: it ends after the names of its columns.")
+    return Table(path, header, tuple(lines[1:]))
+
+
+def _number(where: str, name: str, text: str) -> float:
+    try:
+        number = to_number(text.strip())
+    except ValueError:
+        state = f"'{text.strip()[:40]}', which is no number" if text.strip() else "empty"
+        raise UserError(f"{where}: {name} is {state}.") from None
+    if not math.isfinite(number):
+        raise UserError(f"{where}: {name} is {text.strip()}, which is not finite.")
+    return number

@@ -1,0 +1,152 @@
+"""The data sets that can be read.
+
+`DATASETS` is the one place that knows a set's parts on disk, their splits and subsets, and how
+many faces its authors published.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.base import Dataset, Part
+from landmark_kd.data.datasets.cofw import COFW
+from landmark_kd.data.datasets.custom.config import CONFIG_NAME
+from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.layout import NotHereError, neighbours
+from landmark_kd.data.datasets.pts_folders import pts_folders
+from landmark_kd.data.datasets.wflw import WFLW
+from landmark_kd.landmarks.scheme import IBUG_68
+
+# Made by the project itself and never read from a user's folder, so it is not looked for; two
+# folders train and test with .pts files are rather a set of the user's own.
+SYNTHETIC = "synthetic"
+
+# `data.name` of a person's own data set.
+OWN = "pts"
+
+
+def _photo_is_the_picture(part: Part, stem: str) -> str:
+    return f"{part.folder}/{stem}"
+
+
+def _photo_without_face_number(part: Part, stem: str) -> str:
+    """AFW, HELEN and IBUG name the faces of one photo 111076519_1, 111076519_2, image_003_1.
+
+    LFPW has a face a photo, image_0001, whose number is the photo's: what remains of a name
+    must still hold a number.
+    """
+    match = re.fullmatch(r"(.*\d) *_\d+", stem)
+    return f"{part.folder.split('/')[0]}/{match[1] if match else stem}"
+
+
+DATASETS = {
+    "synthetic": Dataset(
+        name="synthetic",
+        topology=IBUG_68,
+        parts=(Part("train", "train", "train", None), Part("test", "test", "test", None)),
+        layout=pts_folders(_photo_is_the_picture),
+        licence=(
+            "Trained on rendered faces without pictures of people; the statistics of their shapes "
+            "come from the 300-W annotations, which are for research."
+        ),
+    ),
+    "300w": Dataset(
+        name="300w",
+        topology=IBUG_68,
+        parts=(
+            Part("afw", "train", "train", 337),
+            Part("helen/trainset", "train", "train", 2000),
+            Part("lfpw/trainset", "train", "train", 811),
+            Part("helen/testset", "test", "common", 330),
+            Part("lfpw/testset", "test", "common", 224),
+            Part("ibug", "test", "challenging", 135),
+        ),
+        unions={"full": ("common", "challenging")},
+        layout=pts_folders(_photo_without_face_number),
+        source=(
+            "300-W (300 Faces In-the-Wild, for research only) comes from "
+            "https://ibug.doc.ic.ac.uk/resources/300-W/"
+        ),
+        licence=(
+            "Trained on 300-W (https://ibug.doc.ic.ac.uk/resources/300-W): for research only, no "
+            "commercial use."
+        ),
+    ),
+    COFW.name: COFW,
+    WFLW.name: WFLW,
+}
+
+
+def dataset_at(name: str, folder: Path) -> Dataset:
+    """Return what the data set `data.name` is; a person's own (pts) says so in its folder.
+
+    Raises:
+        UserError: the folder of an own data set has no landmark-kd.yaml, or a wrong one.
+    """
+    return read_own_dataset(folder) if name == OWN else DATASETS[name]
+
+
+def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
+    """Find out which data set a folder holds, by trying each layout.
+
+    Args:
+        name: the `data.name` to take it for; None finds it out. A folder with a landmark-kd.yaml
+            is the user's own set (pts).
+
+    Returns:
+        `data.name`, and what the data set is.
+
+    Raises:
+        UserError: it is not there, none of them, or not the one named. The sentence is that of
+            the nearest layout, where one is near.
+    """
+    if not folder.exists():
+        raise UserError(f"the folder {folder} does not exist; check the name.")
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; give the folder of the data set that it belongs to.")
+    if name is None and (folder / CONFIG_NAME).exists():
+        name = OWN
+    if name is not None:
+        dataset = dataset_at(name, folder)
+        dataset.layout.check(dataset, folder)
+        return name, dataset
+    fitting: list[str] = []
+    errors: list[UserError] = []
+    for known, dataset in DATASETS.items():
+        if known != SYNTHETIC:
+            try:
+                dataset.layout.check(dataset, folder)
+                fitting.append(known)
+            except UserError as error:
+                errors.append(error)
+    if len(fitting) > 1:
+        raise UserError(
+            f"{folder} holds {' and '.join(fitting)}; say which one with --name {fitting[0]}, "
+            "or move them apart."
+        )
+    if fitting:
+        return fitting[0], DATASETS[fitting[0]]
+    raise UserError(_nearest(folder, errors))
+
+
+def _nearest(folder: Path, errors: list[UserError]) -> str:
+    """Return the sentence that helps most where a folder is no data set that is known."""
+    absent = [error for error in errors if isinstance(error, NotHereError)]
+    partly = [error for error in errors if error not in absent]
+    if partly:
+        return str(partly[0])
+    own = next((f for f in neighbours(folder, 1) if (f / CONFIG_NAME).is_file()), None)
+    if own is not None:
+        return f"{folder} has no {CONFIG_NAME}, but {own} has; did you mean {own}?"
+    hinted = [error for error in absent if error.near]
+    if hinted:
+        return str(hinted[0])
+    known = ", ".join(name for name in DATASETS if name != SYNTHETIC)
+    return (
+        f"{folder} {'holds' if any(folder.iterdir()) else 'is empty, so it holds'} no data set "
+        f"that is known ({known}) and no {CONFIG_NAME}, which describes a set of your own; "
+        "`landmark-kd data init` writes one to start from, and --name says what the folder should "
+        "be, to hear what it lacks."
+    )

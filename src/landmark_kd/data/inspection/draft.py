@@ -1,0 +1,225 @@
+"""A first landmark-kd.yaml for a folder of annotated pictures, for its owner to check."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.files import replaced_file
+from landmark_kd.data.datasets.custom.annotations import Annotations, Marks, OwnFace
+from landmark_kd.data.datasets.custom.coco import read_coco
+from landmark_kd.data.datasets.custom.config import (
+    CONFIG_NAME,
+    FOLDER_COLUMN,
+    PTS,
+    RESERVED_NAMES,
+    leaves_folder,
+)
+from landmark_kd.data.datasets.custom.pts_tree import PtsTree, folders_below, read_pts_tree
+from landmark_kd.data.datasets.custom.table import IMAGE, Table, read_table
+from landmark_kd.data.datasets.pts import FIRST_PIXEL
+from landmark_kd.data.datasets.pts_folders import LANDMARKS_SUFFIX
+from landmark_kd.data.inspection.proposals import propose_scheme, propose_split
+from landmark_kd.landmarks.scheme import Topology
+
+# Begins the comments of a draft that its owner has to look at.
+TO_CHECK = "# CHECK:"
+
+# Names of pictures that are looked for to find their folder.
+TRIED_PICTURES = 50
+
+
+def write_draft(folder: Path) -> Path:
+    """Write a first landmark-kd.yaml into a folder and return its path.
+
+    Raises:
+        UserError: there is one already, or no annotations that can be read.
+    """
+    path = folder / CONFIG_NAME
+    if path.exists():
+        raise UserError(f"{path} is there already; remove it first to have a new one drafted.")
+    text = draft_own_dataset(folder)
+    with replaced_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def draft_own_dataset(folder: Path) -> str:
+    """Return a first landmark-kd.yaml, with comments, for the annotations found in a folder.
+
+    Raises:
+        UserError: there are no annotations that can be read, or several.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; give the one that holds pictures and annotations.")
+    annotations, source = _find(folder)
+    first_pixel = int(FIRST_PIXEL) if annotations == PTS else 0
+    faces = source.faces(source.points, first_pixel, None)
+    if isinstance(source, PtsTree):
+        within = source.folder
+    else:
+        within = _pictures_folder(folder, annotations, faces)
+    pictures = within.relative_to(folder).as_posix()
+    marked = [face.marks for face in faces if isinstance(face.marks, Marks)]
+    wrong = [face.marks for face in faces if isinstance(face.marks, UserError)]
+    if not marked:
+        raise wrong[0]
+    scheme = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
+    split = propose_split(source.columns())
+    unread = f" {len(wrong)} of them cannot be read; the first: {wrong[0]}" if wrong else ""
+    guess = "" if scheme.known else " (CHECK: a guess)"
+    topology = scheme.topology
+    pairs = [(i, int(j)) for i, j in enumerate(topology.flip) if i < j]
+    return f"""\
+# A draft by landmark-kd of what the data set in this folder is; check it, above all what is
+# marked CHECK. Points count from 0. Found:
+# {len(faces)} faces of {source.points} points.{_comment(unread)}
+
+# Names the test faces in tables and reports: letters, digits, - _ .
+name: {_text(_name(folder))}
+# A table (.csv), a COCO key-point file (.json), or pts: a .pts file beside each picture.
+annotations: {_text(annotations)}
+# The folder that names of pictures are relative to; with pts the one that is searched.
+pictures: {_text(pictures)}
+{TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
+first_pixel: {first_pixel}
+points: {source.points}
+# A name for each point, or null.
+names:{_names(topology) if scheme.named else " null"}
+# The points that swap places when a face is mirrored; all others lie on the middle line.
+# {scheme.note}
+# The mean of {len(marked)} faces differs from its mirror image by at most
+# {scheme.asymmetry:.1f} % of the normalizer's distance, at point {scheme.worst_point}.
+flip_pairs:{_block(f"[{a}, {b}]" for a, b in pairs)}
+# Errors are measured in distances between these two points{guess}.
+normalizer: {list(topology.normalizer)}
+normalizer_name: {_text(topology.normalizer_name)}
+# Two groups of points whose means stand for the pupils, or null.
+pupils: {json.dumps(topology.pupils)}
+# Lines to draw through points.
+contours:{_block(map(_contour, topology.contours))}
+{TO_CHECK} the test faces; {_comment(split.note)}
+split:
+  # {_column_note(annotations)}
+  # Faces of one value are never both in training and in test; null: each picture on its own.
+  column: {_text(split.column)}
+  # Share of the faces that are test faces; null: the column itself says train or test.
+  test: {json.dumps(split.test)}
+  seed: 0
+{TO_CHECK} what the pictures and landmarks may be used for; it goes into trained networks.
+licence: {_text(f"Trained on {_name(folder)}, whose licence its owner has not stated.")}
+"""
+
+
+def _find(folder: Path) -> tuple[str, Annotations]:
+    """Return the annotations in a folder and their file's name, or pts.
+
+    Raises:
+        UserError: there are none, or several.
+    """
+    found: dict[str, Annotations] = {}
+    refused: list[str] = []
+    for path in _files(folder, (".csv", ".json")):
+        try:
+            name = path.relative_to(folder).as_posix()
+            found[name] = read_coco(path) if path.suffix.lower() == ".json" else _faces_table(path)
+        except UserError as error:
+            refused.append(str(error))
+    pts = _files(folder, (LANDMARKS_SUFFIX,))
+    if len(found) + bool(pts) > 1:
+        names = [*found, *([f"{LANDMARKS_SUFFIX} files"] if pts else [])]
+        raise UserError(
+            f"{folder} holds several annotations: {', '.join(names)}; move all but one of them "
+            f"out of it, or write {CONFIG_NAME} yourself."
+        )
+    if pts:
+        return PTS, read_pts_tree(Path(os.path.commonpath([file.parent for file in pts])))
+    if found:
+        return next(iter(found.items()))
+    why = f" ({refused[0].removesuffix('.')})" if refused else ""
+    raise UserError(
+        f"{folder} holds no annotations that can be read{why}: wanted is one .csv table with the "
+        "columns image, x0, y0, x1, y1, …, one COCO .json with key points, or a .pts file beside "
+        "each picture."
+    )
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return [
+        path
+        for within in folders_below(folder)
+        for path in sorted(within.iterdir())
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    ]
+
+
+def _faces_table(path: Path) -> Table:
+    table = read_table(path)
+    if IMAGE not in table.header or not table.points:
+        raise UserError(f"{path} has no columns {IMAGE}, x0, y0, ….")
+    return table
+
+
+def _pictures_folder(folder: Path, annotations: str, faces: Sequence[OwnFace]) -> Path:
+    """The folder, `folder` or one within, in which most of the named pictures are."""
+    names = dict.fromkeys(face.picture for face in faces if face.picture)
+    tried = [name for name in names if not leaves_folder(name)][:TRIED_PICTURES]
+    folders = list(folders_below(folder))
+    present = {path: sum(os.path.isfile(path / name) for name in tried) for path in folders}
+    best = max(folders, key=lambda path: present[path])
+    if not present[best]:
+        raise UserError(
+            f"{folder} and the folders in it hold none of the pictures that {annotations} names"
+            + (f", such as {tried[0]}." if tried else ".")
+        )
+    return best
+
+
+def _column_note(annotations: str) -> str:
+    if annotations == PTS:
+        return f"{FOLDER_COLUMN}: the top folder below `pictures` that a picture lies in; or null."
+    return (
+        "A field of the annotations or images."
+        if annotations.lower().endswith(".json")
+        else "A column of the table."
+    )
+
+
+def _name(folder: Path) -> str:
+    """The folder's name as far as it can be the data set's."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).lstrip("-_.")[:36] or "own"
+    return f"{name}-own" if name.casefold() in RESERVED_NAMES else name
+
+
+def _names(topology: Topology) -> str:
+    return "".join(f"\n- {_text(name)}  # {i}" for i, name in enumerate(topology.names))
+
+
+def _contour(line: tuple[tuple[int, ...], bool]) -> str:
+    points, closed = line
+    return f"{{points: {list(points)}, closed: {json.dumps(closed)}}}"
+
+
+def _block(items: Iterable[str]) -> str:
+    lines = [f"\n- {item}" for item in items]
+    return "".join(lines) if lines else " []"
+
+
+def _text(value: str | None) -> str:
+    """A text as YAML; plain where that cannot be taken for anything else."""
+    plain = value is not None and re.fullmatch(r"[A-Za-z][A-Za-z0-9_./ -]*[A-Za-z0-9_./-]", value)
+    words = {"null", "true", "false", "yes", "no", "on", "off"}
+    if plain and value is not None and value.lower() not in words:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    """A text from elsewhere, such as the name of a column, as part of a line of comment."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,210 @@
+"""Cuts the faces of a fetched data set into square crops and sets validation faces apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from landmark_kd.config.params import CropParams, DataParams, UnlabelledBox
+from landmark_kd.config.paths import UNLABELLED
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.parallel import threaded_map
+from landmark_kd.core.progress import ProgressBar
+from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Split
+from landmark_kd.data.datasets.registry import dataset_at
+from landmark_kd.data.preparation.cropping import CutFace, Cutter, measure_box_in_haar
+from landmark_kd.data.preparation.unlabelled import prepare_unlabelled
+from landmark_kd.data.preparation.writer import FacesWriter, faces_writer
+from landmark_kd.faces.info import FacesInfo
+from landmark_kd.faces.prepared import COLUMNS, SEPARATOR
+
+
+def prepare(
+    data: DataParams,
+    validation: float,
+    crop: CropParams,
+    seed: int,
+    *,
+    unlabelled_box: UnlabelledBox,
+    unlabelled_limit: int | None,
+    raw: Path,
+    out: Path,
+) -> None:
+    """Write the train and the test faces of `raw`/<data.name> as folders of `faces.Faces`.
+
+    `out`/train and `out`/test have them in the students' size, `out`/teacher_train and
+    `out`/teacher_test in the teachers'; where that is the same, they only refer to the former.
+    `out`/unlabelled and `out`/teacher_unlabelled have the faces without landmarks, or none.
+    Prints what was found, what is missing of the published set, and the faces left out.
+
+    Args:
+        validation: share of the train faces set apart, in (0, 1).
+        seed: of the choice of validation photos, and of unlabelled faces.
+        unlabelled_box, unlabelled_limit: see `prepare_unlabelled`.
+        raw: the folder that `fetch` wrote.
+
+    Raises:
+        UserError: the set is not there, one of its faces is bad and `data.on_bad` is error, or
+            no face of a split is left.
+    """
+    dataset = dataset_at(data.name, raw / data.name)
+    bad = BadFaces(data.on_bad)
+    records = list(dataset.layout.read(dataset, raw / data.name, bad))
+    by_split: dict[Split, list[FaceRecord]] = {
+        split: [record for record in records if record.split == split]
+        for split in ("train", "test")
+    }
+    crops = (crop,) if crop.for_teachers.size == crop.size else (crop, crop.for_teachers)
+    cutter = Cutter(dataset.topology, crops, measure_box_in_haar(by_split["train"], crop))
+    infos: dict[Split, FacesInfo] = {}
+    with ExitStack() as stack:
+        for split, of_split in by_split.items():
+            writer = stack.enter_context(faces_writer(out, split, crops))
+            cut = _write_pictures(writer, of_split, bad, cutter)
+            left_out = bad.sentences(split)
+            if not cut:
+                raise UserError(
+                    f"no {split} face of {dataset.name} is left: all {len(left_out)} are bad, "
+                    f"the first because {left_out[0]}"
+                    if left_out
+                    else f"{dataset.name} has no {split} face; both splits are needed."
+                )
+            faces = [face.record for face in cut]
+            table = _table(dataset, faces)
+            if split == "train":
+                table["validation"] = validation_split(table["photo"], validation, seed)
+            info = _info(dataset, split, cut, len(left_out), cutter)
+            marked = [face.occluded for face in faces if face.occluded is not None]
+            writer.all_else(
+                np.stack([face.landmarks for face in faces]),
+                table,
+                info,
+                occluded=np.stack(marked) if len(marked) == len(faces) else None,
+            )
+            infos[split] = info
+            _report(dataset, split, table, info)
+            for sentence in left_out:
+                print(f"  left out: {sentence}")
+        prepare_unlabelled(
+            stack.enter_context(faces_writer(out, UNLABELLED, crops)),
+            raw / UNLABELLED,
+            infos["train"],
+            records,
+            box=unlabelled_box,
+            limit=unlabelled_limit,
+            seed=seed,
+        )
+
+
+def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int) -> np.ndarray:
+    """Choose validation faces, all or none of a photo's.
+
+    Photos are taken in a seeded order until `share` of the faces is reached; one photo at least
+    is taken and one at least is left.
+
+    Args:
+        photos: the photo of each of N faces; their order does not matter.
+        share: in (0, 1).
+
+    Returns:
+        (N,) bool.
+
+    Raises:
+        UserError: all faces are of one photo.
+    """
+    names, photo_of_face, faces_of_photo = np.unique(
+        np.asarray(photos), return_inverse=True, return_counts=True
+    )
+    if len(names) < 2:
+        raise UserError(
+            f"the train faces are of {len(names)} photo, but validation needs photos of its own; "
+            "bring at least two."
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    faces_before = np.cumsum(faces_of_photo[order]) - faces_of_photo[order]
+    wanted = max(1, round(share * len(photos)))
+    chosen = np.zeros(len(names), dtype=bool)
+    chosen[order[:-1]] = faces_before[:-1] < wanted
+    return chosen[photo_of_face]
+
+
+def _write_pictures(
+    writer: FacesWriter, records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
+) -> list[CutFace]:
+    """Write all pictures; return the faces, without their crops."""
+    kept = []
+    photos = (list(same) for _, same in groupby(records, key=lambda record: record.picture))
+    with (
+        writer.pictures() as append,
+        ProgressBar(desc="cutting faces", unit="face", disable=None) as progress,
+    ):
+        for faces in threaded_map(cutter, photos):
+            for face in faces:
+                if isinstance(face, CutFace):
+                    append(face.crops)
+                    kept.append(replace(face, crops=()))
+                else:
+                    bad.add(*face)
+                progress.update()
+    return kept
+
+
+def _table(dataset: Dataset, faces: Sequence[FaceRecord]) -> pd.DataFrame:
+    """Return a row a face, none of them for validation."""
+    rows = [(face.name, face.photo, "", False) for face in faces]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table["subsets"] = _subsets(dataset, faces)
+    return table
+
+
+def _subsets(dataset: Dataset, faces: Sequence[FaceRecord]) -> list[str]:
+    """Return the subsets of each face, joined."""
+    names: list[list[str]] = [[] for _ in faces]
+    for name, rows in dataset.subsets(faces).items():
+        for row in rows:
+            names[row].append(name)
+    return [SEPARATOR.join(of_face) for of_face in names]
+
+
+def _info(
+    dataset: Dataset, split: Split, cut: Sequence[CutFace], left_out: int, cutter: Cutter
+) -> FacesInfo:
+    crop = cutter.crops[0]
+    missing = dataset.missing([face.record for face in cut], split)
+    if left_out:
+        missing.append(f"{left_out} bad {split} face{'s' * (left_out > 1)} left out")
+    if not_found := sum(not face.found for face in cut):
+        missing.append(
+            f"the detector did not find {not_found} of {len(cut)} {split} faces, which keep the "
+            "landmarks' box"
+        )
+    return FacesInfo(
+        dataset=dataset.name,
+        licence=dataset.licence,
+        topology=dataset.topology,
+        crop_size=crop.size,
+        border=crop.border,
+        margin=crop.margin,
+        box=crop.box,
+        box_in_haar=cutter.box_in_haar,
+        published=dataset.published_counts(split),
+        missing=missing,
+    )
+
+
+def _report(dataset: Dataset, split: Split, table: pd.DataFrame, info: FacesInfo) -> None:
+    held_out = int(table["validation"].sum())
+    aside = f", {held_out} of them for validation" if held_out else ""
+    print(f"{dataset.name}: {len(table)} {split} faces{aside}")
+    in_subset = table["subsets"].str.split(SEPARATOR)
+    for name, published in info.published.items():
+        n = sum(name in subsets for subsets in in_subset)
+        print(f"  {name}: {n}" + ("" if published is None else f" of {published} published"))
+    for sentence in info.missing:
+        print(f"  not complete: {sentence}")

@@ -1,0 +1,330 @@
+"""Hold the networks against the test faces: metrics, intervals, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from landmark_kd.config.params import BoxJitterParams
+from landmark_kd.core.errors import UserError
+from landmark_kd.evaluation.bootstrap import LEVEL, Interval, compare, mean_intervals
+from landmark_kd.evaluation.cost import cpu_name, network_cost, network_time
+from landmark_kd.faces.prepared import Faces
+from landmark_kd.landmarks import metrics
+from landmark_kd.models.network import load_network, predict_faces
+
+NETWORKS = ("tough", "tolerant", "baseline", "kd")
+# The predictor that knows nothing but the box: the floor for every network.
+FLOOR = "mean_shape"
+
+CED_LARGEST_ERROR = 10.0
+CED_STEPS = 200
+# Enough to tell runs apart, few enough that no rounding error shows.
+DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions of all networks, and of the floor, for the test faces.
+
+    Attributes:
+        faces: N test faces.
+        jitter: shift and scale of the boxes they were predicted in, see `jittered_faces.py`.
+        teacher_size: side of the crops that the teachers saw; the students' is the faces'.
+        predictions: (N, K, 2) a network, pixels of the original pictures.
+        errors: (N,) NME a network by the data set's normaliser, percent.
+        further_errors: {measure: the same by another normaliser}: nme_pupil, the pupils'
+            distance, where the landmarks have pupils; nme_box, the root of their box's area.
+    """
+
+    faces: Faces
+    jitter: BoxJitterParams
+    teacher_size: int
+    predictions: dict[str, np.ndarray]
+    errors: dict[str, np.ndarray]
+    further_errors: dict[str, dict[str, np.ndarray]]
+
+    @classmethod
+    def of(
+        cls,
+        faces: Faces,
+        predictions: dict[str, np.ndarray],
+        jitter: BoxJitterParams,
+        teacher_size: int,
+    ) -> Evaluation:
+        true, topology = faces.landmarks, faces.info.topology
+
+        def errors(normalizer: np.ndarray) -> dict[str, np.ndarray]:
+            return {name: metrics.nme(p, true, normalizer) for name, p in predictions.items()}
+
+        further = {"nme_box": errors(metrics.box_size(true))}
+        if topology.pupils is not None:
+            further["nme_pupil"] = errors(metrics.interpupil(true, topology))
+        distance = metrics.normalizing_distance(true, topology)
+        return cls(faces, jitter, teacher_size, predictions, errors(distance), further)
+
+
+def predict_all(
+    train: Faces, tests: Sequence[Faces], models: Path, device: torch.device
+) -> dict[str, np.ndarray]:
+    """Predict the test faces with every network and with the train faces' mean shape.
+
+    Args:
+        tests: the same faces in every size that a network sees, their boxes jittered or not.
+        models: folder that holds the networks' folders.
+
+    Returns:
+        (N, K, 2) a network, pixels of the original pictures.
+
+    Raises:
+        UserError: a network sees none of the sizes.
+    """
+    by_size = {faces.info.crop_size: faces for faces in tests}
+    found = {}
+    for name in NETWORKS:
+        net = load_network(models / name, device)
+        test = by_size.get(net.config.size)
+        if test is None:
+            raise UserError(
+                f"{models / name} sees crops of {net.config.size} pixels, but the test faces have "
+                f"{' or '.join(map(str, by_size))}; run `dvc repro` to make both anew."
+            )
+        found[name] = test.to_image(predict_faces(net, test))
+    test = tests[-1]
+    mean = train.crop_landmarks()[train.train_rows()].mean(axis=0)
+    found[FLOOR] = test.to_image(np.broadcast_to(mean, test.landmarks.shape))
+    return found
+
+
+def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float | int]]]:
+    """Return {network: {subset: {nme, fr8, fr10, auc8, auc10, …, n, n_published}}}.
+
+    All but the counts are percent, by the data set's normaliser. `nme_pupil` is there where the
+    landmarks have pupils; `nme_visible` and `nme_occluded`, the mean errors of all visible and of
+    all occluded landmarks, where the data set marks these. `n_published` is there where the data
+    set's authors gave a count: less faces than that, and the number is none of theirs.
+    """
+    published = evaluation.faces.info.published
+    by_visibility = _landmark_errors_by_visibility(evaluation)
+    table: dict[str, dict[str, dict[str, float | int]]] = {}
+    for name, errors in evaluation.errors.items():
+        table[name] = {}
+        for subset, rows in evaluation.faces.subset_rows().items():
+            part = errors[rows]
+            scores: dict[str, float | int] = {"nme": _rounded(part.mean())}
+            for key, measure in (("fr", metrics.failure_rate), ("auc", metrics.auc)):
+                for threshold in metrics.THRESHOLDS:
+                    scores[f"{key}{threshold}"] = _rounded(measure(part, threshold))
+            if "nme_pupil" in evaluation.further_errors:
+                scores["nme_pupil"] = _rounded(
+                    evaluation.further_errors["nme_pupil"][name][rows].mean()
+                )
+            for key, found in by_visibility[name].items():
+                if not np.isnan(found[rows]).all():
+                    scores[key] = _rounded(np.nanmean(found[rows]))
+            scores["n"] = len(rows)
+            count = published.get(subset)
+            if count is not None:
+                scores["n_published"] = count
+            table[name][subset] = scores
+    return table
+
+
+def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """Return what the numbers were measured on and how: faces, boxes, normaliser.
+
+    Args:
+        seed: of the box jitter.
+    """
+    info, jitter = evaluation.faces.info, evaluation.jitter
+    occluded = evaluation.faces.occluded
+    other_size = {"teacher_crop_size": evaluation.teacher_size}
+    return {
+        "dataset": info.dataset,
+        "subsets": {
+            name: {"n": len(rows), "n_published": info.published.get(name)}
+            for name, rows in evaluation.faces.subset_rows().items()
+        },
+        "missing": info.missing,
+        "points": info.points,
+        "occluded_landmarks": None if occluded is None else round(float(occluded.mean()), 4),
+        "normalizer": info.topology.normalizer_name,
+        "crop_size": info.crop_size,
+        **(other_size if evaluation.teacher_size != info.crop_size else {}),
+        "margin": info.margin,
+        "box": info.box,
+        "box_jitter": {"shift": jitter.shift, "scale": jitter.scale, "seed": seed},
+    }
+
+
+def protocol_line(evaluation: Evaluation) -> str:
+    """Return box, margin, normaliser and jitter in one line, for tables and diagrams."""
+    info, jitter = evaluation.faces.info, evaluation.jitter
+    line = f"box: {info.box}, margin {info.margin:g}; normaliser: {info.topology.normalizer_name}"
+    if jitter.shift or jitter.scale:
+        line += f"; boxes jittered: shift {jitter.shift:g}, scale {jitter.scale:g}"
+    return line
+
+
+def summary(evaluation: Evaluation, table: dict[str, dict[str, dict[str, float | int]]]) -> str:
+    """Return `metrics_table`'s result and its protocol as lines to read in a terminal."""
+    keys: tuple[str, ...] = ("nme", "fr8", "fr10", "auc8", "auc10")
+    every = [scores for subsets in table.values() for scores in subsets.values()]
+    keys += tuple(
+        key
+        for key in ("nme_pupil", "nme_visible", "nme_occluded")
+        if any(key in scores for scores in every)
+    )
+    heads = [key.removeprefix("nme_") for key in keys]
+    lines = [
+        protocol_line(evaluation),
+        f"{'network':12} {'subset':14} {'n':>12}  " + "".join(f"{head:>10}" for head in heads),
+    ]
+    for name, subsets in table.items():
+        for subset, scores in subsets.items():
+            counts = str(scores["n"])
+            if "n_published" in scores:
+                counts += f" of {scores['n_published']}"
+            numbers = "".join(f"{scores[k]:10.2f}" if k in scores else f"{'-':>10}" for k in keys)
+            lines.append(f"{name:12} {subset:14} {counts:>12}  {numbers}")
+    return "\n".join(lines)
+
+
+def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str, Any]:
+    """Return how sure the metrics are: bootstrap intervals, `kd` against `baseline`, protocol.
+
+    Returns:
+        `protocol`: what the numbers were measured on and how; `networks`: {network: {subset:
+        {measure: {value, low, high}}}}; `kd_against_baseline`: {subset: {difference, ratio,
+        better}}, on the NME of the same faces.
+    """
+    subsets = evaluation.faces.subset_rows()
+    networks: dict[str, dict[str, Any]] = {name: {} for name in evaluation.errors}
+    paired: dict[str, Any] = {}
+    for subset, rows in subsets.items():
+        columns = {
+            (name, measure): values[rows]
+            for name in networks
+            for measure, values in _face_values(evaluation, name).items()
+        }
+        found = mean_intervals(
+            np.stack(list(columns.values()), axis=1), resamples=resamples, seed=seed
+        )
+        for (name, measure), interval in zip(columns, found, strict=True):
+            networks[name].setdefault(subset, {})[measure] = _rounded_interval(interval)
+        kd, baseline = (evaluation.errors[name][rows] for name in ("kd", "baseline"))
+        comparison = compare(kd, baseline, resamples=resamples, seed=seed)
+        paired[subset] = {
+            "difference": _rounded_interval(comparison.difference),
+            "ratio": _rounded_interval(comparison.ratio),
+            "better": _rounded_interval(comparison.better),
+        }
+    how = protocol(evaluation, seed) | {"seed": seed, "bootstrap": resamples, "level": LEVEL}
+    return {"protocol": how, "networks": networks, "kd_against_baseline": paired}
+
+
+def costs(models: Path) -> dict[str, dict[str, int]]:
+    """Return {network: {parameters, macs}}, as `network_cost` counts them."""
+    return {name: network_cost(load_network(models / name)) for name in NETWORKS}
+
+
+def times(models: Path) -> dict[str, Any]:
+    """Time every network on this machine's CPU.
+
+    Returns:
+        {network: {median, p10, p90}} in milliseconds a face, and `machine`: {cpu, threads}.
+    """
+    found: dict[str, Any] = {}
+    for name in NETWORKS:
+        taken = network_time(load_network(models / name))
+        found[name] = {key: round(value, DECIMALS) for key, value in taken.items()}
+    return found | {"machine": {"cpu": cpu_name(), "threads": torch.get_num_threads()}}
+
+
+def error_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return a row a test face: name, subsets, and each network's NME (percent)."""
+    return pd.concat(
+        [evaluation.faces.table[["name", "subsets"]], pd.DataFrame(evaluation.errors)], axis=1
+    )
+
+
+def ced_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return the CED over all test faces: `error` (percent) and a column a network (0 to 1)."""
+    errors = np.linspace(0, CED_LARGEST_ERROR, CED_STEPS + 1)
+    shares = {name: metrics.ced(e, errors) for name, e in evaluation.errors.items()}
+    return pd.DataFrame({"error": errors, **shares})
+
+
+def per_landmark_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return a row a landmark: index, name, and each network's mean error (percent)."""
+    topology = evaluation.faces.info.topology
+    true = evaluation.faces.landmarks
+    distance = metrics.normalizing_distance(true, topology)
+    errors = {
+        name: metrics.per_landmark(pred, true, distance)
+        for name, pred in evaluation.predictions.items()
+    }
+    head = {"landmark": np.arange(topology.points), "name": topology.names}
+    return pd.DataFrame({**head, **errors})
+
+
+def faces_title(evaluation: Evaluation) -> str:
+    """Say in two lines which faces the diagrams show, and by which protocol."""
+    faces = evaluation.faces
+    parts = ", ".join(
+        f"{name} {len(rows)}" + _of_published(len(rows), faces.info.published.get(name))
+        for name, rows in faces.subset_rows().items()
+    )
+    return f"{faces.info.dataset}, test faces: {parts}\n{protocol_line(evaluation)}"
+
+
+def _landmark_errors_by_visibility(
+    evaluation: Evaluation,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Return {network: {nme_visible, nme_occluded: (N, K)}}, NaN where a landmark is not such."""
+    faces = evaluation.faces
+    if faces.occluded is None:
+        return {name: {} for name in evaluation.errors}
+    distance = metrics.normalizing_distance(faces.landmarks, faces.info.topology)
+    errors = {
+        name: metrics.landmark_errors(pred, faces.landmarks, distance)
+        for name, pred in evaluation.predictions.items()
+    }
+    return {
+        name: {
+            "nme_visible": np.where(faces.occluded, np.nan, found),
+            "nme_occluded": np.where(faces.occluded, found, np.nan),
+        }
+        for name, found in errors.items()
+    }
+
+
+def _face_values(evaluation: Evaluation, name: str) -> dict[str, np.ndarray]:
+    """Numbers a face whose means are the measures."""
+    errors = evaluation.errors[name]
+    values = {"nme": errors}
+    values |= {measure: found[name] for measure, found in evaluation.further_errors.items()}
+    parts: tuple[tuple[str, Callable[[np.ndarray, float], np.ndarray]], ...]
+    parts = (("fr", metrics.failures), ("auc", metrics.areas))
+    for key, part in parts:
+        for threshold in metrics.THRESHOLDS:
+            values[f"{key}{threshold}"] = part(errors, threshold)
+    return values
+
+
+def _of_published(found: int, published: int | None) -> str:
+    return f" of {published}" if published is not None and published != found else ""
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), DECIMALS)
+
+
+def _rounded_interval(interval: Interval) -> dict[str, float]:
+    return {key: _rounded(value) for key, value in asdict(interval).items()}

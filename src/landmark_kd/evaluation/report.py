@@ -1,0 +1,147 @@
+"""The evaluation's report folders: tables for `dvc plots`, diagrams and pictures to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.files import replaced_folder, write_json
+from landmark_kd.distillation.losses import KDLoss, PointsLoss
+from landmark_kd.evaluation.evaluate import (
+    NETWORKS,
+    Evaluation,
+    ced_table,
+    error_table,
+    faces_title,
+    per_landmark_table,
+)
+from landmark_kd.visualization.panels import FacePanel, draw_faces
+from landmark_kd.visualization.plots import (
+    LABELS,
+    draw_ced,
+    draw_kd_loss,
+    draw_per_landmark,
+    draw_training_curves,
+)
+
+# The teachers' distances from the hard-landmark, in shares of the crop's side: one pixel in a
+# hundred for the tough teacher, twice that for the tolerant one, which learns soft-landmarks.
+TEACHER_DISTANCES = {"tough": 0.01, "tolerant": 0.02}
+LARGEST_ERROR = 0.03
+STEPS = 300
+
+CSV_FORMAT = "%.6f"
+# Faces in each picture; every face shows once for each student.
+FACES_SHOWN = 4
+STUDENTS = ("baseline", "kd")
+
+
+def write_evaluation_report(
+    evaluation: Evaluation, scores: dict[str, Any], curves: Path, out: Path
+) -> None:
+    """Write tables and pictures of the test faces, and the training curves, to a folder.
+
+    intervals.json, errors.csv, ced.csv, per_landmark.csv, ced.png, per_landmark.png,
+    training_curves.png, and the test faces on which `kd` does best, middling and worst: best.png,
+    median.png, worst.png.
+
+    Args:
+        scores: of `intervals`.
+        curves: folder that holds each network's dvclive folder.
+
+    Raises:
+        UserError: a network's curve is missing or damaged.
+    """
+    title = faces_title(evaluation)
+    ced, landmarks = ced_table(evaluation), per_landmark_table(evaluation)
+    training = {name: _validation_curve(curves / name) for name in NETWORKS}
+    with replaced_folder(out) as folder:
+        write_json(folder / "intervals.json", scores)
+        _write_csv(folder / "errors.csv", error_table(evaluation))
+        _write_csv(folder / "ced.csv", ced)
+        _write_csv(folder / "per_landmark.csv", landmarks)
+        draw_ced(folder / "ced.png", ced, title)
+        draw_per_landmark(folder / "per_landmark.png", landmarks, title)
+        draw_training_curves(folder / "training_curves.png", training)
+        for name, rows in _picked_faces(evaluation.errors["kd"]).items():
+            title = f"Test faces with the {name} NME of the KD student"
+            _draw_students(folder / f"{name}.png", evaluation, rows, title)
+
+
+def write_kd_loss_report(loss: KDLoss | PointsLoss, out: Path) -> None:
+    """Write KD-Loss and its parts against the error to a folder: kd_loss.csv, kd_loss.png."""
+    curve = kd_loss_curve(loss)
+    with replaced_folder(out) as folder:
+        _write_csv(folder / "kd_loss.csv", curve)
+        draw_kd_loss(folder / "kd_loss.png", curve, TEACHER_DISTANCES)
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    table.to_csv(path, index=False, float_format=CSV_FORMAT)
+
+
+def _validation_curve(folder: Path) -> pd.DataFrame:
+    """Read the curve of validation NME that dvclive wrote during training."""
+    path = folder / "plots" / "metrics" / "val" / "nme.tsv"
+    try:
+        curve = pd.read_csv(path, sep="\t")
+        return curve[["step", "nme"]].astype(float)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); run `dvc checkout` or `dvc repro -f` to restore it."
+        ) from None
+
+
+def _picked_faces(errors: np.ndarray) -> dict[str, np.ndarray]:
+    """Rows of the faces with the least, the middle and the largest errors."""
+    order = np.argsort(errors, kind="stable")
+    shown = min(FACES_SHOWN, len(order))
+    middle = (len(order) - shown) // 2
+    return {
+        "best": order[:shown],
+        "median": order[middle : middle + shown],
+        "worst": order[::-1][:shown],
+    }
+
+
+def _draw_students(path: Path, evaluation: Evaluation, rows: np.ndarray, title: str) -> None:
+    panels = [
+        FacePanel.of_face(
+            evaluation.faces,
+            row,
+            evaluation.predictions[name][row],
+            f"{LABELS[name]}: {evaluation.errors[name][row]:.2f} %",
+            name,
+        )
+        for name in STUDENTS
+        for row in rows
+    ]
+    topology = evaluation.faces.info.topology
+    draw_faces(path, panels, topology, columns=len(rows), title=title)
+
+
+def kd_loss_curve(loss: KDLoss | PointsLoss) -> pd.DataFrame:
+    """Evaluate the loss of one coordinate for errors from 0 to LARGEST_ERROR.
+
+    Returns:
+        Columns `error` (share of the crop's side), `total`, and the weighted parts `main`,
+        `tough` and `tolerant`, whose sum the total is.
+    """
+    errors = np.linspace(0, LARGEST_ERROR, STEPS + 1)
+    hard = torch.zeros(1, 1, 1, dtype=torch.float64)
+    tough, tolerant = (
+        torch.full_like(hard, TEACHER_DISTANCES[name]) for name in ("tough", "tolerant")
+    )
+    rows = []
+    for error in errors:
+        total, parts = loss(torch.full_like(hard, error), hard, tough, tolerant)
+        weighted = {name: float(value) for name, value in parts.items()}
+        rows.append({"error": float(error), "total": float(total), **weighted})
+    return pd.DataFrame(rows)

@@ -1,0 +1,116 @@
+"""The student as an ONNX file that says all about itself, held against torch."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.files import replaced_file
+from landmark_kd.export.verification import largest_differences
+from landmark_kd.faces.info import FacesInfo
+from landmark_kd.faces.prepared import Faces
+from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME, ModelInfo
+from landmark_kd.models.config import NetworkConfig
+from landmark_kd.models.network import LandmarkNet
+
+# Understood by onnxruntime since 1.13 and by the converters for phones.
+OPSET = 17
+# A landmark of the ONNX file may lie this far from torch's, in pixels.
+TOLERANCE = 0.01
+
+
+def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> dict[str, Any]:
+    """Write a network as ONNX float32 with dynamic batch, if it gives what torch gives.
+
+    Input `image` (N, 3, S, S), normalised; output `landmarks` (N, K, 2), network coordinates; the
+    metadata is that of `ModelInfo`. The same weights give the same bytes.
+
+    Args:
+        net: the network; runs on the CPU here, wherever it is.
+        faces: prepared faces, of which `check_faces` (or all) spread over the set are predicted
+            with torch and onnxruntime, one by one and several at once.
+        out: the file; what stood there before stays if the check fails.
+
+    Returns:
+        What was written and the largest distances of a landmark from torch's, in pixels of the
+        crop and of the original picture.
+
+    Raises:
+        UserError: the two differ by TOLERANCE or more.
+    """
+    net = copy.deepcopy(net).cpu().eval()
+    with replaced_file(out) as temporary:
+        _write_onnx(net, model_info(net.config, faces.info), temporary)
+        rows = np.linspace(0, len(faces) - 1, min(check_faces, len(faces))).round().astype(int)
+        in_crop, in_image = largest_differences(net, faces, rows, temporary)
+        # Written this way round, a difference that is no number fails, too.
+        if not (in_crop < TOLERANCE and in_image < TOLERANCE):
+            raise UserError(
+                f"the ONNX file gives landmarks up to {in_crop:.4g} pixels of the crop "
+                f"({in_image:.4g} of the picture) away from torch's on {len(rows)} test faces, "
+                f"allowed is {TOLERANCE:g}; {out} was not written. Check that the versions in "
+                "requirements.txt are installed."
+            )
+        size = temporary.stat().st_size
+    return {
+        "bytes": size,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "opset": OPSET,
+        "faces_checked": len(rows),
+        "max_difference_crop_px": in_crop,
+        "max_difference_image_px": in_image,
+    }
+
+
+def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
+    """Gather what the file says about itself."""
+    topology = info.topology
+    return ModelInfo(
+        dataset=info.dataset,
+        licence=info.licence,
+        backbone=config.backbone,
+        points=config.points,
+        input_size=config.size,
+        mean=config.mean,
+        std=config.std,
+        colour_order="RGB",
+        margin=info.margin,
+        box=info.box,
+        box_in_haar=info.box_in_haar,
+        point_names=topology.names,
+        flip=tuple(topology.flip.tolist()),
+        contours=topology.contours,
+    )
+
+
+def _write_onnx(net: LandmarkNet, info: ModelInfo, path: Path) -> None:
+    size = net.config.size
+    with warnings.catch_warnings():
+        # The newer exporter needs onnxscript and writes the paths of source files into the model,
+        # so its bytes depend on where the project lies. This one folds BatchNorm, too.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            net,
+            (torch.zeros(2, 3, size, size),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_axes={INPUT_NAME: {0: "faces"}, OUTPUT_NAME: {0: "faces"}},
+        )
+    model = onnx.load(path)
+    # The exporter does not see through every head; readers and phones' converters want to know.
+    _, *known = model.graph.output[0].type.tensor_type.shape.dim
+    for dimension, length in zip(known, (info.points, 2), strict=True):
+        dimension.dim_value = length
+    onnx.helper.set_model_props(model, info.to_metadata())
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))

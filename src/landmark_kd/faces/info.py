@@ -1,0 +1,89 @@
+"""What holds for all prepared faces of a folder, as its info.json says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from landmark_kd.landmarks.scheme import Topology
+
+# What `FacesInfo`'s attributes are in JSON.
+_KINDS: dict[str, Any] = {
+    "dataset": str,
+    "licence": str,
+    "topology": dict,
+    "crop_size": int,
+    "border": int,
+    "margin": int | float,
+    "box": str,
+    "box_in_haar": list | None,
+    "published": dict,
+    "missing": list,
+}
+
+
+@dataclass(frozen=True)
+class FacesInfo:
+    """What holds for all faces of a folder.
+
+    Attributes:
+        dataset: name of the data set.
+        licence: what the data set allows, in a sentence.
+        topology: of the landmarks.
+        crop_size: side of the networks' crop in pixels.
+        border: pixels stored around it on each side; stored side = crop_size + 2 border.
+        margin: the crop's side is the box's longer side times 1 + margin.
+        box: where the box came from, landmarks, dataset or detector.
+        box_in_haar: (x0, y0, x1, y1) of the box in units of a box of OpenCV's Haar detector, as
+            measured on train faces; None where too few of them were found.
+        published: faces that the data set's authors give for each subset; null where there is
+            no published count.
+        missing: parts of the data set that were not on disk and what else is not as it should
+            be, in words.
+    """
+
+    dataset: str
+    licence: str
+    topology: Topology
+    crop_size: int
+    border: int
+    margin: float
+    box: str
+    box_in_haar: tuple[float, float, float, float] | None
+    published: dict[str, int | None]
+    missing: list[str]
+
+    @property
+    def points(self) -> int:
+        """Landmarks a face, K."""
+        return self.topology.points
+
+    @property
+    def stored_size(self) -> int:
+        return self.crop_size + 2 * self.border
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON knows; `from_json` is the way back."""
+        return {**vars(self), "topology": self.topology.to_json()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> FacesInfo:
+        """Read what `to_json` returned, after a way through a file.
+
+        Raises:
+            TypeError: an attribute is missing, or there is one too many, or it is no such thing.
+            KeyError: the topology is missing.
+        """
+        if not isinstance(content, dict):
+            raise TypeError(f"expected names and values, found {type(content).__name__}")
+        for name, kind in _KINDS.items():
+            if not isinstance(content.get(name), kind):
+                raise TypeError(f"{name} is {content.get(name)!r}")
+        in_haar = content["box_in_haar"]
+        return cls(
+            **{
+                **content,
+                "topology": Topology.from_json(content["topology"]),
+                "box_in_haar": None if in_haar is None else tuple(in_haar),
+            }
+        )

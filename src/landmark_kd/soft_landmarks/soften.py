@@ -1,0 +1,67 @@
+"""Soft-landmarks of the train faces, and the report on the shape model they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from landmark_kd.config.params import AsmParams
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.files import replaced_folder, save_array, write_json
+from landmark_kd.faces.prepared import Faces
+from landmark_kd.landmarks.metrics import nme, normalizing_distance
+from landmark_kd.soft_landmarks.report import draw_modes, draw_soft, variance_table
+from landmark_kd.soft_landmarks.shape_model import ShapeModel
+
+SOFT_FILE = "soft.npy"
+MODEL_FILE = "shape_model.npz"
+# The table goes on to this share of the variance, or to what the parameters keep.
+TABLE_VARIANCE = 0.99
+DECIMALS = 6
+
+
+def write_soft_landmarks(
+    faces: Faces, asm: AsmParams, out: Path, report: Path, scores: Path
+) -> None:
+    """Fit a shape model to the train faces and soften the landmarks of all of them.
+
+    Faces held out for validation are softened, but have no part in the fit.
+
+    Args:
+        faces: the train faces, validation faces among them.
+        out: folder for `soft.npy` (N, K, 2), network coordinates, and `shape_model.npz`.
+        report: folder for modes.png, soft_landmarks.png and variance.csv.
+        scores: JSON file: modes kept, variance explained, hard against soft NME (percent).
+
+    Raises:
+        UserError: the train faces' landmarks admit no shape model.
+    """
+    hard = faces.crop_landmarks()
+    train, validation = faces.train_rows(), faces.validation_rows()
+    try:
+        everything = ShapeModel.fit(hard[train], 1.0, asm.align, asm.limit)
+    except ValueError as error:
+        raise UserError(
+            f"no shape model fits the {len(train)} train faces ({error}); "
+            "add faces or lower prepare.validation."
+        ) from None
+    model = everything.explaining(asm.variance)
+    soft = model.soften(hard)
+    moved = nme(soft, hard, normalizing_distance(hard, faces.info.topology))
+    with replaced_folder(out) as temporary:
+        save_array(temporary / SOFT_FILE, soft)
+        model.save(temporary / MODEL_FILE)
+    with replaced_folder(report) as temporary:
+        draw_modes(temporary / "modes.png", model, faces.info.topology)
+        draw_soft(temporary / "soft_landmarks.png", faces, soft, moved, model)
+        shown = max(len(model.modes), len(everything.explaining(TABLE_VARIANCE).modes))
+        table = variance_table(everything, hard[train], faces.info.topology, shown)
+        table.to_csv(temporary / "variance.csv", index=False, float_format=f"%.{DECIMALS}f")
+    write_json(
+        scores,
+        {
+            "modes": len(model.modes),
+            "variance_explained": round(model.explained, DECIMALS),
+            "nme_train": round(float(moved[train].mean()), DECIMALS),
+            "nme_validation": round(float(moved[validation].mean()), DECIMALS),
+        },
+    )

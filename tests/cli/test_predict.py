@@ -1,0 +1,219 @@
+"""`landmark-kd predict`: what it writes, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from landmark_kd.imaging import face_detector
+from landmark_kd.imaging.images import read_picture
+from landmark_kd.landmarks.scheme import IBUG_68
+from tests.support.command import run, run_apart
+from tests.support.exported_model import exported_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with a.png and b.jpg, in which no face is to be found, and a text."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg"):
+        cv2.imwrite(str(folder / name), rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_given_boxes_give_landmarks_as_json_and_drawn(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "out"
+    boxes = ["20,20,80,90.5", "90,30,150,100"]
+    assert run("predict", photos / "a.png", "--out", out, "--model", model, "--boxes", *boxes) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"model: {model}\n")
+    assert "a.png: 2 faces" in said
+    assert names(out) == ["a.json", "a.png"]
+    found = json.loads((out / "a.json").read_text())
+    assert (found["picture"], found["width"], found["height"]) == ("a.png", 160, 120)
+    assert found["model"] == str(model)
+    assert found["point_names"] == list(IBUG_68.names)
+    assert [face["box"] for face in found["faces"]] == [[20, 20, 80, 90.5], [90, 30, 150, 100]]
+    assert all(face["score"] == 1 for face in found["faces"])
+    assert np.array([face["landmarks"] for face in found["faces"]]).shape == (2, 68, 2)
+    drawn, given = read_picture(out / "a.png"), read_picture(photos / "a.png")
+    assert drawn.shape == given.shape
+    assert (drawn != given).any()
+
+
+def test_found_faces_are_written_with_their_score(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = (np.array([[20.0, 20.0, 80.0, 90.0]]), np.array([0.25]))
+    monkeypatch.setattr(face_detector, "find_faces", lambda *_: found)
+    assert run("predict", photos / "a.png", "--out", tmp_path / "out", "--model", model) == 0
+    (face,) = json.loads((tmp_path / "out/a.json").read_text())["faces"]
+    assert face["score"] == 0.25
+
+
+def test_a_folder_stands_for_its_pictures_and_no_face_is_no_error(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ended = run_apart("predict", photos, "--out", out, "--model", model, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("no face found") == 2
+    assert ended.stderr == ""
+    assert names(out) == ["a.json", "a.png", "b.json", "b.png"]
+    assert json.loads((out / "a.json").read_text())["faces"] == []
+    np.testing.assert_array_equal(read_picture(out / "a.png"), read_picture(photos / "a.png"))
+
+
+def test_bad_pictures_do_not_keep_the_others_from_being_done(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "empty.png").touch()
+    out = tmp_path / "out"
+    pictures = [photos / name for name in ("notes.txt", "empty.png", "none.png", "b.jpg")]
+    ended = run_apart("predict", *pictures, "--out", out, "--model", model, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert names(out) == ["b.json", "b.png"]
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 4
+    assert "notes.txt is no picture" in lines[0]
+    assert "empty.png is no picture" in lines[1]
+    assert "none.png is missing" in lines[2]
+    assert lines[3].startswith("error: 3 of 4 pictures could not be read")
+
+
+def test_a_missing_model_says_make_repro(photos: Path, tmp_path: Path) -> None:
+    arguments = ["predict", photos, "--out", tmp_path / "out", "--model", "models/landmarks.onnx"]
+    ended = run_apart(*arguments, cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "models/landmarks.onnx is missing" in ended.stderr
+    assert "make repro" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_that_would_overwrite_each_other_are_refused_before_work(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "a.png", photos / "A.jpg")
+    assert run("predict", photos, "--out", tmp_path / "out", "--model", model) == 1
+    assert "would both be written" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_picture_twice_is_done_once(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = photos / ".." / "photos" / "a.png"
+    assert run("predict", photos, again, "--out", tmp_path / "out", "--model", model) == 0
+    assert capsys.readouterr().out.count("a.png: ") == 1
+
+
+def test_the_pictures_own_folder_is_refused_for_the_results(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (photos / "a.png").read_bytes()
+    assert run("predict", photos / "a.png", "--out", photos, "--model", model) == 1
+    assert "give another folder" in capsys.readouterr().err
+    assert (photos / "a.png").read_bytes() == before
+
+
+def test_results_that_cannot_be_written_end_in_a_sentence(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    assert run("predict", photos, "--out", file, "--model", model) == 1
+    assert "is a file" in capsys.readouterr().err
+    assert run("predict", photos, "--out", file / "below", "--model", model) == 1
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("error: Not a directory")
+    assert sentence.count("\n") == 1
+    assert file.read_text() == "mine"
+
+
+def test_a_full_disk_ends_in_a_sentence_and_leaves_no_part_of_a_file(
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert run("predict", photos, "--out", tmp_path / "out", "--model", model) == 1
+    assert "the disk is full" in capsys.readouterr().err
+    assert names(tmp_path / "out") == []
+
+
+def test_an_empty_folder_is_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bare").mkdir()
+    assert run("predict", tmp_path / "bare", "--out", tmp_path / "out", "--model", model) == 1
+    assert "bare holds no pictures" in capsys.readouterr().err
+
+
+def test_boxes_belong_to_one_picture(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", photos, "--out", tmp_path, "--model", model, "--boxes", "1,2,30,40"]
+    assert run(*arguments) == 1
+    assert "2 are given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "5,5,5,9", "0,0,nan,4", "0,0,inf,4"])
+def test_what_is_no_box_is_a_usage_error(box: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("predict", "a.png", "--out", "out", "--boxes", box) == 2
+    assert f"'{box}' is no box" in capsys.readouterr().err
+
+
+def test_a_phones_rotated_picture_is_taken_as_it_is_shown(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    # An EXIF block with orientation 6: to be shown turned by 90 degrees.
+    tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    block = b"Exif\0\0" + tiff
+    jpeg = (photos / "b.jpg").read_bytes()
+    length = (len(block) + 2).to_bytes(2, "big")
+    turned = tmp_path / "turned.jpg"
+    turned.write_bytes(jpeg[:2] + b"\xff\xe1" + length + block + jpeg[2:])
+    assert run("predict", turned, "--out", tmp_path / "out", "--model", model) == 0
+    found = json.loads((tmp_path / "out/turned.json").read_text())
+    assert (found["width"], found["height"]) == (120, 160)
+
+
+def test_ctrl_c_ends_in_a_line_and_status_130(
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(face_detector, "find_faces", interrupted)
+    assert run("predict", photos, "--out", tmp_path / "out", "--model", model) == 130
+    assert capsys.readouterr().err.startswith("error: interrupted")
+    assert names(tmp_path / "out") == []

@@ -1,0 +1,69 @@
+"""Folders of pictures and .pts files, at any depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.custom.annotations import Marks
+from landmark_kd.data.datasets.custom.pts_tree import read_pts_tree
+from landmark_kd.data.datasets.pts import write_pts
+from tests.support.raw_custom import FIVE, write_pictures, write_pts_tree
+
+PEOPLE = ["ann", "bob", "bob/deep", "."]
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    return write_pts_tree(tmp_path, PEOPLE) / "images"
+
+
+def test_faces_are_found_in_subfolders_and_grouped_by_the_top_one(images: Path) -> None:
+    tree = read_pts_tree(images)
+    assert tree.points == 5
+    assert [(f.picture, f.group) for f in tree.faces(5, 1, "folder")] == [
+        ("p003.png", None),
+        ("ann/p000.png", "ann"),
+        ("bob/p001.png", "bob"),
+        ("bob/deep/p002.png", "bob"),
+    ]
+    assert tree.columns() == {"folder": ["", "ann", "bob", "bob"]}
+
+
+def test_mixed_numbers_of_points_are_said_with_file_and_line(images: Path) -> None:
+    write_pts(images / "bob/p001.pts", FIVE[:4])
+    found = read_pts_tree(images).faces(5, 1, None)
+    assert [isinstance(face.marks, Marks) for face in found] == [True, True, False, True]
+    assert f"{images / 'bob/p001.pts'}, line 2: has 4 points, not 5." in str(found[2].marks)
+
+
+def test_a_face_of_one_file_is_bad(images: Path) -> None:
+    (images / "ann/p000.png").unlink()
+    write_pictures(images, ["bob/alone.png"])
+    wrong = [str(f.marks) for f in read_pts_tree(images).faces(5, 1, None) if f.picture is None]
+    assert len(wrong) == 2
+    assert "p000.pts has no picture" in wrong[0]
+    assert "alone.png has no alone.pts beside it" in wrong[1]
+
+
+def test_hidden_and_mirrored_files_and_links_upwards_are_passed_by(images: Path) -> None:
+    write_pictures(images, [".thumbs/a.png", "ann/._p000.png", "ann/p000_mirror.png"])
+    (images / "ann" / "again").symlink_to(images)
+    assert len(read_pts_tree(images).faces(5, 1, None)) == 4
+
+
+def test_a_folder_without_pts_files_is_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path, ["a/b.png"])
+    with pytest.raises(UserError, match=r"and its subfolders hold no \.pts file"):
+        read_pts_tree(tmp_path)
+
+
+def test_the_number_of_points_is_the_first_readable_files(images: Path) -> None:
+    (images / "p003.pts").write_text("broken")
+    assert read_pts_tree(images).points == 5
+    for path in images.rglob("*.pts"):
+        path.write_text("broken")
+    with pytest.raises(UserError, match=r"none of the 4 \.pts files"):
+        _ = read_pts_tree(images).points

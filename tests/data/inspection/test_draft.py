@@ -1,0 +1,250 @@
+"""The first landmark-kd.yaml that is drafted for a person's folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.base import BadFaces
+from landmark_kd.data.datasets.custom.config import OwnConfig, read_own_config
+from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.pts import write_pts
+from landmark_kd.data.inspection.draft import draft_own_dataset, write_draft
+from landmark_kd.data.inspection.proposals import propose_split
+from landmark_kd.landmarks.scheme import TOPOLOGIES
+from tests.support.raw_custom import (
+    FIVE_NAMES,
+    FIVE_PAIRS,
+    coco_content,
+    faces,
+    table_lines,
+    write_coco,
+    write_pictures,
+    write_pts_tree,
+    write_table,
+)
+
+PEOPLE = [f"person{i // 4}" for i in range(40)]
+
+
+def _undrafted(folder: Path) -> Path:
+    """Take the YAML away that the writers of tests wrote."""
+    (folder / "landmark-kd.yaml").unlink()
+    return folder
+
+
+def _drafted(folder: Path) -> OwnConfig:
+    """Draft, and check that all faces are read by the draft as it stands."""
+    assert write_draft(folder) == folder / "landmark-kd.yaml"
+    dataset = read_own_dataset(folder)
+    dataset.layout.check(dataset, folder)
+    assert len(list(dataset.layout.read(dataset, folder, BadFaces("error")))) == 40
+    return read_own_config(folder)
+
+
+def test_a_table_is_drafted(tmp_path: Path) -> None:
+    folder = _undrafted(write_table(tmp_path / "my faces!", table_lines(PEOPLE)))
+    config = _drafted(folder)
+    assert config.name == "my-faces-"
+    assert (config.annotations, config.pictures) == ("landmarks.csv", "images")
+    assert (config.points, config.first_pixel, config.names) == (5, 0, None)
+    assert config.flip_pairs == FIVE_PAIRS
+    assert config.normalizer == [0, 1]
+    assert config.normalizer_name == "point_0 and point_1"
+    assert (config.split.column, config.split.test) == ("person", 0.2)
+
+
+def test_a_coco_file_brings_names_lines_and_groups(tmp_path: Path) -> None:
+    config = _drafted(_undrafted(write_coco(tmp_path, coco_content(PEOPLE), 40)))
+    assert (config.annotations, config.pictures) == ("faces.json", "images")
+    assert config.names == FIVE_NAMES
+    assert config.flip_pairs == FIVE_PAIRS
+    assert config.normalizer_name == "left_eye and right_eye"
+    assert [line.points for line in config.contours] == [[0, 2, 1], [3, 4]]
+    assert config.split.column == "person"
+
+
+@pytest.mark.parametrize(
+    ("eyes", "called"),
+    [
+        (["eye_l", "eye_r"], "eye_l and eye_r"),
+        (["outer_eye_l", "outer_eye_r"], "outer eye corners"),
+    ],
+)
+def test_the_normalizer_is_the_eyes_where_names_tell_them(
+    tmp_path: Path, eyes: list[str], called: str
+) -> None:
+    content = coco_content(PEOPLE)
+    content["categories"][0]["keypoints"] = ["left_eyebrow", "right_eyebrow", "nose", *eyes]
+    config = _drafted(_undrafted(write_coco(tmp_path, content, 40)))
+    assert (config.normalizer, config.normalizer_name) == ([3, 4], called)
+
+
+def test_pts_files_are_drafted_and_count_from_one(tmp_path: Path) -> None:
+    config = _drafted(_undrafted(write_pts_tree(tmp_path, PEOPLE)))
+    assert (config.annotations, config.pictures, config.first_pixel) == ("pts", "images", 1)
+    assert config.flip_pairs == FIVE_PAIRS
+    assert (config.split.column, config.split.test) == ("folder", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("points", "name", "key"),
+    [
+        (68, "300w_68.npz", "pts"),
+        (29, "cofw_29.npz", "train"),
+        (98, "wflw_test_98.npz", "pts"),
+    ],
+)
+def test_the_known_schemes_are_recognized_by_real_shapes(
+    shared: Path, tmp_path: Path, points: int, name: str, key: str
+) -> None:
+    shapes = np.load(shared / "data" / "shapes" / name)[key][:40]
+    for i, shape in enumerate(shapes):
+        write_pictures(tmp_path, [f"{i:02}.png"])
+        write_pts(tmp_path / f"{i:02}.pts", shape)
+    config = _drafted(tmp_path)
+    assert f"The known {points}-point scheme fits." in draft_own_dataset(tmp_path)
+    ours, known = config.topology(), TOPOLOGIES[points]
+    assert json.dumps(ours.to_json()) == json.dumps(known.to_json())
+
+
+def test_a_scheme_of_68_other_points_is_not_taken_for_the_known_one(
+    shared: Path, tmp_path: Path
+) -> None:
+    shapes = np.load(shared / "data" / "shapes" / "300w_68.npz")["pts"][:40]
+    order = np.random.default_rng(0).permutation(68)
+    for i, shape in enumerate(shapes):
+        write_pictures(tmp_path, [f"{i:02}.png"])
+        write_pts(tmp_path / f"{i:02}.pts", shape[order])
+    config = _drafted(tmp_path)
+    text = draft_own_dataset(tmp_path)
+    assert "CHECK: these pairs are proposed from the faces' shapes alone." in text
+    assert re.search(r"differs from its mirror image by at most\n# \d+\.\d %", text)
+    place = np.argsort(order)
+    expected = place[TOPOLOGIES[68].flip[order]]
+    np.testing.assert_array_equal(config.topology().flip, expected)
+    assert config.names is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "column", "test"),
+    [
+        ({"part": ["train", "test"] * 9}, "part", None),
+        ({"part": ["train", "val"] * 9}, None, 0.2),
+        ({"sex": ["f", "m"] * 9, "Subject": ["a", "b"] * 9}, "Subject", 0.2),
+        ({"sex": ["f", "m"] * 9}, None, 0.2),
+        ({"town": list("abcdef") * 3}, "town", 0.2),
+        ({"age": list("123456") * 3}, None, 0.2),
+        ({"person": list("abcdef")}, None, 0.2),
+        ({"person": ["a", "", "b"] * 6}, None, 0.2),
+        ({"person": ["a"] * 6}, None, 0.2),
+        ({}, None, 0.2),
+    ],
+)
+def test_the_split_column_is_one_that_tells_people(
+    columns: dict[str, list[str]], column: str | None, test: float | None
+) -> None:
+    proposed = propose_split(columns)
+    assert (proposed.column, proposed.test) == (column, test)
+
+
+def test_faces_that_cannot_be_read_are_counted_in_a_comment(tmp_path: Path) -> None:
+    lines = table_lines(PEOPLE)
+    lines[3] = re.sub(r"[^,]+$", "nan", lines[3])
+    text = draft_own_dataset(_undrafted(write_table(tmp_path, lines)))
+    assert "# 40 faces of 5 points. 1 of them cannot be read; the first: " in text
+    assert "landmarks.csv, line 4: y4 is nan" in text
+
+
+def test_pictures_are_found_where_they_are(tmp_path: Path) -> None:
+    lines = [line.replace("p0", "sub/p0") for line in table_lines(PEOPLE)]
+    folder = _undrafted(write_table(tmp_path, lines))
+    (folder / "images").rename(folder / "photos")
+    assert _drafted(folder).pictures == "photos"
+    (folder / "landmark-kd.yaml").unlink()
+    shutil.move(folder / "photos" / "sub", folder / "sub")
+    assert _drafted(folder).pictures == "."
+    (folder / "landmark-kd.yaml").unlink()
+    shutil.rmtree(folder / "sub")
+    with pytest.raises(UserError, match=r"hold none of the pictures that landmarks.csv names, suc"):
+        write_draft(folder)
+    assert not (folder / "landmark-kd.yaml").exists()
+
+
+def test_a_folders_name_that_is_taken_gets_an_ending(tmp_path: Path) -> None:
+    assert _drafted(_undrafted(write_table(tmp_path / "Test", table_lines(PEOPLE)))).name == (
+        "Test-own"
+    )
+    assert _drafted(_undrafted(write_table(tmp_path / "...", table_lines(PEOPLE)))).name == "own"
+
+
+def test_odd_names_of_columns_stay_one_line(tmp_path: Path) -> None:
+    lines = table_lines(PEOPLE)
+    lines[0] = lines[0].replace("person", '"who: ""is\nit"" # ☺"')
+    config = _drafted(_undrafted(write_table(tmp_path, lines)))
+    assert config.split.column == 'who: "is\nit" # ☺'
+
+
+def test_a_yaml_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    write_table(tmp_path, table_lines(PEOPLE))
+    before = (tmp_path / "landmark-kd.yaml").read_bytes()
+    with pytest.raises(UserError, match=r"landmark-kd\.yaml is there already; remove it first"):
+        write_draft(tmp_path)
+    assert (tmp_path / "landmark-kd.yaml").read_bytes() == before
+
+
+def test_several_annotations_are_named(tmp_path: Path) -> None:
+    folder = write_table(tmp_path, table_lines(PEOPLE))
+    write_coco(folder, coco_content(PEOPLE), 40)
+    _undrafted(folder)
+    with pytest.raises(UserError, match=r"several annotations: faces\.json, landmarks\.csv; move"):
+        write_draft(folder)
+    (folder / "faces.json").unlink()
+    write_pts(folder / "images" / "p000.pts", faces(1)[0])
+    with pytest.raises(UserError, match=r"several annotations: landmarks\.csv, \.pts files; move"):
+        write_draft(folder)
+
+
+def test_a_table_or_json_of_other_things_does_not_disturb(tmp_path: Path) -> None:
+    folder = _undrafted(write_table(tmp_path, table_lines(PEOPLE)))
+    (folder / "people.csv").write_text("person,age\nann,7\n")
+    (folder / "settings.json").write_text("{}")
+    assert _drafted(folder).annotations == "landmarks.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        (None, "", "holds no annotations that can be read: wanted is one .csv table"),
+        ("faces.csv", "file,x,y\na.png,1,2\n", "faces.csv has no columns image, x0, y0"),
+        (
+            "boxes.json",
+            '{"images": [], "annotations": [{"id": 1, "bbox": [1, 2, 3, 4]}]}',
+            "boxes.json has no key points",
+        ),
+        ("a.pts", "broken", "none of the 1 .pts files below"),
+        ("faces.csv", "image,x0,y0,x1\na.png,1,2,3\n", "line 1: has no column y1"),
+        ("faces.csv", "image,x0,y0,x1,y1\na.png,1,2,3,x\n", "line 2: y1 is 'x', which is no"),
+        ("faces.csv", "image,x0,y0,x1,y1\na.png,1,2,1,2\n", "points are all in one place"),
+    ],
+)
+def test_a_folder_without_annotations_says_what_was_wanted(
+    tmp_path: Path, name: str | None, text: str, sentence: str
+) -> None:
+    write_pictures(tmp_path, ["a.png"])
+    if name:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        write_draft(tmp_path)
+    assert not (tmp_path / "landmark-kd.yaml").exists()
+
+
+def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere is no folder"):
+        draft_own_dataset(tmp_path / "nowhere")

@@ -1,0 +1,101 @@
+"""What a student matches of its teacher: maps and attention in the same pictures, and the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from landmark_kd.distillation.feature_matching import Matching, attention_distance, take_head
+from landmark_kd.landmarks.scheme import IBUG_68
+from landmark_kd.models.heads import IntegralHead
+from landmark_kd.models.network import LandmarkNet, build_network
+
+SIZE = 64
+
+
+def network(
+    backbone: str = "test_efficientnet", *, seed: int = 0, flip: bool = False
+) -> LandmarkNet:
+    """A network whose attention differs from place to place, as trained ones do."""
+    torch.manual_seed(seed)
+    table = IBUG_68.flip.tolist() if flip else None
+    net = build_network(
+        backbone, "integral", "random", "auto", points=68, size=SIZE, flip=table
+    ).eval()
+    assert isinstance(net.head, IntegralHead)
+    torch.nn.init.normal_(net.head.scores.weight)
+    return net
+
+
+@pytest.fixture
+def inputs() -> Tensor:
+    return torch.randn(5, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def seen(net: LandmarkNet, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Scores and maps, computed step by step in the mode that the network is in."""
+    assert isinstance(net.head, IntegralHead)
+    maps = net._maps(inputs)
+    fused = net.head.fusion(maps)
+    return net.head.scores(fused), [*maps, fused]
+
+
+def test_a_network_is_no_distance_from_itself_and_some_from_another(inputs: Tensor) -> None:
+    one, same, other = network(), network(), network(seed=1)
+    for net, distant in ((same, False), (other, True)):
+        matching = Matching(net, one, features=1.0, attention=1.0)
+        net(inputs), one(inputs)
+        parts = matching()
+        assert list(parts) == ["features", "attention"]
+        assert [bool(value > 1e-3) for value in parts.values()] == [distant] * 2, parts
+
+
+@pytest.mark.parametrize("averages", [False, True])
+def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_picture(
+    inputs: Tensor, averages: bool
+) -> None:
+    student, teacher = network(seed=1), network(flip=True)
+    matching = Matching(student, teacher, features=0.5, attention=2.0)
+    student.train()(inputs)
+    with torch.no_grad():
+        (teacher if averages else teacher.look)(inputs)
+    parts = matching()
+    with torch.no_grad():
+        own, wanted = seen(student, inputs), seen(teacher, inputs)
+    maps = [((a - b) ** 2).mean() / b.var() for a, b in zip(own[1], wanted[1], strict=True)]
+    assert len(maps) == 4
+    attention = [scores.flatten(2).softmax(dim=-1) for scores in (own[0], wanted[0])]
+    divergence = (attention[1] * (attention[1] / attention[0]).log()).sum(dim=-1).mean()
+    expected = {"features": 0.5 * sum(maps) / 4, "attention": 2 * divergence}
+    torch.testing.assert_close(parts, expected, rtol=1e-4, atol=1e-5)
+    sum(parts.values(), torch.tensor(0.0)).backward()
+    assert all(p.grad is not None for p in student.parameters())
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_the_divergence_is_that_of_a_case_done_by_hand() -> None:
+    scores = torch.log(torch.tensor([0.5, 0.5])).reshape(1, 1, 1, 2)
+    wanted = torch.log(torch.tensor([0.25, 0.75])).reshape(1, 1, 1, 2)
+    divergence = attention_distance(scores, wanted)
+    np.testing.assert_allclose(divergence, 0.25 * np.log(0.5) + 0.75 * np.log(1.5), rtol=1e-6)
+
+
+def test_a_student_takes_the_whole_head_of_a_teacher_with_its_backbone() -> None:
+    student, teacher = network(seed=1), network()
+    take_head(student, teacher)
+    for name, value in teacher.head.state_dict().items():
+        torch.testing.assert_close(student.head.state_dict()[name], value, rtol=0, atol=0)
+    first = next(iter(student.backbone.parameters()))
+    assert not torch.equal(first, next(iter(teacher.backbone.parameters())))
+
+
+def test_a_student_of_another_backbone_keeps_the_layers_that_take_its_maps() -> None:
+    student, teacher = network("test_resnet", seed=1), network()
+    before = {name: value.clone() for name, value in student.head.state_dict().items()}
+    take_head(student, teacher)
+    given = teacher.head.state_dict()
+    for name, value in student.head.state_dict().items():
+        wanted = before[name] if "lateral" in name else given[name]
+        torch.testing.assert_close(value, wanted, rtol=0, atol=0)

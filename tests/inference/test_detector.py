@@ -1,0 +1,351 @@
+"""Landmarks from an ONNX file: coordinates, errors, and no torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.pts import read_pts
+from landmark_kd.export.onnx import OPSET
+from landmark_kd.imaging import face_detector
+from landmark_kd.imaging.crops import sample
+from landmark_kd.imaging.images import read_picture
+from landmark_kd.inference import detector as predict
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.metadata import ModelInfo
+from landmark_kd.landmarks import geometry
+from landmark_kd.models import network
+from tests.conftest import PROJECT
+from tests.support.exported_model import SIZE, exported_model, tiny_network
+
+# One in so many of the LFPW train faces is looked at.
+EVERY = 16
+
+SPOTS = np.array([[120, 130], [200, 100], [170, 190]])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def detector(model: Path) -> LandmarkDetector:
+    return LandmarkDetector.load(model)
+
+
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory: pytest.TempPathFactory) -> LandmarkDetector:
+    """A detector with three points: the centres of all red, all green and all blue light."""
+    light = "image"
+    centre = (np.arange(SIZE) + 0.5) / SIZE - 0.5
+    weights = {
+        "x": np.broadcast_to(centre[None, :], (SIZE, SIZE)),
+        "y": np.broadcast_to(centre[:, None], (SIZE, SIZE)),
+    }
+    axes = onnx.numpy_helper.from_array(np.array([2, 3]), "axes")
+    last = onnx.numpy_helper.from_array(np.array([2]), "last")
+    constants = [onnx.numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()]
+    node = onnx.helper.make_node
+    nodes = [node("ReduceSum", [light, "axes"], ["all"], keepdims=0)]
+    for name in weights:
+        nodes += [
+            node("Mul", [light, name], [f"weighted_{name}"]),
+            node("ReduceSum", [f"weighted_{name}", "axes"], [f"sum_{name}"], keepdims=0),
+            node("Div", [f"sum_{name}", "all"], [f"mean_{name}"]),
+            node("Unsqueeze", [f"mean_{name}", "last"], [f"out_{name}"]),
+        ]
+    nodes.append(node("Concat", ["out_x", "out_y"], ["landmarks"], axis=2))
+    real = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        nodes,
+        "spots",
+        [onnx.helper.make_tensor_value_info("image", real, ["n", 3, SIZE, SIZE])],
+        [onnx.helper.make_tensor_value_info("landmarks", real, ["n", 3, 2])],
+        [axes, last, *constants],
+    )
+    opset = [onnx.helper.make_opsetid("", OPSET)]
+    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+    info = ModelInfo(
+        dataset="spots",
+        licence="none",
+        backbone="none",
+        points=3,
+        input_size=SIZE,
+        mean=(0.0, 0.0, 0.0),
+        std=(255.0, 255.0, 255.0),
+        colour_order="RGB",
+        margin=0.25,
+        box="landmarks",
+        box_in_haar=None,
+        point_names=("red", "green", "blue"),
+        flip=(0, 1, 2),
+        contours=(),
+    )
+    onnx.helper.set_model_props(model, info.to_metadata())
+    path = tmp_path_factory.mktemp("spots") / "spots.onnx"
+    onnx.save(model, path)
+    return LandmarkDetector.load(path)
+
+
+def spotted() -> np.ndarray:
+    """A black picture with a smooth red, green and blue spot at SPOTS."""
+    image = np.zeros((300, 400, 3), np.uint8)
+    y, x = np.mgrid[:300, :400]
+    for channel, (spot_x, spot_y) in zip((2, 1, 0), SPOTS, strict=True):
+        squared = (x - spot_x) ** 2 + (y - spot_y) ** 2
+        image[..., channel] = np.rint(255 * np.exp(-squared / (2 * 6**2)))
+    return image
+
+
+def photo(height: int = 300, width: int = 400, seed: int = 0) -> np.ndarray:
+    """Smooth colours that differ everywhere; no face in them."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (height // 20, width // 20, 3), dtype=np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def test_landmarks_are_those_of_the_torch_network_on_the_same_crop(
+    detector: LandmarkDetector,
+) -> None:
+    image, box = photo(), np.array([100.0, 80.0, 220.0, 210.0])
+    (face,) = detector.detect(image, box[None])
+    net = tiny_network()
+    to_crop = geometry.square_crop(box, 0.25, SIZE)
+    crop = sample(np.ascontiguousarray(image[..., ::-1]), to_crop, SIZE)
+    in_crop = geometry.from_network(network.predict(net, crop[None])[0], SIZE)
+    expected = geometry.apply(geometry.invert(to_crop), in_crop)
+    assert face.landmarks.shape == (68, 2)
+    np.testing.assert_allclose(face.landmarks, expected, atol=0.01)
+    np.testing.assert_array_equal(face.box, box)
+    assert face.score == 1.0
+
+
+def test_landmarks_lie_on_what_the_network_found(spots: LandmarkDetector) -> None:
+    (face,) = spots.detect(spotted(), np.array([[100.0, 80.0, 220.0, 210.0]]))
+    # Red, green, blue: the network sees RGB, the picture is BGR.
+    np.testing.assert_allclose(face.landmarks, SPOTS, atol=0.1)
+
+
+def test_landmarks_move_with_the_picture(spots: LandmarkDetector) -> None:
+    moved = cv2.copyMakeBorder(spotted(), 17, 0, 31, 0, cv2.BORDER_REPLICATE)
+    (face,) = spots.detect(moved, np.array([[131.0, 97.0, 251.0, 227.0]]))
+    np.testing.assert_allclose(face.landmarks, SPOTS + np.array([31, 17]), atol=0.1)
+
+
+@pytest.mark.parametrize("scale", [0.5, 3, 7])
+def test_landmarks_grow_with_the_picture(spots: LandmarkDetector, scale: float) -> None:
+    resized = cv2.resize(spotted(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    # Pixel centres are at integers: the middle of pixel 0 is half a pixel inside the picture.
+    box = (np.array([[100.0, 80.0, 220.0, 210.0]]) + 0.5) * scale - 0.5
+    (face,) = spots.detect(resized, box)
+    expected = (SPOTS + 0.5) * scale - 0.5
+    np.testing.assert_allclose(face.landmarks, expected, atol=0.1 * max(scale, 1))
+
+
+@pytest.mark.parametrize("box", [[-20, -30, 230, 220], [100, 80, 520, 420], [-60, -60, 340, 340]])
+def test_a_box_beyond_the_border_does_not_move_the_landmarks(
+    spots: LandmarkDetector, box: list[int]
+) -> None:
+    (face,) = spots.detect(spotted(), np.array([box]))
+    crop_pixel = max(box[2] - box[0], box[3] - box[1]) * 1.25 / SIZE
+    np.testing.assert_allclose(face.landmarks, SPOTS, atol=0.1 * crop_pixel)
+
+
+def test_several_boxes_give_what_each_gives_alone_and_in_their_order(
+    detector: LandmarkDetector,
+) -> None:
+    image = photo()
+    boxes = np.array([[10, 20, 90, 110], [200, 100, 330, 250], [50.5, 60.5, 70.5, 90.5]])
+    together = detector.detect(image, boxes)
+    assert len(together) == 3
+    for face, box in zip(together, boxes, strict=True):
+        (alone,) = detector.detect(image, box[None])
+        np.testing.assert_array_equal(face.box, box)
+        np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=1e-3)
+
+
+def test_a_box_beside_the_picture_gives_finite_landmarks(detector: LandmarkDetector) -> None:
+    (face,) = detector.detect(photo(), np.array([[-500, -500, -400, -400]]))
+    assert np.isfinite(face.landmarks).all()
+
+
+def test_grey_pictures_count_as_colour_pictures_with_equal_channels(
+    detector: LandmarkDetector,
+) -> None:
+    grey, boxes = photo()[..., 0], np.array([[100, 80, 220, 210]])
+    (face,) = detector.detect(grey, boxes)
+    (same,) = detector.detect(np.repeat(grey[..., None], 3, axis=2), boxes)
+    np.testing.assert_array_equal(face.landmarks, same.landmarks)
+
+
+@pytest.mark.parametrize("shape", [(300, 400, 3), (1, 1, 3), (5, 300, 3), (19, 19)])
+def test_a_picture_without_a_face_gives_no_faces(
+    detector: LandmarkDetector, shape: tuple[int, ...]
+) -> None:
+    assert detector.detect(np.full(shape, 127, np.uint8)) == []
+
+
+def test_no_boxes_give_no_faces(detector: LandmarkDetector) -> None:
+    assert detector.detect(photo(), np.empty((0, 4))) == []
+    assert detector.detect(photo(), np.array([])) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((10, 10, 3), np.float32),
+        np.zeros((10, 10, 4), np.uint8),
+        np.zeros((3, 10, 10), np.uint8),
+        np.zeros((0, 10, 3), np.uint8),
+        None,
+    ],
+)
+def test_what_is_no_picture_is_refused(detector: LandmarkDetector, image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="image must be"):
+        detector.detect(image)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "sentence"),
+    [
+        ([1, 2, 3, 4], r"\(M, 4\)"),
+        ([[1, 2, 3]], r"\(M, 4\)"),
+        ([[10, 10, 20, 20], [1, 2, 1, 4]], "box 1"),
+        ([[10, 20, 20, 10]], "box 0"),
+        ([[0, 0, np.nan, 10]], "finite"),
+        ([[0, 0, np.inf, 10]], "finite"),
+    ],
+)
+def test_what_are_no_boxes_is_refused(
+    detector: LandmarkDetector, boxes: list, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        detector.detect(photo(), np.array(boxes))
+
+
+def test_a_model_for_the_data_sets_own_boxes_wants_boxes(model: Path, tmp_path: Path) -> None:
+    changed = onnx.load(model)
+    for entry in changed.metadata_props:
+        if entry.key == "box":
+            entry.value = "dataset"
+    onnx.save(changed, tmp_path / "model.onnx")
+    detector = LandmarkDetector.load(tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match="trained on the boxes of tiny; give boxes"):
+        detector.detect(photo())
+    assert len(detector.detect(photo(), np.array([[1, 1, 50, 50]]))) == 1
+
+
+def test_a_missing_model_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.onnx is missing.*make repro"):
+        LandmarkDetector.load(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"no ONNX file at all"])
+def test_a_file_that_is_no_onnx_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"broken\.onnx is no ONNX file"):
+        LandmarkDetector.load(path)
+
+
+def test_a_cut_off_model_is_named(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(model.read_bytes()[:100_000])
+    with pytest.raises(UserError, match=r"cut\.onnx"):
+        LandmarkDetector.load(path)
+
+
+def test_an_onnx_file_of_others_is_named(shared: Path) -> None:
+    with pytest.raises(UserError, match=r"pfld_68\.onnx has no metadata of landmark-kd; give"):
+        LandmarkDetector.load(shared / "peers/pfld_68.onnx")
+
+
+def test_found_faces_are_predicted_twice_and_their_box_gives_the_same_landmarks(
+    detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, rough = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
+    monkeypatch.setattr(face_detector, "find_faces", lambda image, box: (rough, np.array([0.7])))
+    (face,) = detector.detect(image)
+    (first,) = detector.detect(image, rough)
+    np.testing.assert_allclose(face.box, geometry.landmarks_box(first.landmarks))
+    assert face.score == 0.7
+    (again,) = detector.detect(image, face.box[None])
+    np.testing.assert_array_equal(face.landmarks, again.landmarks)
+
+
+@pytest.mark.parametrize("box", ["dataset", "detector"])
+def test_a_network_of_other_boxes_gets_the_detectors_moved_as_measured_and_predicts_once(
+    model: Path, monkeypatch: pytest.MonkeyPatch, box: str
+) -> None:
+    detector = LandmarkDetector.load(model)
+    relative = (0.1, 0.2, 0.8, 0.9)
+    detector.info = replace(detector.info, box=box, box_in_haar=relative)
+    image, rough = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
+    asked: list[object] = []
+
+    def find_faces(image: np.ndarray, box_in_haar: object) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(box_in_haar)
+        return rough, np.array([0.7])
+
+    monkeypatch.setattr(face_detector, "find_faces", find_faces)
+    (face,) = detector.detect(image)
+    assert asked == [relative]
+    np.testing.assert_array_equal(face.box, rough[0])
+    (given,) = detector.detect(image, rough)
+    np.testing.assert_array_equal(face.landmarks, given.landmarks)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.3, 3.0, np.nan])
+def test_a_first_prediction_that_went_wrong_does_not_move_the_box(factor: float) -> None:
+    box = np.array([[100.0, 80.0, 220.0, 210.0]])
+    corners = np.array([[[100.0, 80.0], [220.0, 210.0]]])
+    np.testing.assert_array_equal(predict._refined(box, corners * factor), box)
+
+
+def test_prediction_imports_no_torch(model: Path, tmp_path: Path) -> None:
+    code = """
+import sys
+import numpy as np
+from landmark_kd.predict import LandmarkDetector
+faces = LandmarkDetector.load(sys.argv[1]).detect(
+    np.zeros((90, 90, 3), np.uint8), np.array([[10, 10, 60, 60]])
+)
+assert len(faces) == 1
+import landmark_kd.cli
+heavy = {"torch", "timm", "onnx", "pandas", "matplotlib", "pydantic", "sklearn"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    command = [sys.executable, "-c", code, str(model)]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_haar_finds_most_lfpw_train_faces_and_its_boxes_fit_the_landmarks(shared: Path) -> None:
+    folder = shared / "data/300w/lfpw/trainset"
+    files = sorted(folder.glob("*.pts"))[::EVERY]
+    away = []
+    for file in files:
+        box = geometry.landmarks_box(read_pts(file, 68))
+        (picture,) = set(folder.glob(f"{file.stem}.*")) - {file}
+        boxes, scores = face_detector.find_faces(read_picture(picture))
+        assert ((scores >= 0) & (scores <= 1)).all()
+        assert (np.diff(scores) <= 0).all(), "the surest first"
+        side = (box[2:] - box[:2]).max()
+        if len(boxes):
+            away.append(np.abs(boxes - box).max(axis=1).min() / side)
+    close = np.array(away) < 0.3
+    assert close.sum() > 0.8 * len(files)
+    assert np.median(away) < 0.12

@@ -1,0 +1,85 @@
+"""A tiny training in a process of its own, for tests that kill it or run it in several.
+
+    python -m tests.tiny_training FOLDER CHANGES
+
+FOLDER holds `faces` (tests.prepared_faces) and gets `model` and `curves`; CHANGES is JSON that
+replaces keys of params.yaml by section, on top of what makes the training tiny.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from landmark_kd.config.params import Params
+from landmark_kd.core.errors import run_main
+from landmark_kd.faces.prepared import Faces, load_faces
+from landmark_kd.training.tasks import Goal, regression_goal
+from landmark_kd.training.train import Result, train
+from tests.conftest import PROJECT
+
+# A network that learns in seconds.
+NETWORK = {"backbone": "test_efficientnet", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
+
+
+def tiny_params(base: dict[str, Any] | None = None, **student: Any) -> Params:
+    """Return params.yaml with a tiny student on one CPU thread, and these changes."""
+    content = yaml.safe_load((PROJECT / "params.yaml").read_text())
+    content["student"].update(NETWORK | student)
+    content["augment"].update(rotation=0.1, scale_min=0.9, scale_max=1.1, occlusion=0.0)
+    content["base"].update({"threads": 1, "device": "cpu"} | (base or {}))
+    return Params.model_validate(content)
+
+
+def tiny_train(
+    faces: Faces,
+    folder: Path,
+    *,
+    settings: Params | None = None,
+    goal: Goal | None = None,
+    seed: int = 1,
+) -> Result:
+    """Train a tiny student into `folder`."""
+    settings = settings or tiny_params()
+    return train(
+        "baseline",
+        faces,
+        goal or regression_goal(faces.crop_landmarks(), settings.student.loss),
+        network=settings.student,
+        augment=settings.augment,
+        base=settings.base,
+        seed=seed,
+        model_folder=folder / "model",
+        curves_folder=folder / "curves",
+        metrics_file=folder / "training.json",
+    )
+
+
+def train_in(folder: Path, changes: dict[str, dict[str, Any]]) -> None:
+    """Train on the faces of a folder, as the command does."""
+    settings = tiny_params(changes.get("base"), **changes.get("student", {}))
+    tiny_train(load_faces(folder / "faces"), folder, settings=settings)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model" / "weights.safetensors").read_bytes()
+
+
+def curve(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / "curves" / "plots" / "metrics" / f"{name}.tsv"
+    return pd.read_csv(path, sep="\t")
+
+
+def curve_files(folder: Path) -> dict[str, bytes]:
+    """Every file of the curves by name."""
+    curves = folder / "curves"
+    return {str(p.relative_to(curves)): p.read_bytes() for p in curves.rglob("*") if p.is_file()}
+
+
+if __name__ == "__main__":
+    run_main(lambda: train_in(Path(sys.argv[1]), json.loads(sys.argv[2])))
