@@ -9,7 +9,7 @@ from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
 from landmark_kd.core.errors import run_main
 from landmark_kd.faces.prepared import load_faces
-from landmark_kd.training.tasks import regression_goal
+from landmark_kd.training.tasks import regression_task, student_seed
 from landmark_kd.training.train import train
 
 
@@ -19,11 +19,11 @@ def main() -> None:
     train(
         "baseline",
         faces,
-        regression_goal(faces.crop_landmarks(), params.student.loss),
+        regression_task(faces.crop_landmarks(), params.student.loss),
         network=params.student,
         augment=params.augment,
         base=params.base,
-        seed=params.student_seed,
+        seed=student_seed(params),
         model_folder=paths.MODELS / "baseline",
         curves_folder=paths.CURVES / "baseline",
         metrics_file=paths.TRAINING_METRICS / "baseline.json",

@@ -1,20 +1,22 @@
 """Train the student with KD-Loss, with the budget, seed and first weights of the baseline.
 
 In: data/faces/train, data/faces/unlabelled, data/teacher_predictions, models/tough,
-models/tolerant. Out: models/kd, reports/curves/kd, reports/training/kd.json. Params: base, augment, student, kd, unlabelled.
+models/tolerant. Out: models/kd, reports/curves/kd, reports/training/kd.json.
+Params: base, augment, student, kd, unlabelled.
 """
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
 from landmark_kd.core.errors import run_main
-from landmark_kd.distillation.task import kd_goal
+from landmark_kd.distillation.task import kd_task
 from landmark_kd.faces.prepared import load_faces
+from landmark_kd.training.tasks import student_seed
 from landmark_kd.training.train import train
 
 
 def main() -> None:
     params = load_params()
-    faces, goal = kd_goal(
+    faces, task = kd_task(
         params.kd,
         load_faces(paths.TRAIN_FACES),
         load_faces(paths.UNLABELLED_FACES),
@@ -25,11 +27,11 @@ def main() -> None:
     train(
         "kd",
         faces,
-        goal,
+        task,
         network=params.student,
         augment=params.augment,
         base=params.base,
-        seed=params.student_seed,
+        seed=student_seed(params),
         model_folder=paths.MODELS / "kd",
         curves_folder=paths.CURVES / "kd",
         metrics_file=paths.TRAINING_METRICS / "kd.json",

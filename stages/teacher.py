@@ -12,7 +12,7 @@ from landmark_kd.config.params import load_params
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.faces.prepared import load_faces
-from landmark_kd.training.tasks import teacher_goal
+from landmark_kd.training.tasks import teacher_task
 from landmark_kd.training.train import train
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     train(
         name,
         faces,
-        teacher_goal(name, faces, paths.SOFT_LANDMARKS, params.teacher.loss),
+        teacher_task(name, faces, paths.SOFT_LANDMARKS, params.teacher.loss),
         network=params.teacher,
         augment=params.augment,
         base=params.base,

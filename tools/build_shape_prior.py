@@ -3,10 +3,10 @@
     python -m tools.build_shape_prior SHAPES_68.npz src/landmark_kd/landmarks/shape_prior.npz
 
 SHAPES_68.npz holds `name` (N,) and `pts` (N, 68, 2); only AFW and the two 300-W trainsets are
-read, so that no test shape reaches the project's own pictures. What is kept are statistics, no
+read, so that no test shape reaches the project's own images. What is kept are statistics, no
 shape of a person: a mean in 3D, modes of deformation and their variances.
 
-Pictures hold poses and identities mixed, and the first modes of a 2D model of 300-W are yaw and
+Images hold poses and identities mixed, and the first modes of a 2D model of 300-W are yaw and
 pitch. The renderer wants the pose for itself, so the two are parted here:
 
 1. Structure from motion (Tomasi & Kanade 1992, scaled orthography): every shape and its mirror
@@ -27,10 +27,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from landmark_kd.landmarks.head import cameras
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 
 TRAIN_FOLDERS = ("AFW68/", "HELEN68/trainset/", "LFPW68/trainset/")
-OUTER_EYE_CORNERS = TOPOLOGIES[68].normalizer
+OUTER_EYE_CORNERS = SCHEMES[68].normalizer
 ITERATIONS = 60  # depths are then within 0.02 units of where they settle
 NEAR_FRONTAL_DEGREES = 20.0
 KEPT_VARIANCE = 0.95
@@ -38,7 +38,7 @@ KEPT_VARIANCE = 0.95
 
 def mirrored(shapes: np.ndarray) -> np.ndarray:
     """Mirror (..., 68, D) shapes left to right: x changes sign, points change places."""
-    result = shapes[..., TOPOLOGIES[68].flip, :].copy()
+    result = shapes[..., SCHEMES[68].flip, :].copy()
     result[..., 0] *= -1
     return result
 
@@ -56,7 +56,7 @@ def rigid_head(shapes: np.ndarray) -> np.ndarray:
         head = head - head.mean(axis=0)
         scale, rotation = cameras(shapes, head)
         rows = rotation[:, :2]
-        # Views of unit scale: a large picture does not count more than a small one.
+        # Views of unit scale: a large image does not count more than a small one.
         normal = np.tensordot(rows, rows, axes=([0, 1], [0, 1]))
         head = np.tensordot(shapes / scale[:, None, None], rows, axes=([0, 2], [0, 1]))
         head = np.linalg.solve(normal, head.T).T

@@ -1,4 +1,4 @@
-"""Draw the numbered pictures of the landmark schemes that docs/landmarks.md shows.
+"""Draw the numbered images of the landmark schemes that docs/landmarks.md shows.
 
     python -m tools.draw_schemes /where/the/shapes/lie docs
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from landmark_kd.landmarks.scheme import TOPOLOGIES, Topology
+from landmark_kd.landmarks.scheme import SCHEMES, LandmarkScheme
 from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from landmark_kd.visualization.plots import COLOURS, DPI, INK, figure
 
@@ -25,7 +25,7 @@ SHAPES = {
     68: ("300w_68.npz", ("pts",)),
     98: ("wflw_test_98.npz", ("pts",)),
 }
-# Everything below is in pixels of the picture, but for the size of the font.
+# Everything below is in pixels of the image, but for the size of the font.
 WIDTHS = {29: 900, 68: 1100, 98: 1400}
 MARGIN = 50
 LEGEND_HEIGHT = 50
@@ -52,7 +52,7 @@ def mean_shape(folder: Path, points: int) -> np.ndarray:
     with np.load(folder / name, allow_pickle=False) as content:
         shapes = np.concatenate([content[key] for key in keys])
     mean = ShapeModel.fit(shapes).mean
-    left, right = mean[list(TOPOLOGIES[points].normalizer)] @ np.array([1, 1j])
+    left, right = mean[list(SCHEMES[points].normalizer)] @ np.array([1, 1j])
     level = mean @ np.array([1, 1j]) * abs(right - left) / (right - left)
     return np.column_stack([level.real, level.imag])
 
@@ -98,19 +98,19 @@ def number_places(shape: np.ndarray, lines: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def draw(path: Path, shape: np.ndarray, topology: Topology) -> None:
+def draw(path: Path, shape: np.ndarray, scheme: LandmarkScheme) -> None:
     """Draw a numbered mean shape (K, 2), its normaliser and its pupils."""
-    width = WIDTHS[topology.points]
+    width = WIDTHS[scheme.points]
     low, extent = shape.min(axis=0), np.ptp(shape, axis=0)
     shape = (shape - low) * (width - 2 * MARGIN) / extent[0] + MARGIN
     height = int(shape[:, 1].max()) + MARGIN + LEGEND_HEIGHT
     lines = [
         shape[list(indices + indices[:1] if closed else indices)]
-        for indices, closed in topology.contours
+        for indices, closed in scheme.contours
     ]
-    unit, pupils = shape[list(topology.normalizer)], _pupils(shape, topology)
+    unit, pupils = shape[list(scheme.normalizer)], _pupils(shape, scheme)
     # Of two flip partners one is on the left; a point of the middle is its own partner.
-    sides = shape[:, 0] - shape[topology.flip, 0]
+    sides = shape[:, 0] - shape[scheme.flip, 0]
     colours = [LEFT if side < 0 else RIGHT if side > 0 else MIDDLE for side in sides]
     with figure(path, width / DPI, height / DPI) as fig:
         fig.set_layout_engine("none")  # one pixel is one unit of the axes
@@ -130,18 +130,18 @@ def draw(path: Path, shape: np.ndarray, topology: Topology) -> None:
         style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": FONT_POINTS}
         for i, (x, y) in enumerate(places):
             axes.text(x, y, str(i), color=colours[i], **style)
-        axes.legend(handles=_keys(topology), loc="lower center", ncols=5)
+        axes.legend(handles=_keys(scheme), loc="lower center", ncols=5)
 
 
-def _pupils(shape: np.ndarray, topology: Topology) -> np.ndarray:
+def _pupils(shape: np.ndarray, scheme: LandmarkScheme) -> np.ndarray:
     """Return the pupils' places (2, 2), or (0, 2) where the scheme has none."""
-    places = [shape[list(group)].mean(axis=0) for group in topology.pupils or ()]
+    places = [shape[list(group)].mean(axis=0) for group in scheme.pupils or ()]
     return np.array(places).reshape(-1, 2)
 
 
-def _keys(topology: Topology) -> list[Line2D]:
-    first, second = topology.normalizer
-    sides = [("left of the picture", LEFT), ("right", RIGHT), ("middle", MIDDLE)]
+def _keys(scheme: LandmarkScheme) -> list[Line2D]:
+    first, second = scheme.normalizer
+    sides = [("left of the image", LEFT), ("right", RIGHT), ("middle", MIDDLE)]
     keys = [Line2D([], [], color=c, marker="o", ls="", ms=4, label=label) for label, c in sides]
     mark: dict[str, Any] = {"color": MARKED, "linewidth": 1, "markersize": 8}
     name = f"normaliser {first}, {second}"
@@ -180,8 +180,8 @@ def main() -> None:
     parser.add_argument("shapes", type=Path, help="folder of the .npz files of real shapes")
     parser.add_argument("out", type=Path, help="folder for landmarks_29.png and the others")
     args = parser.parse_args()
-    for points, topology in TOPOLOGIES.items():
-        draw(args.out / f"landmarks_{points}.png", mean_shape(args.shapes, points), topology)
+    for points, scheme in SCHEMES.items():
+        draw(args.out / f"landmarks_{points}.png", mean_shape(args.shapes, points), scheme)
 
 
 if __name__ == "__main__":

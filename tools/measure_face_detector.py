@@ -17,7 +17,7 @@ import numpy as np
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.face_detector import SAME_FACE, in_haar
-from landmark_kd.imaging.images import read_picture
+from landmark_kd.imaging.images import read_image
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.geometry import overlap
 
@@ -25,8 +25,8 @@ TRAIN_FOLDERS = ("afw", "helen/trainset", "lfpw/trainset")
 POINTS = 68
 
 
-def picture_of(points: Path) -> Path:
-    """Return the picture beside a .pts file."""
+def image_of(points: Path) -> Path:
+    """Return the image beside a .pts file."""
     return next(p for s in (".jpg", ".png") if (p := points.with_suffix(s)).is_file())
 
 
@@ -36,7 +36,7 @@ def measure(root: Path) -> None:
     files = [path for folder in TRAIN_FOLDERS for path in sorted((root / folder).glob("*.pts"))]
     for path in files:
         box = geometry.landmarks_box(read_pts(path, POINTS))
-        found, sums = face_detector.haar_boxes(read_picture(picture_of(path)))
+        found, sums = face_detector.haar_boxes(read_image(image_of(path)))
         overlaps = overlap(found, box)
         best = int(overlaps.argmax()) if len(found) else -1
         matched = best >= 0 and overlaps[best] >= SAME_FACE

@@ -5,7 +5,7 @@
 Runs where faces are prepared (`dvc repro prepare`). Exporting folds BatchNorm into the convolution
 before it; here each BatchNorm gets the mean and the variance of what it is given on the
 un-augmented train faces, and the scale and shift with which it changes nothing. So the network
-predicts what the file predicts, and has statistics to train with. It is held against the file on
+predicts what the file predicts, and has statistics to train with. It is compared with the file on
 validation faces.
 """
 
@@ -67,7 +67,7 @@ def network_from_onnx(path: Path, faces: Faces, head: HeadName) -> tuple[Landmar
     if faces.info.crop_size != info.input_size:
         raise UserError(
             f"the faces are prepared as crops of {faces.info.crop_size} pixels, but {path} takes "
-            f"{info.input_size}; prepare them with -S crop.size={info.input_size}."
+            f"{info.input_size}; prepare them with -S crop.resolution={info.input_size}."
         )
     config = NetworkConfig(
         backbone=info.backbone,

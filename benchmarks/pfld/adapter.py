@@ -1,10 +1,11 @@
-"""PFLD, the peer that the student is held against: its authors' ONNX file as one of ours.
+"""PFLD, the reference that the student is compared with: its authors' ONNX file as one of ours.
 
 Guo et al., "PFLD: A Practical Facial Landmark Detector" (2019, arXiv 1902.10859). The file takes
 BGR / 255 of a square crop of 1.1 times the landmarks' box, 112 px, and gives x, y in [0, 1] of
 the crop. Both conventions are written into the network itself, at no cost: the first
-convolution's channels in the order RGB, and 0.5 less in the last layer's bias. So the peer runs
-through exactly the code that the student runs through: cutting, prediction, measuring, timing.
+convolution's channels in the order RGB, and 0.5 less in the last layer's bias. So the reference
+runs through exactly the code that the student runs through:
+cropping, prediction, measuring, timing.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ def pfld_as_ours(path: Path) -> bytes:
     """Read PFLD's ONNX file and return it in the format of the `export` stage.
 
     Its [0, 1] runs from the crop's outer edge to the other one, so that x becomes x · 112 − 0.5
-    in pixels whose centres are at integers (reports/peers/README.md has the other readings).
+    in pixels whose centres are at integers (reports/references/README.md has the other readings).
 
     Raises:
-        UserError: there is no such file, it is no ONNX file, or not PFLD of 68 landmarks.
+        UserError: there is no such file, it is not an ONNX file, or not PFLD of 68 landmarks.
     """
     if not path.is_file():
         raise UserError(
@@ -59,7 +60,9 @@ def pfld_as_ours(path: Path) -> bytes:
     try:
         model = onnx.load_from_string(path.read_bytes())
     except Exception as error:  # protobuf's, which onnx does not name
-        raise UserError(f"{path} is no ONNX file ({error}); name another with --pfld.") from None
+        raise UserError(
+            f"{path} is not an ONNX file ({error}); name another with --pfld."
+        ) from None
     if not _is_pfld(model):
         raise UserError(
             f"{path} is not PFLD of {IBUG_68.points} landmarks: a convolution of a 3 x {SIZE} x "

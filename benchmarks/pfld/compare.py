@@ -4,11 +4,11 @@
     python -m benchmarks.pfld.compare --model models/landmarks.onnx --out /tmp/mine
 
 Measures both on the test faces of 300-W (the landmarks' boxes) and on WFLW's faces with 98 points
-turned into 68, with boxes that are moved and scaled by chance, with those of OpenCV's detector, and
+turned into 68, with boxes that are moved and scaled at random, with those of OpenCV's detector, and
 sorts the faces by pose and light. Prints the tables; writes results.json, ced.json, ced.png and
-pictures of the worst faces (worst_*.png: pictures of people, for looking at and not for passing
-on) to the folder --out. For the shipped student, without --model, that is reports/peers, and the
-tables in README.md and reports/peers/README.md are filled, too.
+images of the worst faces (worst_*.png: images of people, for looking at and not for passing
+on) to the folder --out. For the shipped student, without --model, that is reports/references, and
+the tables in README.md and reports/references/README.md are filled, too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import pandas as pd
 
 from benchmarks.pfld.adapter import pfld_as_ours
 from benchmarks.pfld.conditions import conditions
-from benchmarks.pfld.inputs import add_peer_inputs, shared_folder
+from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
 from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.pfld.onnx_cost import onnx_cost
 from benchmarks.pfld.scores import DECIMALS, ced_points, scores, times
@@ -39,7 +39,7 @@ from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.data.datasets.base import Dataset
 from landmark_kd.data.datasets.registry import recognised
-from landmark_kd.data.datasets.wflw import LIST, PICTURES, WFLW
+from landmark_kd.data.datasets.wflw import IMAGES, LIST, WFLW
 from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.evaluation.exported import BoxJitter, BoxSource, OnnxEvaluation, evaluate_onnx
 from landmark_kd.evaluation.exported_report import protocol, scores_table
@@ -50,7 +50,7 @@ from landmark_kd.visualization.plots import draw_ced
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = shared_folder(PROJECT)
-REPORT = PROJECT / "reports" / "peers"
+REPORT = PROJECT / "reports" / "references"
 
 # (shift, scale) of `jitter_boxes`; errors are means over the seeds.
 LOOSENESS = ((0.05, 0.1), (0.1, 0.2))
@@ -66,10 +66,10 @@ def main() -> None:
     shipped = arguments.model is None
     out = arguments.out or (REPORT if shipped else None)
     threads = arguments.threads
-    peer = pfld_as_ours(arguments.pfld)
+    reference = pfld_as_ours(arguments.pfld)
     detectors = {
         "student": LandmarkDetector.load(arguments.model, threads=threads),
-        "pfld": LandmarkDetector.from_bytes(peer, "PFLD", threads=threads),
+        "pfld": LandmarkDetector.from_bytes(reference, "PFLD", threads=threads),
     }
     files = {
         "student": shipped_model() if shipped else arguments.model.read_bytes(),
@@ -103,7 +103,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", type=Path, help="an ONNX file instead of the shipped student")
-    add_peer_inputs(parser, SHARED)
+    add_reference_inputs(parser, SHARED)
     parser.add_argument(
         "--wflw",
         type=Path,
@@ -112,13 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--threads", type=_count, default=1, help="of each network (default: 1)")
     parser.add_argument("--rounds", type=_count, default=3, help="of timing (default: 3)")
-    parser.add_argument("--out", type=Path, help="folder for results (default: reports/peers)")
+    parser.add_argument("--out", type=Path, help="folder for results (default: reports/references)")
     return parser
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
 
 
@@ -142,7 +142,7 @@ def one_test_list(folder: Path) -> Iterator[Path]:
             file = together / LIST.format(split=split)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(b"\n".join(of_split) + b"\n")
-        (together / PICTURES).symlink_to((folder / PICTURES).resolve())
+        (together / IMAGES).symlink_to((folder / IMAGES).resolve())
         yield together
 
 
@@ -160,8 +160,8 @@ def _evaluate(
         )
         for name, detector in detectors.items()
     }
-    student, peer = found.values()
-    if [face.name for face in student.faces] != [face.name for face in peer.faces]:
+    student, reference = found.values()
+    if [face.name for face in student.faces] != [face.name for face in reference.faces]:
         raise UserError(f"{folder} changed while it was read; run the same command again.")
     return found
 
@@ -202,7 +202,7 @@ def _times(
     count = min(FACES_TIMED, len(evaluation.faces))
     rows = np.linspace(0, len(evaluation.faces) - 1, count).round().astype(int)
     boxes = geometry.landmarks_box(evaluation.true)
-    faces = [(evaluation.faces[row].picture.read(), boxes[row]) for row in rows]
+    faces = [(evaluation.faces[row].image.read(), boxes[row]) for row in rows]
     return {"faces": count, "rounds": rounds, **times(detectors, faces, rounds)}
 
 
@@ -244,7 +244,7 @@ def _set(evaluations: Evaluations) -> dict[str, Any]:
 def _boxes(
     detectors: Mapping[str, LandmarkDetector], dataset: Dataset, folder: Path
 ) -> dict[str, Any]:
-    """Return the scores in loose boxes: moved and scaled by chance, and a face detector's."""
+    """Return the scores in loose boxes: moved and scaled at random, and a face detector's."""
     jittered = []
     for shift, scale in LOOSENESS:
         of_seeds = [

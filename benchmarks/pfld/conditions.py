@@ -1,4 +1,4 @@
-"""Faces sorted by what makes them hard: how the head is turned, how the picture is lit."""
+"""Faces sorted by what makes them hard: how the head is turned, how the image is lit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from landmark_kd.core.parallel import threaded_map
-from landmark_kd.data.datasets.base import FaceRecord, rows_by_picture
+from landmark_kd.data.datasets.base import FaceRecord, rows_by_image
 from landmark_kd.evaluation.exported_report import YAW_EDGES, Bins, _filled, edged
 from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
@@ -25,7 +25,7 @@ def conditions(faces: Sequence[FaceRecord], true: np.ndarray) -> dict[str, Bins]
     """Sort faces into bins.
 
     Args:
-        faces: N; their pictures are read.
+        faces: N; their images are read.
         true: (N, 68, 2) hard-landmarks of the 300-W scheme, pixels.
 
     Returns:
@@ -48,12 +48,12 @@ def light(faces: Sequence[FaceRecord], true: np.ndarray) -> np.ndarray:
     boxes = geometry.landmarks_box(true)
 
     def measured(rows: list[int]) -> dict[int, tuple[float, float]]:
-        image = faces[rows[0]].picture.read()
+        image = faces[rows[0]].image.read()
         return {row: _light(image, boxes[row]) for row in rows}
 
     found: dict[int, tuple[float, float]] = {}
-    for of_picture in threaded_map(measured, rows_by_picture(faces)):
-        found.update(of_picture)
+    for of_image in threaded_map(measured, rows_by_image(faces)):
+        found.update(of_image)
     return np.array([found[row] for row in range(len(faces))])
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.pfld.conventions
 
 The file says neither how its crop is cut nor what its numbers from 0 to 1 count from. Prints a
-table, writes reports/peers/pfld_conventions.json and fills the table in reports/peers/README.md.
+table, writes pfld_conventions.json and fills the table in README.md, both in reports/references.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.pfld.adapter import MARGIN, SIZE, pfld_as_ours
-from benchmarks.pfld.inputs import add_peer_inputs, shared_folder
+from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
 from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.pfld.scores import DECIMALS, THRESHOLD
 from benchmarks.pfld.tables import table
@@ -34,10 +34,10 @@ from landmark_kd.landmarks.scheme import IBUG_68
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = shared_folder(PROJECT)
-REPORT = PROJECT / "reports" / "peers"
+REPORT = PROJECT / "reports" / "references"
 BATCH = 32
 
-# From a picture and a landmarks' box to the crop (SIZE, SIZE, 3) and its map (2, 3).
+# From an image and a landmarks' box to the crop (SIZE, SIZE, 3) and its map (2, 3).
 Cut = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -48,9 +48,9 @@ class Reading:
     Attributes:
         cut: how the crop is cut.
         factor, offset: an output p lies at p * factor + offset in pixels of the crop.
-        shift: pixels of the picture added to the points.
+        shift: pixels of the image added to the points.
         rgb: feed the channels in the order RGB instead of BGR.
-        whole: round the points to whole pixels of the picture.
+        whole: round the points to whole pixels of the image.
     """
 
     cut: Cut
@@ -83,7 +83,7 @@ def cut_as_the_demo(
     side_of: Callable[[int, int], int] = max,
     factor: float = 1 + MARGIN,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut in whole pixels, zeros beyond the picture, then cv2.resize.
+    """Cut in whole pixels, zeros beyond the image, then cv2.resize.
 
     As the demo of github.com/cunjian/pytorch_face_landmark does, a public PFLD of this input; it
     takes the shorter side times 1.2 of a face detector's box.
@@ -99,13 +99,13 @@ def cut_as_the_demo(
     return cv2.resize(square, (SIZE, SIZE)), np.column_stack([np.eye(2) * scale, offset])
 
 
-DEMO = "whole-pixel box, zeros beyond the picture, cv2.resize"
+DEMO = "whole-pixel box, zeros beyond the image, cv2.resize"
 READINGS = {
     "**taken: crop x 1.1, `p · 112 - 0.5`**": Reading(cut_by_project),
     "`p · 112`": Reading(cut_by_project, offset=0.0),
     "`p · 111`": Reading(cut_by_project, factor=SIZE - 1, offset=0.0),
     "bilinear sampling without averaging areas": Reading(cut_by_warp),
-    "the same, zeros beyond the picture": Reading(partial(cut_by_warp, border=cv2.BORDER_CONSTANT)),
+    "the same, zeros beyond the image": Reading(partial(cut_by_warp, border=cv2.BORDER_CONSTANT)),
     "channels in the order RGB": Reading(cut_by_project, rgb=True),
     "points rounded to whole pixels": Reading(cut_by_project, whole=True),
     "box counted from 1": Reading(partial(cut_by_project, moved=1.0)),
@@ -116,7 +116,7 @@ READINGS = {
     "crop x 1.2": Reading(partial(cut_by_project, margin=0.2)),
     "crop x 1.25": Reading(partial(cut_by_project, margin=0.25)),
     DEMO: Reading(cut_as_the_demo),
-    f"{DEMO}, `p · side + left` (half a pixel of the picture more)": Reading(
+    f"{DEMO}, `p · side + left` (half a pixel of the image more)": Reading(
         cut_as_the_demo, shift=0.5
     ),
     "the demo's own: the same with the shorter side x 1.2": Reading(
@@ -127,13 +127,13 @@ READINGS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    add_peer_inputs(parser, SHARED)
+    add_reference_inputs(parser, SHARED)
     arguments = parser.parse_args()
     pfld_as_ours(arguments.pfld)  # says so where it is missing or another network
     _, dataset = recognised(arguments.faces, "300w")
     records = list(dataset.layout.read(dataset, arguments.faces, BadFaces("skip")))
     faces = [record for record in records if record.part.subset == "common"]
-    images = [face.picture.read() for face in faces]
+    images = [face.image.read() for face in faces]
     true = np.stack([face.landmarks for face in faces])
     session = onnxruntime.InferenceSession(arguments.pfld, providers=["CPUExecutionProvider"])
     results = {name: measure(r, session, images, true) for name, r in READINGS.items()}
@@ -159,8 +159,8 @@ def measure(
         for start in range(0, len(inputs), BATCH)
     ]
     in_crop = np.concatenate(outputs).reshape(true.shape) * reading.factor + reading.offset
-    to_picture = geometry.invert(np.stack([to_crop for _, to_crop in cuts]))
-    pred = geometry.apply(to_picture, in_crop.astype(np.float64)) + reading.shift
+    to_image = geometry.invert(np.stack([to_crop for _, to_crop in cuts]))
+    pred = geometry.apply(to_image, in_crop.astype(np.float64)) + reading.shift
     if reading.whole:
         pred = np.rint(pred)
     distance = metrics.normalizing_distance(true, IBUG_68)

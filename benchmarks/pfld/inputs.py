@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def shared_folder(project: Path) -> Path:
-    """Where the faces and the peer's file lie, which no commit holds; the tests look there, too."""
+    """Where the faces and the reference's file lie, in no commit; tests look there, too."""
     return Path(os.environ.get("LANDMARK_KD_SHARED", project.parent / "shared"))
 
 
-def add_peer_inputs(parser: argparse.ArgumentParser, shared: Path) -> None:
+def add_reference_inputs(parser: argparse.ArgumentParser, shared: Path) -> None:
     """Add --pfld and --faces, by default those of `shared`."""
     parser.add_argument(
         "--pfld",

@@ -4,8 +4,8 @@
     python -m benchmarks.pfld.model_card --age-sheets /tmp/ages --faces ../shared/data/300w
 
 The first line fills the marked blocks of docs/model_card.md from what `compare.py` measured
-(reports/peers/results.json) and from the ages counted by eye (reports/peers/ages.json). The second
-writes train.png and test.png, 100 faces each, drawn by chance with a fixed seed: pictures of
+(results.json) and from the ages counted by eye (ages.json), both in reports/references. The second
+writes train.png and test.png, 100 faces each, drawn at random with a fixed seed: images of
 people, for looking at and not for passing on.
 """
 
@@ -26,13 +26,13 @@ from landmark_kd.core.parallel import threaded_map
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord
 from landmark_kd.data.datasets.registry import recognised
 from landmark_kd.imaging.crops import sample
-from landmark_kd.imaging.images import write_picture
+from landmark_kd.imaging.images import write_image
 from landmark_kd.landmarks import geometry
 
 PROJECT = Path(__file__).resolve().parents[2]
 CARD = PROJECT / "docs" / "model_card.md"
-RESULTS = PROJECT / "reports" / "peers" / "results.json"
-AGES = PROJECT / "reports" / "peers" / "ages.json"
+RESULTS = PROJECT / "reports" / "references" / "results.json"
+AGES = PROJECT / "reports" / "references" / "ages.json"
 
 SHEET_FACES, SHEET_COLUMNS = 100, 10
 SHEET_SEED = 0
@@ -62,7 +62,7 @@ def fill_card() -> None:
 
 
 def write_age_sheets(folder: Path, out: Path) -> None:
-    """Write a sheet of faces drawn by chance from each split of 300-W."""
+    """Write a sheet of faces drawn at random from each split of 300-W."""
     _, dataset = recognised(folder, "300w")
     records = list(dataset.layout.read(dataset, folder, BadFaces("skip")))
     for split in ("train", "test"):
@@ -73,7 +73,7 @@ def write_age_sheets(folder: Path, out: Path) -> None:
         blank = np.full_like(tiles[0], 255)
         tiles += [blank] * (-count % SHEET_COLUMNS)
         lines = [np.hstack(tiles[i : i + SHEET_COLUMNS]) for i in range(0, count, SHEET_COLUMNS)]
-        write_picture(out / f"{split}.png", np.vstack(lines))
+        write_image(out / f"{split}.png", np.vstack(lines))
         print(f"{out / split}.png: {count} of {len(faces)} faces")
 
 
@@ -87,7 +87,7 @@ def _read(path: Path) -> Any:
 
 def _tile(face: FaceRecord) -> np.ndarray:
     box = geometry.landmarks_box(face.landmarks)
-    tile = sample(face.picture.read(), geometry.square_crop(box, MARGIN, TILE), TILE)
+    tile = sample(face.image.read(), geometry.square_crop(box, MARGIN, TILE), TILE)
     return cv2.copyMakeBorder(tile, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 

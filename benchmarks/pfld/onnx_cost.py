@@ -82,7 +82,7 @@ def _macs(model: onnx.ModelProto, constants: dict[str, tuple[int, ...]]) -> int:
 
 
 def _shapes(model: onnx.ModelProto, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of values inside a network, found by running it on one empty picture."""
+    """Return the shapes of values inside a network, found by running it on one empty image."""
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     # Older exporters list the weights among the inputs.
@@ -100,8 +100,8 @@ def _shapes(model: onnx.ModelProto, names: list[str]) -> dict[str, tuple[int, ..
         probed.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     size = [d.dim_value for d in given.type.tensor_type.shape.dim[1:]]
-    picture = np.zeros((1, *size), np.float32)
+    image = np.zeros((1, *size), np.float32)
     looked_at = [name for name in names if name != given.name]
-    values = session.run(looked_at, {given.name: picture}) if looked_at else []
+    values = session.run(looked_at, {given.name: image}) if looked_at else []
     found = {name: value.shape for name, value in zip(looked_at, values, strict=True)}
-    return {**found, given.name: picture.shape}
+    return {**found, given.name: image.shape}

@@ -65,11 +65,11 @@ def times(
         faces: (image, box) each, as `LandmarkDetector.detect` takes them.
 
     Returns:
-        {network: {with_cutting, without_cutting: {median, p10, p90}}} in milliseconds a face:
+        {network: {with_cropping, without_cropping: {median, p10, p90}}} in milliseconds a face:
         `detect` in a given box, and the network alone on a crop that is cut already.
     """
     taken: dict[str, dict[str, list[float]]] = {
-        name: {"with_cutting": [], "without_cutting": []} for name in detectors
+        name: {"with_cropping": [], "without_cropping": []} for name in detectors
     }
     for image, box in faces[:WARM_UP]:
         for detector in detectors.values():
@@ -80,10 +80,10 @@ def times(
             for name in names if (turn + number) % 2 == 0 else reversed(names):
                 detector, of_network = detectors[name], taken[name]
                 inputs, _ = detector.network_inputs(image, box[None])
-                of_network["with_cutting"].append(
+                of_network["with_cropping"].append(
                     _milliseconds(partial(detector.detect, image, box[None]))
                 )
-                of_network["without_cutting"].append(
+                of_network["without_cropping"].append(
                     _milliseconds(partial(detector.run_network, inputs))
                 )
     return {

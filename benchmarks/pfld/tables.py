@@ -16,11 +16,11 @@ Results = dict[str, Any]
 
 def readme_blocks(results: Results) -> dict[str, str]:
     """Return what README.md shows, by the name of its block."""
-    return {"peers": "\n\n".join([networks_table(results), wflw_table(results)])}
+    return {"references": "\n\n".join([networks_table(results), wflw_table(results)])}
 
 
 def report_blocks(results: Results, curves: dict[str, list[float]]) -> dict[str, str]:
-    """Return what reports/peers/README.md shows, by the name of each block.
+    """Return what reports/references/README.md shows, by the name of each block.
 
     Args:
         curves: of `peer_scores.ced_points`.
@@ -74,7 +74,7 @@ def card_blocks(results: Results, ages: Results) -> dict[str, str]:
 def file_table(results: Results) -> str:
     """Return what the student's file is and costs."""
     student = results["networks"]["student"]
-    time = results["times"]["student"]["with_cutting"]
+    time = results["times"]["student"]["with_cropping"]
     rows = [
         ["network", student["backbone"]],
         ["trained on", student["trained_on"]],
@@ -118,7 +118,7 @@ def networks_table(results: Results) -> str:
     rows = []
     for name, label in NETWORKS.items():
         cost, scores = results["networks"][name], found["networks"][name]
-        time = results["times"][name]["with_cutting"]
+        time = results["times"][name]["with_cropping"]
         rows.append(
             [
                 label,
@@ -154,7 +154,7 @@ def times_table(results: Results) -> str:
     rows = []
     for name, label in NETWORKS.items():
         row = [label, f"{results['networks'][name]['input_size']} px"]
-        for key in ("with_cutting", "without_cutting"):
+        for key in ("with_cropping", "without_cropping"):
             time = taken[name][key]
             row.append(f"{time['median']:.2f} ({time['p10']:.2f} to {time['p90']:.2f})")
         rows.append(row)
@@ -209,7 +209,7 @@ def boxes_table(results: Results) -> str:
         )
     heads = ["OpenCV's Haar detector", "found", "NME of these", *_heads()[1:]]
     return (
-        f"{text}\n\nMoved and scaled by chance, evenly, in shares of the box's longer side; each "
+        f"{text}\n\nMoved and scaled at random, evenly, in shares of the box's longer side; each "
         f"face's error is the mean of {len(boxes['seeds'])} seeds.\n\n"
         f"{table(heads, rows)}\n\n"
         "A face that is not found counts as a failure and adds nothing to the AUC."

@@ -15,7 +15,7 @@ from landmark_kd.visualization.panels import FacePanel, draw_faces
 # The networks' names in the project's figures.
 FIGURE_NAMES = {"student": "shipped", "pfld": "pfld"}
 FACES_SHOWN = 12
-# Two pictures a face, one a network.
+# Two images a face, one a network.
 COLUMNS = 6
 SHOWN_PIXELS = 224
 SHOWN_MARGIN = 0.4
@@ -27,7 +27,7 @@ def worst_rows(evaluation: OnnxEvaluation) -> np.ndarray:
 
 
 def draw_worst(path: Path, evaluations: Mapping[str, OnnxEvaluation]) -> None:
-    """Draw the student's worst faces, each once with its points and once with the peer's.
+    """Draw the student's worst faces, each once with its points and once with the reference's.
 
     Args:
         evaluations: by network, `student` first, of the same faces.
@@ -39,12 +39,12 @@ def draw_worst(path: Path, evaluations: Mapping[str, OnnxEvaluation]) -> None:
         for network, evaluation in evaluations.items()
     ]
     title = f"{student.dataset.name}: faces with the student's largest errors (NME, %)"
-    draw_faces(path, panels, student.topology, COLUMNS, title)
+    draw_faces(path, panels, student.scheme, COLUMNS, title)
 
 
 def _panel(evaluation: OnnxEvaluation, row: int, kind: str) -> FacePanel:
     box = geometry.landmarks_box(evaluation.true[row])
     to_shown = geometry.square_crop(box, SHOWN_MARGIN, SHOWN_PIXELS)
-    picture = sample(evaluation.faces[row].picture.read(), to_shown, SHOWN_PIXELS)
+    image = sample(evaluation.faces[row].image.read(), to_shown, SHOWN_PIXELS)
     hard, other = (geometry.apply(to_shown, p[row]) for p in (evaluation.true, evaluation.pred))
-    return FacePanel(picture[..., ::-1], hard, other, f"{evaluation.errors[row]:.2f}", kind)
+    return FacePanel(image[..., ::-1], hard, other, f"{evaluation.errors[row]:.2f}", kind)

@@ -26,7 +26,7 @@ def noise_faces(count: int, size: int, folder: Path) -> Faces:
     info = FacesInfo(
         dataset="noise",
         licence="none",
-        topology=IBUG_68,
+        scheme=IBUG_68,
         crop_size=size,
         border=border,
         margin=0.25,

@@ -11,7 +11,7 @@ the whole pipeline is run once with tiny networks. Then, each in a process of it
 - the stage `evaluate`, with networks as params.yaml has them, of random weights;
 - `dvc repro` and `dvc status` with nothing to do.
 
-Different names of the same 100 pictures are hard links: each is decoded anew, as real ones are, but
+Different names of the same 100 images are hard links: each is decoded anew, as real ones are, but
 the disk is not what is measured.
 """
 
@@ -34,7 +34,7 @@ from landmark_kd.config.params import Params, load_params
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import read_json, write_json
-from landmark_kd.data.datasets.wflw import LIST, PICTURES
+from landmark_kd.data.datasets.wflw import IMAGES, LIST
 from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.evaluation.evaluate import NETWORKS
 from landmark_kd.landmarks.scheme import WFLW_98
@@ -43,7 +43,7 @@ from tests.conftest import PROJECT
 from tests.support.pipeline_copy import Copy, copy_repository
 
 WIDTH, HEIGHT = 1024, 768
-DISTINCT_PICTURES = 100
+DISTINCT_IMAGES = 100
 FACES_PER_PHOTO = 1.25
 JPEG_QUALITY = 85
 # Faces of WFLW are mostly 60 to 400 pixels wide.
@@ -83,7 +83,7 @@ def main() -> None:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "settings": {
             "crop": arguments.size,
-            "picture": [WIDTH, HEIGHT],
+            "image": [WIDTH, HEIGHT],
             "student": params.student.backbone,
             "teacher": params.teacher.backbone,
         },
@@ -101,7 +101,7 @@ def measure(params: Params, faces: int, size: int, folder: Path) -> dict[str, An
     copy.set_params(
         {
             "data": {"name": "wflw", "path": str(raw)},
-            "crop": {"size": size, "context": params.crop.context},
+            "crop": {"resolution": size, "context": params.crop.context},
             "teacher": TINY,
             "student": TINY,
             "evaluate": params.evaluate.model_dump(),
@@ -135,16 +135,16 @@ def cost_of(copy: Copy, *command: str) -> dict[str, float]:
 def make_faces(folder: Path, faces: int) -> None:
     """Write a set in WFLW's layout, one face of four for testing."""
     rng = np.random.default_rng(0)
-    pictures = [_picture(rng) for _ in range(DISTINCT_PICTURES)]
+    contents = [_image(rng) for _ in range(DISTINCT_IMAGES)]
     originals = folder.parent / "originals"
     originals.mkdir()
-    for number, content in enumerate(pictures):
+    for number, content in enumerate(contents):
         (originals / f"{number}.jpg").write_bytes(content)
-    images = folder / PICTURES / "0--Parade"
+    images = folder / IMAGES / "0--Parade"
     images.mkdir(parents=True)
     photos = max(1, round(faces / FACES_PER_PHOTO))
     for photo in range(photos):
-        os.link(originals / f"{photo % DISTINCT_PICTURES}.jpg", images / f"0_Parade_{photo}.jpg")
+        os.link(originals / f"{photo % DISTINCT_IMAGES}.jpg", images / f"0_Parade_{photo}.jpg")
     lines: dict[str, list[str]] = {"train": [], "test": []}
     for face in range(faces):
         size = np.exp(rng.uniform(np.log(SMALLEST_FACE), np.log(LARGEST_FACE)))
@@ -162,7 +162,7 @@ def make_faces(folder: Path, faces: int) -> None:
         path.write_text("\n".join(of_split) + "\n", encoding="utf-8")
 
 
-def _picture(rng: np.random.Generator) -> bytes:
+def _image(rng: np.random.Generator) -> bytes:
     """A photo-like JPEG: noise at several scales, as much of it as gives a photo's file size."""
     image = np.full((HEIGHT, WIDTH, 3), 128.0, np.float32)
     for scale, strength in ((256, 60), (64, 30), (16, 16), (4, 8), (1, 4)):

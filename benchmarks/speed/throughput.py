@@ -36,7 +36,7 @@ from landmark_kd.config.params import KDParams, Params, load_params
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import read_json, write_json
-from landmark_kd.distillation.task import kd_goal
+from landmark_kd.distillation.task import kd_task
 from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks.scheme import IBUG_68
@@ -45,7 +45,7 @@ from landmark_kd.training.augment import Augmenter
 from landmark_kd.training.learner import Learner
 from landmark_kd.training.loader import Batch, ShuffledBatches, train_loader
 from landmark_kd.training.processes import training_processes
-from landmark_kd.training.tasks import Goal, regression_goal
+from landmark_kd.training.tasks import Task, regression_task
 
 # Faces a second that a fast GPU was assumed to take in the issue that asked for this.
 TARGET_RATE = 2000
@@ -137,17 +137,17 @@ def measure_training(
     """
     size = faces.info.crop_size
     with tempfile.TemporaryDirectory() as folder:
-        goals = _goals(params, faces, Path(folder))
+        tasks = _tasks(params, faces, Path(folder))
         contestants: dict[str, Callable[[], int]] = {
             name: _training(
                 params,
                 faces,
-                goal,
+                task,
                 fabric,
                 workers=workers,
                 steps=1 if name == "online" else steps,
             )
-            for name, goal in goals.items()
+            for name, task in tasks.items()
         }
         bare = BareStep(params, size, fabric)
         rates: Rates = contest(contestants | {"bare": lambda: bare(steps)}, rounds)
@@ -185,9 +185,9 @@ def measure_memory(params: Params, fabric: Fabric, steps: int) -> dict[str, floa
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as folder:
         faces = noise_faces(SMALL_FACES, SMALL_SIZE, Path(folder))
-        goal = _goals(params, faces, Path(folder), online=False)["kd"]
+        task = _tasks(params, faces, Path(folder), online=False)["kd"]
         an_epoch = SMALL_FACES // params.student.batch_size
-        epoch = _training(params, faces, goal, fabric, workers=0, steps=an_epoch)
+        epoch = _training(params, faces, task, fabric, workers=0, steps=an_epoch)
         epochs = max(10, steps // an_epoch)
         memory = []
         for _ in range(epochs):
@@ -201,39 +201,39 @@ def measure_memory(params: Params, fabric: Fabric, steps: int) -> dict[str, floa
     }
 
 
-def _goals(params: Params, faces: Faces, folder: Path, *, online: bool = True) -> dict[str, Goal]:
+def _tasks(params: Params, faces: Faces, folder: Path, *, online: bool = True) -> dict[str, Task]:
     """Return what the contestants learn; teachers are random, their cached predictions close."""
     hard = faces.crop_landmarks()
     for number, teacher in enumerate(TEACHERS, start=1):
         np.save(folder / f"{teacher}.npy", hard + number / 100)
-    goals = {
-        "baseline": regression_goal(hard, params.student.loss),
-        "kd": _kd_goal(params.kd, faces, folder),
+    tasks = {
+        "baseline": regression_task(hard, params.student.loss),
+        "kd": _kd_task(params.kd, faces, folder),
     }
     if online:
         for teacher in TEACHERS:
             net = random_network(params.teacher, faces.info.crop_size, IBUG_68.points)
             save_network(net, folder / teacher)
         kd = params.kd.model_copy(update={"teacher_predictions": "online"})
-        goals["online"] = _kd_goal(kd, faces, folder)
-    return goals
+        tasks["online"] = _kd_task(kd, faces, folder)
+    return tasks
 
 
-def _kd_goal(kd: KDParams, faces: Faces, folder: Path) -> Goal:
+def _kd_task(kd: KDParams, faces: Faces, folder: Path) -> Task:
     nobody = replace(faces, landmarks=faces.landmarks[:0])
-    return kd_goal(kd, faces, nobody, keep=1.0, predictions=folder, models=folder)[1]
+    return kd_task(kd, faces, nobody, keep=1.0, predictions=folder, models=folder)[1]
 
 
 def _training(
-    params: Params, faces: Faces, goal: Goal, fabric: Fabric, *, workers: int, steps: int
+    params: Params, faces: Faces, task: Task, fabric: Fabric, *, workers: int, steps: int
 ) -> Callable[[], int]:
     """Return what takes the last steps of the next epoch and returns the faces learnt from."""
-    loader, sampler = _loader(params, faces, goal.targets, workers)
+    loader, sampler = _loader(params, faces, task.targets, workers)
     net = random_network(params.student, faces.info.crop_size, IBUG_68.points)
     learner = Learner(
         fabric,
         net,
-        goal.objective(net, fabric.device),
+        task.objective(net, fabric.device),
         params.student,
         steps_per_epoch=sampler.steps,
     )

@@ -27,7 +27,7 @@ class BareStep:
 
     Args:
         optimizer: foreach or plain, the form of AdamW in place of training's (`learner.adamw`).
-        contiguous: weights and pictures have their channels first, not last as in training.
+        contiguous: weights and images have their channels first, not last as in training.
         bf16: as base.precision has it.
     """
 

@@ -23,7 +23,7 @@ from tests.support.prepared_faces import real_shapes
 
 def test_points_are_those_of_the_file_fed_as_its_authors_do(tmp_path: Path) -> None:
     path = fake_pfld(tmp_path / "pfld.onnx")
-    # Crops of exactly the picture's own pixels: nothing is sampled between them.
+    # Crops of exactly the image's own pixels: nothing is sampled between them.
     rng = np.random.default_rng(0)
     image = np.rint(rng.uniform(0, 255, (SIZE, SIZE, 3)) * [0.2, 0.5, 1]).astype(np.uint8)
     middle, half = (SIZE - 1) / 2, SIZE / 1.1 / 2
@@ -57,7 +57,7 @@ def test_what_is_not_pfld_is_refused(tmp_path: Path) -> None:
         pfld_as_ours(tmp_path / "none.onnx")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\xff" * 100)
-    with pytest.raises(UserError, match=r"broken\.onnx is no ONNX file"):
+    with pytest.raises(UserError, match=r"broken\.onnx is not an ONNX file"):
         pfld_as_ours(broken)
     others = [
         fake_pfld(tmp_path / "98.onnx", outputs=196),
@@ -78,7 +78,7 @@ def test_the_real_one_is_as_good_as_it_was_measured(shared: Path) -> None:
     found = evaluate_onnx(detector, dataset, folder, split="test", box=None, jitter=BoxJitter())
     errors = found.errors[found.dataset.subsets(found.faces)["common"]]
     assert len(errors) == 554
-    # reports/peers/pfld_conventions.json; half a crop pixel more would give 3.62.
+    # reports/references/pfld_conventions.json; half a crop pixel more would give 3.62.
     assert errors.mean() == pytest.approx(3.297, abs=0.005)
     assert auc(errors, 8) == pytest.approx(58.79, abs=0.05)
     assert failure_rate(errors, 8) == 0

@@ -25,10 +25,10 @@ from tests.support.prepared_faces import real_shapes
 from tests.support.raw_cofw_wflw import write_wflw
 from tests.support.raw_faces import landmarks_in, write_300w
 
-REPORT = PROJECT / "reports" / "peers"
+REPORT = PROJECT / "reports" / "references"
 PAGE = "".join(
     f"<!-- {name} -->\n<!-- /{name} -->\n"
-    for name in ("peers", "machine", "networks", "times", "ced", "wflw", "boxes", "worst")
+    for name in ("references", "machine", "networks", "times", "ced", "wflw", "boxes", "worst")
 )
 
 
@@ -46,7 +46,7 @@ def arguments(tmp_path: Path) -> dict[str, Path]:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose pages have the marks of all blocks."""
     folder = tmp_path / "project"
-    report = folder / "reports" / "peers"
+    report = folder / "reports" / "references"
     report.mkdir(parents=True)
     for page in (folder / "README.md", report / "README.md"):
         page.write_text(PAGE, encoding="utf-8")
@@ -57,7 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Path], *more: object) -> int:
     words = [str(word) for pair in arguments.items() for word in pair]
-    monkeypatch.setattr(sys, "argv", ["peers.py", *words, "--rounds", "1", *map(str, more)])
+    monkeypatch.setattr(sys, "argv", ["references.py", *words, "--rounds", "1", *map(str, more)])
     try:
         run_main(compare.main)
     except SystemExit as end:
@@ -101,20 +101,20 @@ def test_a_named_model_is_measured_beside_the_peer_and_no_page_is_touched(
     assert "300-W common, n = 3 of 554" in printed
     assert "| PFLD |" in printed
     assert (project / "README.md").read_text() == PAGE
-    assert (project / "reports/peers/README.md").read_text() == PAGE
+    assert (project / "reports/references/README.md").read_text() == PAGE
 
 
 def test_the_shipped_student_fills_the_pages(
     arguments: dict[str, Path], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(monkeypatch, arguments) == 0
-    results = json.loads((project / "reports/peers/results.json").read_text())
+    results = json.loads((project / "reports/references/results.json").read_text())
     sha = hashlib.sha256(shipped_model()).hexdigest()
     assert results["networks"]["student"]["sha256"] == sha
     page = (project / "README.md").read_text(encoding="utf-8")
-    assert readme_blocks(results)["peers"] in page
-    report = (project / "reports/peers/README.md").read_text(encoding="utf-8")
-    curves = json.loads((project / "reports/peers/ced.json").read_text())
+    assert readme_blocks(results)["references"] in page
+    report = (project / "reports/references/README.md").read_text(encoding="utf-8")
+    curves = json.loads((project / "reports/references/ced.json").read_text())
     assert all(block in report for block in report_blocks(results, curves).values())
 
 
@@ -134,7 +134,7 @@ def test_what_is_missing_ends_in_a_sentence_before_any_work(
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     assert (project / "README.md").read_text() == PAGE
-    assert not (project / "reports/peers/results.json").exists()
+    assert not (project / "reports/references/results.json").exists()
 
 
 def test_the_official_lists_of_wflw_are_not_put_together(

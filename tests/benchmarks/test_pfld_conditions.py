@@ -13,7 +13,7 @@ from benchmarks.pfld.conditions import conditions, light, quartered
 from landmark_kd.data.datasets.base import FaceRecord, Part
 from landmark_kd.data.synthetic.shape import rotation_matrix
 from landmark_kd.evaluation.exported_report import edged
-from landmark_kd.imaging.images import PictureFile
+from landmark_kd.imaging.images import ImageFile
 from landmark_kd.landmarks.head import load_prior
 
 PART = Part("test", "test", "test", None)
@@ -28,7 +28,7 @@ def head(yaw: float, roll: float = 0.0) -> np.ndarray:
 def face(folder: Path, number: int, grey: np.ndarray, landmarks: np.ndarray) -> FaceRecord:
     path = folder / f"{number}.png"
     cv2.imwrite(str(path), np.repeat(grey[..., None], 3, axis=2).astype(np.uint8))
-    return FaceRecord(str(number), PictureFile(path), landmarks, str(number), PART)
+    return FaceRecord(str(number), ImageFile(path), landmarks, str(number), PART)
 
 
 def test_a_value_on_an_edge_belongs_to_the_bin_above_and_empty_bins_are_left_out() -> None:

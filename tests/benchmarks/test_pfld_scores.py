@@ -70,7 +70,7 @@ def test_networks_take_turns_and_each_gets_its_own_times() -> None:
     # Warmed up in one order, then in turns that are reversed from face to face and round to round.
     assert "".join(calls) == "ababab" + "abbaab" + "baabba"
     for name, milliseconds in (("a", 2), ("b", 6)):
-        alone, whole = found[name]["without_cutting"], found[name]["with_cutting"]
+        alone, whole = found[name]["without_cropping"], found[name]["with_cropping"]
         assert milliseconds <= alone["p10"] <= alone["median"] <= alone["p90"]
         assert 2 * milliseconds <= whole["p10"] <= whole["median"] <= whole["p90"]
         assert alone["p10"] < whole["p10"]

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from landmark_kd.cli.shared import DATA_NAMES
-from landmark_kd.data.datasets.custom.config import read_own_config
-from landmark_kd.data.datasets.registry import DATASETS, OWN
+from landmark_kd.data.datasets.custom.config import read_custom_config
+from landmark_kd.data.datasets.registry import CUSTOM, DATASETS
 from landmark_kd.data.inspection import check
-from landmark_kd.imaging.images import PictureFile, read_picture
+from landmark_kd.imaging.images import ImageFile, read_image
 from tests.support.command import run, run_apart
 from tests.support.raw_custom import table_lines, write_table
 from tests.support.raw_faces import snapshot, write_300w
 
 
 def test_every_data_set_can_be_named() -> None:
-    assert set(DATA_NAMES) == {*DATASETS, OWN}
+    assert set(DATA_NAMES) == {*DATASETS, CUSTOM}
 
 
 def test_a_good_set_ends_with_the_line_to_train_with_and_a_sheet(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_good_set_ends_with_the_line_to_train_with_and_a_sheet(tmp_path: Path)
         "train on it:\n"
         f"  dvc exp run -S data.name=300w -S 'data.path=\"{folder}\"'\n"
     )
-    assert read_picture(tmp_path / "landmark-kd-check.jpg").size
+    assert read_image(tmp_path / "landmark-kd-check.jpg").size
     assert snapshot(folder) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["landmark-kd-check.jpg", "my faces"]
 
@@ -40,7 +40,7 @@ def test_broken_faces_end_in_status_1_after_the_whole_report(
 ) -> None:
     folder = write_300w(tmp_path / "300w")
     for file in (folder / "afw").glob("*.png"):
-        file.write_bytes(b"no picture")
+        file.write_bytes(b"no image")
     assert run("data", "check", folder, "--sheet", tmp_path / "sheet.png") == 1
     said = capsys.readouterr()
     assert said.out.count("does not decode") == 3
@@ -65,11 +65,11 @@ def test_a_split_without_a_good_face_is_not_to_be_trained_on(
 ) -> None:
     folder = write_300w(tmp_path / "300w", without=("ibug",))
     for file in folder.glob("*/testset/*.png"):
-        file.write_bytes(b"no picture")
+        file.write_bytes(b"no image")
     assert run("data", "check", folder, "--sheet", tmp_path / "sheet.png") == 1
     assert "dvc exp run" not in capsys.readouterr().out
     for file in folder.rglob("*.png"):
-        file.write_bytes(b"no picture")
+        file.write_bytes(b"no image")
     assert run("data", "check", folder, "--sheet", tmp_path / "none.png") == 1
     assert "error: 13 of 13 faces are broken" in capsys.readouterr().err
     assert not (tmp_path / "none.png").exists()
@@ -104,10 +104,10 @@ def test_ctrl_c_ends_in_a_line_and_leaves_no_sheet(
 ) -> None:
     folder = write_300w(tmp_path / "300w")
 
-    def interrupted(picture: PictureFile) -> None:
+    def interrupted(image: ImageFile) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(PictureFile, "read", interrupted)
+    monkeypatch.setattr(ImageFile, "read", interrupted)
     assert run("data", "check", folder, "--sheet", tmp_path / "sheet.png") == 130
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: interrupted")
     assert not (tmp_path / "sheet.png").exists()
@@ -121,7 +121,7 @@ def test_init_writes_a_draft_that_check_understands(
     assert run("data", "init", folder) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{folder / 'landmark-kd.yaml'} is written; found:\n")
-    assert f"annotations: landmarks.csv, pictures in {folder / 'images'}" in said
+    assert f"annotations: landmarks.csv, images in {folder / 'images'}" in said
     assert "5 landmarks a face, 2 flip pairs" in said
     assert said.endswith(f"landmark-kd data check '{folder}'\n")
     written = (folder / "landmark-kd.yaml").read_text().splitlines()
@@ -147,7 +147,7 @@ def test_init_says_how_it_splits(
     (folder / "landmark-kd.yaml").unlink()
     assert run("data", "init", folder) == 0
     assert f"  split: {said}" in capsys.readouterr().out
-    assert read_own_config(folder).split.column == column
+    assert read_custom_config(folder).split.column == column
 
 
 def test_init_overwrites_no_description(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

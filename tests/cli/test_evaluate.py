@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from landmark_kd.imaging.images import PictureFile
+from landmark_kd.imaging.images import ImageFile
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.support.command import run, run_apart
 from tests.support.constant_model import constant_model
@@ -86,10 +86,10 @@ def test_ctrl_c_ends_in_a_line_and_writes_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(picture: PictureFile) -> None:
+    def interrupted(image: ImageFile) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(PictureFile, "read", interrupted)
+    monkeypatch.setattr(ImageFile, "read", interrupted)
     folder = write_300w(tmp_path / "300w")
     written = tmp_path / "scores.json"
     assert run("evaluate", folder, "--model", model, "--json", written) == 130

@@ -29,8 +29,8 @@ class Refuse(importlib.abc.MetaPathFinder):
         if name.partition(".")[0] in MISSING:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Refuse())
-from landmark_kd import cli
-cli.main(sys.argv[1:])
+from landmark_kd.cli.main import main
+main(sys.argv[1:])
 """
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from landmark_kd.imaging import face_detector
-from landmark_kd.imaging.images import read_picture
+from landmark_kd.imaging.images import read_image
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.support.command import run, run_apart
 from tests.support.exported_model import exported_model
@@ -30,7 +30,7 @@ def photos(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for name in ("a.png", "b.jpg"):
         cv2.imwrite(str(folder / name), rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     return folder
 
 
@@ -49,13 +49,13 @@ def test_given_boxes_give_landmarks_as_json_and_drawn(
     assert "a.png: 2 faces" in said
     assert names(out) == ["a.json", "a.png"]
     found = json.loads((out / "a.json").read_text())
-    assert (found["picture"], found["width"], found["height"]) == ("a.png", 160, 120)
+    assert (found["image"], found["width"], found["height"]) == ("a.png", 160, 120)
     assert found["model"] == str(model)
     assert found["point_names"] == list(IBUG_68.names)
     assert [face["box"] for face in found["faces"]] == [[20, 20, 80, 90.5], [90, 30, 150, 100]]
     assert all(face["score"] == 1 for face in found["faces"])
     assert np.array([face["landmarks"] for face in found["faces"]]).shape == (2, 68, 2)
-    drawn, given = read_picture(out / "a.png"), read_picture(photos / "a.png")
+    drawn, given = read_image(out / "a.png"), read_image(photos / "a.png")
     assert drawn.shape == given.shape
     assert (drawn != given).any()
 
@@ -70,7 +70,7 @@ def test_found_faces_are_written_with_their_score(
     assert face["score"] == 0.25
 
 
-def test_a_folder_stands_for_its_pictures_and_no_face_is_no_error(
+def test_a_folder_stands_for_its_images_and_no_face_is_no_error(
     model: Path, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -80,24 +80,24 @@ def test_a_folder_stands_for_its_pictures_and_no_face_is_no_error(
     assert ended.stderr == ""
     assert names(out) == ["a.json", "a.png", "b.json", "b.png"]
     assert json.loads((out / "a.json").read_text())["faces"] == []
-    np.testing.assert_array_equal(read_picture(out / "a.png"), read_picture(photos / "a.png"))
+    np.testing.assert_array_equal(read_image(out / "a.png"), read_image(photos / "a.png"))
 
 
-def test_bad_pictures_do_not_keep_the_others_from_being_done(
+def test_bad_images_do_not_keep_the_others_from_being_done(
     model: Path, photos: Path, tmp_path: Path
 ) -> None:
     (photos / "empty.png").touch()
     out = tmp_path / "out"
-    pictures = [photos / name for name in ("notes.txt", "empty.png", "none.png", "b.jpg")]
-    ended = run_apart("predict", *pictures, "--out", out, "--model", model, cwd=tmp_path)
+    images = [photos / name for name in ("notes.txt", "empty.png", "none.png", "b.jpg")]
+    ended = run_apart("predict", *images, "--out", out, "--model", model, cwd=tmp_path)
     assert ended.returncode == 1
     assert names(out) == ["b.json", "b.png"]
     lines = ended.stderr.splitlines()
     assert len(lines) == 4
-    assert "notes.txt is no picture" in lines[0]
-    assert "empty.png is no picture" in lines[1]
+    assert "notes.txt is not an image" in lines[0]
+    assert "empty.png is not an image" in lines[1]
     assert "none.png is missing" in lines[2]
-    assert lines[3].startswith("error: 3 of 4 pictures could not be read")
+    assert lines[3].startswith("error: 3 of 4 images could not be read")
 
 
 def test_a_missing_model_says_make_repro(photos: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_results_that_would_overwrite_each_other_are_refused_before_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_same_picture_twice_is_done_once(
+def test_the_same_image_twice_is_done_once(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = photos / ".." / "photos" / "a.png"
@@ -127,7 +127,7 @@ def test_the_same_picture_twice_is_done_once(
     assert capsys.readouterr().out.count("a.png: ") == 1
 
 
-def test_the_pictures_own_folder_is_refused_for_the_results(
+def test_the_images_own_folder_is_refused_for_the_results(
     model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (photos / "a.png").read_bytes()
@@ -171,10 +171,10 @@ def test_an_empty_folder_is_named(
 ) -> None:
     (tmp_path / "bare").mkdir()
     assert run("predict", tmp_path / "bare", "--out", tmp_path / "out", "--model", model) == 1
-    assert "bare holds no pictures" in capsys.readouterr().err
+    assert "bare holds no images" in capsys.readouterr().err
 
 
-def test_boxes_belong_to_one_picture(
+def test_boxes_belong_to_one_image(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["predict", photos, "--out", tmp_path, "--model", model, "--boxes", "1,2,30,40"]
@@ -185,10 +185,10 @@ def test_boxes_belong_to_one_picture(
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "5,5,5,9", "0,0,nan,4", "0,0,inf,4"])
 def test_what_is_no_box_is_a_usage_error(box: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("predict", "a.png", "--out", "out", "--boxes", box) == 2
-    assert f"'{box}' is no box" in capsys.readouterr().err
+    assert f"'{box}' is not a box" in capsys.readouterr().err
 
 
-def test_a_phones_rotated_picture_is_taken_as_it_is_shown(
+def test_a_phones_rotated_image_is_taken_as_it_is_shown(
     model: Path, photos: Path, tmp_path: Path
 ) -> None:
     # An EXIF block with orientation 6: to be shown turned by 90 degrees.

@@ -41,7 +41,7 @@ def test_too_little_memory_of_any_library_is_one_sentence_that_says_what_to_lowe
     status, said = ended(error, capsys)
     assert status == 1
     assert said.startswith("error: the memory of the computer or GPU is too small")
-    assert "crop.size" in said
+    assert "crop.resolution" in said
     assert said.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""What a student matches of its teacher: maps and attention in the same pictures, and the head."""
+"""What a student matches of its teacher: maps and attention in the same images, and the head."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from landmark_kd.distillation.feature_matching import Matching, attention_distance, take_head
+from landmark_kd.distillation.feature_matching import Matching, heatmap_distance, take_head
 from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.models.heads import IntegralHead
 from landmark_kd.models.network import LandmarkNet, build_network
@@ -45,19 +45,19 @@ def seen(net: LandmarkNet, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
 def test_a_network_is_no_distance_from_itself_and_some_from_another(inputs: Tensor) -> None:
     one, same, other = network(), network(), network(seed=1)
     for net, distant in ((same, False), (other, True)):
-        matching = Matching(net, one, features=1.0, attention=1.0)
+        matching = Matching(net, one, features=1.0, heatmap=1.0)
         net(inputs), one(inputs)
         parts = matching()
-        assert list(parts) == ["features", "attention"]
+        assert list(parts) == ["features", "heatmap"]
         assert [bool(value > 1e-3) for value in parts.values()] == [distant] * 2, parts
 
 
 @pytest.mark.parametrize("averages", [False, True])
-def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_picture(
+def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_image(
     inputs: Tensor, averages: bool
 ) -> None:
     student, teacher = network(seed=1), network(flip=True)
-    matching = Matching(student, teacher, features=0.5, attention=2.0)
+    matching = Matching(student, teacher, features=0.5, heatmap=2.0)
     student.train()(inputs)
     with torch.no_grad():
         (teacher if averages else teacher.look)(inputs)
@@ -68,7 +68,7 @@ def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_pictu
     assert len(maps) == 4
     attention = [scores.flatten(2).softmax(dim=-1) for scores in (own[0], wanted[0])]
     divergence = (attention[1] * (attention[1] / attention[0]).log()).sum(dim=-1).mean()
-    expected = {"features": 0.5 * sum(maps) / 4, "attention": 2 * divergence}
+    expected = {"features": 0.5 * sum(maps) / 4, "heatmap": 2 * divergence}
     torch.testing.assert_close(parts, expected, rtol=1e-4, atol=1e-5)
     sum(parts.values(), torch.tensor(0.0)).backward()
     assert all(p.grad is not None for p in student.parameters())
@@ -78,7 +78,7 @@ def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_pictu
 def test_the_divergence_is_that_of_a_case_done_by_hand() -> None:
     scores = torch.log(torch.tensor([0.5, 0.5])).reshape(1, 1, 1, 2)
     wanted = torch.log(torch.tensor([0.25, 0.75])).reshape(1, 1, 1, 2)
-    divergence = attention_distance(scores, wanted)
+    divergence = heatmap_distance(scores, wanted)
     np.testing.assert_allclose(divergence, 0.25 * np.log(0.5) + 0.75 * np.log(1.5), rtol=1e-6)
 
 

@@ -44,7 +44,7 @@ class Probe(torch.nn.Module):
         return centre[:, None] + self.shape
 
 
-def test_a_network_that_moves_with_the_picture_agrees_with_itself_on_the_mirror_image(
+def test_a_network_that_moves_with_the_image_agrees_with_itself_on_the_mirror_image(
     tmp_path: Path,
 ) -> None:
     # More than one batch of crops.

@@ -155,14 +155,14 @@ def test_an_epoch_is_as_long_as_without_unlabelled_faces_and_draws_from_all(
     faces = join_faces(train, unlabelled)
     still = tiny_params().augment.model_copy(
         update={"rotation": 0, "scale_min": 1, "scale_max": 1, "shift": 0}
-        | dict.fromkeys(("flip", "colour", "blur", "occlusion"), 0)
+        | dict.fromkeys(("flip", "color_jitter", "blur", "random_erasing"), 0)
     )
     targets = np.arange(22)[:, None, None, None] * np.full((1, 68, 2), 0.01)
     for workers in (0, 1):
         loader, sampler = train_loader(
             faces,
             targets,
-            Augmenter(still, SIZE, BORDER, faces.info.topology.flip),
+            Augmenter(still, SIZE, BORDER, faces.info.scheme.flip),
             batch_size=3,
             seed=1,
             workers=workers,
@@ -181,9 +181,7 @@ def test_an_epoch_is_as_long_as_without_unlabelled_faces_and_draws_from_all(
         assert seen == set(range(3, 22))
 
 
-def test_the_hash_of_a_training_sees_the_unlabelled_pictures(
-    train: Faces, unlabelled: Faces
-) -> None:
+def test_the_hash_of_a_training_sees_the_unlabelled_images(train: Faces, unlabelled: Faces) -> None:
     targets = np.zeros((22, 1, 68, 2))
     images = np.array(unlabelled.images)
     images[-1, 0, 0, 0] ^= 1

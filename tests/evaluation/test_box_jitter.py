@@ -1,4 +1,4 @@
-"""Faces in jittered boxes: what is seen moves, what is measured in the picture does not."""
+"""Faces in jittered boxes: what is seen moves, what is measured in the image does not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_without_jitter_the_faces_are_the_same(faces: Faces) -> None:
 
 def test_the_boxes_are_those_of_jitter_boxes(faces: Faces) -> None:
     seen = jittered_faces(faces, JITTER, seed=3)
-    # The outer edges of a crop without jitter, in the picture, are the box's with its margin.
+    # The outer edges of a crop without jitter, in the image, are the box's with its margin.
     size = faces.info.crop_size
     edges = np.array([[-0.5, -0.5], [size - 0.5, size - 0.5]])
     was = geometry.apply(faces.crop_to_image, edges[None]).reshape(-1, 4)

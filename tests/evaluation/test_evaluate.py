@@ -98,7 +98,7 @@ def kd_loss() -> KDLoss:
     )
 
 
-def test_predictions_of_all_networks_come_in_pixels_of_the_original_picture(
+def test_predictions_of_all_networks_come_in_pixels_of_the_original_image(
     train: Faces, faces_of_test: Faces, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
@@ -232,8 +232,8 @@ def test_errors_of_visible_and_of_occluded_landmarks_stand_apart(
 def test_landmarks_without_pupils_have_no_error_by_the_pupils(
     evaluation: Evaluation, faces_of_test: Faces
 ) -> None:
-    topology = replace(faces_of_test.info.topology, pupils=None, normalizer_name="two ears")
-    faces = replace(faces_of_test, info=replace(faces_of_test.info, topology=topology))
+    scheme = replace(faces_of_test.info.scheme, pupils=None, normalizer_name="two ears")
+    faces = replace(faces_of_test, info=replace(faces_of_test.info, scheme=scheme))
     found = Evaluation.of(faces, evaluation.predictions, NO_JITTER, SIZE)
     assert "nme_pupil" not in metrics_table(found)["kd"]["full"]
     scores = intervals(found, resamples=100, seed=1)
@@ -330,17 +330,17 @@ def test_the_title_says_aloud_that_faces_are_missing(evaluation: Evaluation) -> 
     assert second == "box: landmarks, margin 0.25; normaliser: outer eye corners"
 
 
-def test_the_report_folder_holds_its_tables_and_pictures(
+def test_the_report_folder_holds_its_tables_and_images(
     evaluation: Evaluation, curves: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
     write_evaluation_report(evaluation, SCORES, curves, out)
-    pictures = ["best", "ced", "median", "per_landmark", "training_curves", "worst"]
+    images = ["best", "ced", "median", "per_landmark", "training_curves", "worst"]
     tables = ["ced", "errors", "per_landmark"]
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        ["intervals.json", *(f"{n}.png" for n in pictures), *(f"{n}.csv" for n in tables)]
+        ["intervals.json", *(f"{n}.png" for n in images), *(f"{n}.csv" for n in tables)]
     )
-    for name in pictures:
+    for name in images:
         drawn = cv2.imread(str(out / f"{name}.png"))
         assert drawn is not None
         assert drawn.std() > 5

@@ -22,7 +22,7 @@ from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import load_prior
 from landmark_kd.landmarks.metrics import normalizing_distance
-from landmark_kd.landmarks.scheme import IBUG_68, WFLW_98, Topology, convert
+from landmark_kd.landmarks.scheme import IBUG_68, WFLW_98, LandmarkScheme, convert
 from tests.support.constant_model import constant_model
 from tests.support.raw_cofw_wflw import face_landmarks, write_cofw, write_wflw
 from tests.support.raw_faces import landmarks_in, write_300w, write_face
@@ -56,9 +56,9 @@ def evaluate(
 
 
 def model_of(
-    folder: Path, shape: np.ndarray = FACE, topology: Topology = IBUG_68, **info: Any
+    folder: Path, shape: np.ndarray = FACE, scheme: LandmarkScheme = IBUG_68, **info: Any
 ) -> Path:
-    return constant_model(folder / "model.onnx", shape, topology, **info)
+    return constant_model(folder / "model.onnx", shape, scheme, **info)
 
 
 def moved_by(pixels: float) -> np.ndarray:
@@ -179,7 +179,7 @@ def test_only_faces_of_the_68_landmarks_of_300w_are_measured_by_yaw(tmp_path: Pa
     assert yaw_rows(of_68)
     # So many landmarks, but of a scheme of someone's own.
     own = replace(IBUG_68, flip=np.arange(68))
-    assert not yaw_rows(replace(of_68, topology=own))
+    assert not yaw_rows(replace(of_68, scheme=own))
 
 
 def head_turned(yaw: float) -> np.ndarray:
@@ -207,8 +207,8 @@ def test_found_faces_are_matched_by_overlap_and_missed_ones_are_failures(
 ) -> None:
     folder = write_300w(tmp_path / "300w")
     x0, y0, x1, y1 = geometry.landmarks_box(FACE)
-    write_face(folder / "ibug", "image_003_1", picture=np.zeros((60, 80, 3), dtype=np.uint8))
-    write_face(folder / "lfpw/testset", "image_0001", picture=np.full((60, 80, 3), 255, np.uint8))
+    write_face(folder / "ibug", "image_003_1", image=np.zeros((60, 80, 3), dtype=np.uint8))
+    write_face(folder / "lfpw/testset", "image_0001", image=np.full((60, 80, 3), 255, np.uint8))
 
     def find_faces(image: np.ndarray, box_in_haar: object) -> tuple[np.ndarray, np.ndarray]:
         if image.max() == 0:
@@ -247,7 +247,7 @@ def test_a_subset_in_which_no_face_is_found_has_no_nme(
 
 def test_broken_faces_are_left_out_and_said(tmp_path: Path) -> None:
     folder = write_300w(tmp_path / "300w")
-    (folder / "ibug/image_003_1.png").write_bytes(b"no picture")
+    (folder / "ibug/image_003_1.png").write_bytes(b"no image")
     (folder / "lfpw/testset/image_0001.pts").write_text("nothing")
     write_pts(folder / "helen/testset/30_1.pts", FACE + 900)
     (folder / "afw/11_1.png").write_bytes(b"broken, but a train face")
@@ -257,7 +257,7 @@ def test_broken_faces_are_left_out_and_said(tmp_path: Path) -> None:
     assert protocol(evaluation)["left_out"] == 3
     assert "not complete: 3 broken left out, the first because " in summary(evaluation)
     for name in ("ibug/image_004 _01", "helen/testset/31_1"):
-        (folder / f"{name}.png").write_bytes(b"no picture")
+        (folder / f"{name}.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="no good test face of 300w: all are broken, the first"):
         evaluate(folder, model_of(tmp_path))
 

@@ -32,7 +32,7 @@ def test_report_says_what_was_written_and_checked(tmp_path: Path) -> None:
     assert report["opset"] == onnx.load(path).opset_import[0].version
     assert report["faces_checked"] == 5, "all there are, where more are asked for"
     assert 0 <= report["max_difference_crop_px"] < TOLERANCE
-    # The faces of these tests are a few times larger in their pictures than in their crops.
+    # The faces of these tests are a few times larger in their images than in their crops.
     assert report["max_difference_crop_px"] < report["max_difference_image_px"] < TOLERANCE
 
 
@@ -41,7 +41,7 @@ def test_any_batch_gives_what_torch_gives(model: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, (7, SIZE, SIZE, 3), dtype=np.uint8)
     net = tiny_network()
     expected = network.predict(net, images)
-    assert np.ptp(expected, axis=0).max() > 0.01, "the pictures matter"
+    assert np.ptp(expected, axis=0).max() > 0.01, "the images matter"
     inputs = net.normalize(torch.from_numpy(images)).numpy()
     for count in (1, 2, 7):
         (found,) = session.run(["landmarks"], {"image": inputs[:count]})

@@ -16,7 +16,7 @@ CROP, BORDER, POINTS = 16, 4, 68
 
 
 def _save(folder: Path, subsets: list[str]) -> Path:
-    """Write faces whose picture i has the value i, each with a crop map of its own."""
+    """Write faces whose image i has the value i, each with a crop map of its own."""
     n, side = len(subsets), CROP + 2 * BORDER
     folder.mkdir()
     images = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, side, side, 3))
@@ -36,7 +36,7 @@ def _save(folder: Path, subsets: list[str]) -> Path:
     info = FacesInfo(
         dataset="300w",
         licence="for research",
-        topology=IBUG_68,
+        scheme=IBUG_68,
         crop_size=CROP,
         border=BORDER,
         margin=0.25,
@@ -59,8 +59,8 @@ def test_faces_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert faces.info.points == POINTS
     assert faces.info.box_in_haar == (0.1, 0.2, 0.9, 1.1)
     # Names, flip table, contours and all: what plots and augmentation go by.
-    assert faces.info.topology.to_json() == IBUG_68.to_json()
-    assert faces.info.topology.contours == IBUG_68.contours
+    assert faces.info.scheme.to_json() == IBUG_68.to_json()
+    assert faces.info.scheme.contours == IBUG_68.contours
     assert faces.occluded is not None
     assert faces.occluded[0, :4].tolist() == [True, False, False, True]
     # Names made of digits, or that pandas takes for a missing value, stay names.
@@ -77,7 +77,7 @@ def test_landmarks_go_into_the_crop_and_back_without_loss(tmp_path: Path) -> Non
     assert np.abs(faces.to_image(in_crop) - faces.landmarks).max() < 1e-4
 
 
-def test_a_crop_is_the_inner_part_of_the_stored_picture(tmp_path: Path) -> None:
+def test_a_crop_is_the_inner_part_of_the_stored_image(tmp_path: Path) -> None:
     folder = _save(tmp_path / "faces", ["common"] * 3)
     images = np.load(folder / "images.npy").copy()
     images[:, BORDER:-BORDER, BORDER:-BORDER] += 100

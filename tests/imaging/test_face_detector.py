@@ -10,7 +10,7 @@ from landmark_kd.landmarks.geometry import overlap
 BOX = np.array([100.0, 120.0, 180.0, 200.0])
 
 
-def test_the_detectors_box_comes_back_in_the_pixels_of_the_picture(
+def test_the_detectors_box_comes_back_in_the_pixels_of_the_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A bright square stands for the face; the detector returns its edges, and another box."""

@@ -18,7 +18,7 @@ from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.export.onnx import OPSET
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
-from landmark_kd.imaging.images import read_picture
+from landmark_kd.imaging.images import read_image
 from landmark_kd.inference import detector as predict
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.metadata import ModelInfo
@@ -98,7 +98,7 @@ def spots(tmp_path_factory: pytest.TempPathFactory) -> LandmarkDetector:
 
 
 def spotted() -> np.ndarray:
-    """A black picture with a smooth red, green and blue spot at SPOTS."""
+    """A black image with a smooth red, green and blue spot at SPOTS."""
     image = np.zeros((300, 400, 3), np.uint8)
     y, x = np.mgrid[:300, :400]
     for channel, (spot_x, spot_y) in zip((2, 1, 0), SPOTS, strict=True):
@@ -132,20 +132,20 @@ def test_landmarks_are_those_of_the_torch_network_on_the_same_crop(
 
 def test_landmarks_lie_on_what_the_network_found(spots: LandmarkDetector) -> None:
     (face,) = spots.detect(spotted(), np.array([[100.0, 80.0, 220.0, 210.0]]))
-    # Red, green, blue: the network sees RGB, the picture is BGR.
+    # Red, green, blue: the network sees RGB, the image is BGR.
     np.testing.assert_allclose(face.landmarks, SPOTS, atol=0.1)
 
 
-def test_landmarks_move_with_the_picture(spots: LandmarkDetector) -> None:
+def test_landmarks_move_with_the_image(spots: LandmarkDetector) -> None:
     moved = cv2.copyMakeBorder(spotted(), 17, 0, 31, 0, cv2.BORDER_REPLICATE)
     (face,) = spots.detect(moved, np.array([[131.0, 97.0, 251.0, 227.0]]))
     np.testing.assert_allclose(face.landmarks, SPOTS + np.array([31, 17]), atol=0.1)
 
 
 @pytest.mark.parametrize("scale", [0.5, 3, 7])
-def test_landmarks_grow_with_the_picture(spots: LandmarkDetector, scale: float) -> None:
+def test_landmarks_grow_with_the_image(spots: LandmarkDetector, scale: float) -> None:
     resized = cv2.resize(spotted(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    # Pixel centres are at integers: the middle of pixel 0 is half a pixel inside the picture.
+    # Pixel centres are at integers: the middle of pixel 0 is half a pixel inside the image.
     box = (np.array([[100.0, 80.0, 220.0, 210.0]]) + 0.5) * scale - 0.5
     (face,) = spots.detect(resized, box)
     expected = (SPOTS + 0.5) * scale - 0.5
@@ -174,12 +174,12 @@ def test_several_boxes_give_what_each_gives_alone_and_in_their_order(
         np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=1e-3)
 
 
-def test_a_box_beside_the_picture_gives_finite_landmarks(detector: LandmarkDetector) -> None:
+def test_a_box_beside_the_image_gives_finite_landmarks(detector: LandmarkDetector) -> None:
     (face,) = detector.detect(photo(), np.array([[-500, -500, -400, -400]]))
     assert np.isfinite(face.landmarks).all()
 
 
-def test_grey_pictures_count_as_colour_pictures_with_equal_channels(
+def test_grey_images_count_as_colour_images_with_equal_channels(
     detector: LandmarkDetector,
 ) -> None:
     grey, boxes = photo()[..., 0], np.array([[100, 80, 220, 210]])
@@ -189,7 +189,7 @@ def test_grey_pictures_count_as_colour_pictures_with_equal_channels(
 
 
 @pytest.mark.parametrize("shape", [(300, 400, 3), (1, 1, 3), (5, 300, 3), (19, 19)])
-def test_a_picture_without_a_face_gives_no_faces(
+def test_an_image_without_a_face_gives_no_faces(
     detector: LandmarkDetector, shape: tuple[int, ...]
 ) -> None:
     assert detector.detect(np.full(shape, 127, np.uint8)) == []
@@ -210,7 +210,7 @@ def test_no_boxes_give_no_faces(detector: LandmarkDetector) -> None:
         None,
     ],
 )
-def test_what_is_no_picture_is_refused(detector: LandmarkDetector, image: np.ndarray) -> None:
+def test_what_is_no_image_is_refused(detector: LandmarkDetector, image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="image must be"):
         detector.detect(image)
 
@@ -254,7 +254,7 @@ def test_a_missing_model_says_how_to_make_it(tmp_path: Path) -> None:
 def test_a_file_that_is_no_onnx_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"broken\.onnx is no ONNX file"):
+    with pytest.raises(UserError, match=r"broken\.onnx is not an ONNX file"):
         LandmarkDetector.load(path)
 
 
@@ -339,10 +339,10 @@ def test_haar_finds_most_lfpw_train_faces_and_its_boxes_fit_the_landmarks(shared
     away = []
     for file in files:
         box = geometry.landmarks_box(read_pts(file, 68))
-        (picture,) = set(folder.glob(f"{file.stem}.*")) - {file}
-        boxes, scores = face_detector.find_faces(read_picture(picture))
+        (image,) = set(folder.glob(f"{file.stem}.*")) - {file}
+        boxes, scores = face_detector.find_faces(read_image(image))
         assert ((scores >= 0) & (scores <= 1)).all()
-        assert (np.diff(scores) <= 0).all(), "the surest first"
+        assert (np.diff(scores) <= 0).all(), "the highest-scoring first"
         side = (box[2:] - box[:2]).max()
         if len(boxes):
             away.append(np.abs(boxes - box).max(axis=1).min() / side)

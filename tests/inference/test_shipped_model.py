@@ -19,7 +19,7 @@ from benchmarks.pfld.onnx_cost import onnx_cost
 from landmark_kd import __version__
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.registry import DATASETS
-from landmark_kd.imaging.images import read_picture
+from landmark_kd.imaging.images import read_image
 from landmark_kd.inference import detector
 from landmark_kd.inference.detector import LandmarkDetector, shipped_model
 from landmark_kd.landmarks.scheme import IBUG_68
@@ -35,7 +35,7 @@ MOST_PARAMETERS, MOST_MACS = 2_500_000, 300_000_000
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def photo(tmp_path: Path) -> Path:
     path = tmp_path / "a.png"
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     cv2.imwrite(str(path), noise)
@@ -65,24 +65,24 @@ def test_it_says_what_it_was_trained_on_and_under_which_terms() -> None:
     assert info.point_names == IBUG_68.names
 
 
-def test_it_gives_landmarks_in_the_box(picture: Path) -> None:
+def test_it_gives_landmarks_in_the_box(photo: Path) -> None:
     box = np.array([40.0, 30.0, 110.0, 100.0])
-    (face,) = LandmarkDetector.load().detect(read_picture(picture), box[None])
+    (face,) = LandmarkDetector.load().detect(read_image(photo), box[None])
     assert face.landmarks.shape == (68, 2)
     # Whatever it takes the noise for, its points stay about the crop.
     assert (np.abs(face.landmarks - [75, 65]) < 150).all()
 
 
-def test_threads_do_not_change_what_it_finds(picture: Path) -> None:
-    image, boxes = read_picture(picture), np.array([[40.0, 30.0, 110.0, 100.0]])
+def test_threads_do_not_change_what_it_finds(photo: Path) -> None:
+    image, boxes = read_image(photo), np.array([[40.0, 30.0, 110.0, 100.0]])
     one, two = (LandmarkDetector.load(threads=n).detect(image, boxes)[0] for n in (1, 2))
     np.testing.assert_allclose(one.landmarks, two.landmarks, atol=1e-3)
 
 
 def test_predict_takes_it_whatever_lies_in_models_and_says_so(
-    picture: Path, own: Path, tmp_path: Path
+    photo: Path, own: Path, tmp_path: Path
 ) -> None:
-    arguments = ["predict", picture, "--boxes", "40,30,110,100"]
+    arguments = ["predict", photo, "--boxes", "40,30,110,100"]
     ended = run_apart(*arguments, "--out", tmp_path / "out", cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     model, licence, _ = ended.stdout.splitlines()
@@ -108,7 +108,7 @@ def test_evaluate_takes_it_whatever_lies_in_models_and_says_so(own: Path, tmp_pa
 
 
 def test_an_installation_without_it_says_so_in_a_sentence(
-    picture: Path,
+    photo: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -116,7 +116,7 @@ def test_an_installation_without_it_says_so_in_a_sentence(
     monkeypatch.setattr(detector, "SHIPPED_MODEL", "none.onnx")
     with pytest.raises(UserError, match="comes with landmark-kd is missing"):
         LandmarkDetector.load()
-    assert run("predict", picture, "--out", tmp_path / "out") == 1
+    assert run("predict", photo, "--out", tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert said.startswith("error: the network that comes with landmark-kd is missing: there is no")
     assert "install the package again" in said
@@ -160,7 +160,7 @@ def test_wheel_and_source_distribution_hold_it(distributions: Path) -> None:
 
 
 def test_an_installed_wheel_predicts_with_it_far_from_the_project(
-    distributions: Path, picture: Path, tmp_path: Path
+    distributions: Path, photo: Path, tmp_path: Path
 ) -> None:
     (wheel,) = distributions.glob("*.whl")
     # What pip does with a wheel of pure Python.
@@ -168,7 +168,7 @@ def test_an_installed_wheel_predicts_with_it_far_from_the_project(
         packed.extractall(tmp_path / "site")
     code = "import sys, landmark_kd.cli.main as cli; print(cli.__file__); cli.main(sys.argv[1:])"
     ended = subprocess.run(
-        [sys.executable, "-c", code, "predict", str(picture), "--out", str(tmp_path / "out")],
+        [sys.executable, "-c", code, "predict", str(photo), "--out", str(tmp_path / "out")],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
         capture_output=True,

@@ -17,8 +17,8 @@ def test_the_box_is_the_smallest_that_holds_the_landmarks() -> None:
 
 def test_the_crops_outer_edges_are_the_squares() -> None:
     box = np.array([10.0, 20.0, 50.0, 40.0])
-    to_picture = geometry.invert(geometry.square_crop(box, margin=0.5, size=96))
-    corners = geometry.apply(to_picture, np.array([[-0.5, -0.5], [95.5, 95.5]]))
+    to_image = geometry.invert(geometry.square_crop(box, margin=0.5, size=96))
+    corners = geometry.apply(to_image, np.array([[-0.5, -0.5], [95.5, 95.5]]))
     # The longer side 40 times 1.5 around the box's centre (30, 30).
     np.testing.assert_allclose(corners, [[0, 0], [60, 60]], atol=1e-12)
 

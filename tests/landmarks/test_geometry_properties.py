@@ -13,11 +13,11 @@ from landmark_kd.config.params import AugmentParams
 from landmark_kd.evaluation.box_jitter import jitter_boxes
 from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.scheme import IBUG_68, TOPOLOGIES, WFLW_98, convert
+from landmark_kd.landmarks.scheme import IBUG_68, SCHEMES, WFLW_98, convert
 from landmark_kd.training.augment import Augmenter
 from landmark_kd.training.loader import AugmentedFaces
 from tests.support.strategies import affine_maps, boxes, examples, seeds, shapes, similarities
-from tests.training.test_augment import SIZE, augmented, augmenter, centre_of_dot, picture_with_dots
+from tests.training.test_augment import SIZE, augmented, augmenter, centre_of_dot, image_with_dots
 
 MARGINS = st.floats(0, 2)
 SIZES = st.integers(32, 1024)
@@ -47,9 +47,9 @@ def test_into_any_crop_and_back_no_point_moves(
 @examples(200)
 @given(box=boxes(), margin=MARGINS, size=SIZES)
 def test_any_crop_is_a_square_around_its_box(box: np.ndarray, margin: float, size: int) -> None:
-    to_picture = geometry.invert(geometry.square_crop(box, margin, size))
+    to_image = geometry.invert(geometry.square_crop(box, margin, size))
     edges = np.array([[-0.5, -0.5], [size - 0.5, size - 0.5]])
-    low, high = geometry.apply(to_picture, edges)
+    low, high = geometry.apply(to_image, edges)
     side = (box[2:] - box[:2]).max() * (1 + margin)
     np.testing.assert_allclose(high - low, side, rtol=1e-9, atol=1e-6)
     np.testing.assert_allclose((low + high) / 2, (box[:2] + box[2:]) / 2, atol=1e-6)
@@ -87,13 +87,13 @@ def test_the_landmarks_box_holds_all_landmarks_and_no_smaller_one_does(face: np.
     assert np.all(touched)
 
 
-@pytest.mark.parametrize("points", sorted(TOPOLOGIES))
+@pytest.mark.parametrize("points", sorted(SCHEMES))
 @examples(50)
 @given(data=st.data())
 def test_mirroring_a_face_twice_gives_it_back(points: int, data: st.DataObject) -> None:
     face = data.draw(shapes(1, points))
     width = data.draw(st.floats(1, 5000))
-    flip = TOPOLOGIES[points].flip
+    flip = SCHEMES[points].flip
 
     def mirrored(face: np.ndarray) -> np.ndarray:
         return (face * [-1, 1] + [width, 0])[:, flip]
@@ -126,7 +126,7 @@ def test_a_ramp_is_sampled_as_the_ramp_at_the_mapped_places(
     y, x = np.mgrid[:RAMP_SIDE, :RAMP_SIDE]
     ramp = (slope[0] * x + slope[1] * y).astype(np.float32)
     scale = math.sqrt(abs(np.linalg.det(turn[:, :2])))
-    # All of the crop, turned as it may be, lies in the picture.
+    # All of the crop, turned as it may be, lies in the image.
     size = max(4, int(120 * scale))
     matrix = np.column_stack([turn[:, :2], (size - 1) / 2 - turn[:, :2] @ middle])
     crop = sample(np.repeat(ramp[..., None], 3, axis=2), matrix, size)
@@ -146,14 +146,14 @@ def test_a_ramp_is_sampled_as_the_ramp_at_the_mapped_places(
     size=st.integers(1, 64),
     seed=seeds(),
 )
-def test_any_box_of_any_picture_can_be_cut_and_shows_its_pixels_only(
+def test_any_box_of_any_image_can_be_cut_and_shows_its_pixels_only(
     shape: tuple[int, int], box: np.ndarray, size: int, seed: int
 ) -> None:
-    picture = np.random.default_rng(seed).integers(90, 200, (*shape, 3)).astype(np.uint8)
-    crop = sample(picture, geometry.square_crop(box, 0.25, size), size)
+    image = np.random.default_rng(seed).integers(90, 200, (*shape, 3)).astype(np.uint8)
+    crop = sample(image, geometry.square_crop(box, 0.25, size), size)
     assert crop.shape == (size, size, 3)
     for channel in range(3):
-        low, high = picture[..., channel].min(), picture[..., channel].max()
+        low, high = image[..., channel].min(), image[..., channel].max()
         assert low <= crop[..., channel].min()
         assert crop[..., channel].max() <= high
 
@@ -211,7 +211,7 @@ def test_dots_are_found_where_their_points_went_for_any_draw(
     points = np.zeros((1, 68, 2))
     points[0, : len(dots)] = geometry.to_network(dots, SIZE)
     chance = augmenter(**ranges)
-    crop, moved = augmented(chance, picture_with_dots(dots), points, np.random.default_rng(draw))
+    crop, moved = augmented(chance, image_with_dots(dots), points, np.random.default_rng(draw))
     matrix, mirrored = chance.draw_affine(np.random.default_rng(draw))
     assert mirrored == (np.linalg.det(matrix[:, :2]) < 0)
     back = IBUG_68.flip if mirrored else np.arange(68)
@@ -242,9 +242,9 @@ PIXELS = AugmentParams(
     scale_max=1.2,
     shift=0.05,
     flip=0.5,
-    colour=0.5,
+    color_jitter=0.5,
     blur=0.5,
-    occlusion=0.5,
+    random_erasing=0.5,
 )
 
 

@@ -51,7 +51,7 @@ def test_faces_that_are_marked_for_their_pose_are_turned_more(shared: Path) -> N
     folder = shared / "data" / "wflw"
     _, dataset = recognised(folder)
     faces = [f for f in dataset.layout.read(dataset, folder, BadFaces("error")) if f.subsets]
-    landmarks = convert(np.stack([f.landmarks for f in faces]), dataset.topology, IBUG_68)
+    landmarks = convert(np.stack([f.landmarks for f in faces]), dataset.scheme, IBUG_68)
     yaw = np.abs(head_pose(landmarks)[:, 0])
     marked = np.array(["pose" in face.subsets for face in faces])
     assert marked.sum() >= 10

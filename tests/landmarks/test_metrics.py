@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from landmark_kd.landmarks import metrics
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 
-IBUG_68 = TOPOLOGIES[68]
+IBUG_68 = SCHEMES[68]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_nme_is_the_mean_distance_in_percent_of_the_normaliser(true: np.ndarray)
     np.testing.assert_allclose(metrics.nme(pred, true, 50.0), [5.0, 5.0, 5.0])
 
 
-def test_nme_does_not_change_with_the_size_of_the_picture(true: np.ndarray) -> None:
+def test_nme_does_not_change_with_the_size_of_the_image(true: np.ndarray) -> None:
     pred = true + np.random.default_rng(1).normal(0, 2, true.shape)
     distance = metrics.normalizing_distance(true, IBUG_68)
     np.testing.assert_allclose(

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmark_kd.landmarks import geometry, metrics
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 from tests.support.strategies import examples, shapes, similarities
 
 ERRORS = st.lists(st.floats(0, 1e6), min_size=1, max_size=30).map(np.array)
 THRESHOLDS = st.floats(1e-3, 100)
-POINTS = sorted(TOPOLOGIES)
+POINTS = sorted(SCHEMES)
 
 
 @examples(100)
@@ -34,19 +34,19 @@ def test_the_nme_of_a_known_shift_is_its_length_in_percent_of_the_distance(
 @pytest.mark.parametrize("points", POINTS)
 @examples(50)
 @given(data=st.data(), matrix=similarities((0.01, 100.0)))
-def test_turning_scaling_shifting_and_mirroring_pictures_changes_no_nme(
+def test_turning_scaling_shifting_and_mirroring_images_changes_no_nme(
     points: int, data: st.DataObject, matrix: np.ndarray
 ) -> None:
     true, noise = data.draw(shapes(2, points)), data.draw(shapes(2, points, size=10))
-    topology = TOPOLOGIES[points]
+    scheme = SCHEMES[points]
 
     def nme(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
-        return metrics.nme(pred, true, metrics.normalizing_distance(true, topology))
+        return metrics.nme(pred, true, metrics.normalizing_distance(true, scheme))
 
     expected = nme(true + noise, true)
     moved = nme(geometry.apply(matrix, true + noise), geometry.apply(matrix, true))
     np.testing.assert_allclose(moved, expected, rtol=1e-6)
-    flip = topology.flip
+    flip = scheme.flip
     np.testing.assert_allclose(nme((true + noise)[:, flip], true[:, flip]), expected, rtol=1e-9)
 
 

@@ -17,10 +17,10 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.landmarks.scheme import (
     COFW_29,
     IBUG_68,
-    TOPOLOGIES,
+    SCHEMES,
     WFLW_98,
     WFLW_TO_IBUG,
-    Topology,
+    LandmarkScheme,
     convert,
 )
 
@@ -40,18 +40,18 @@ BROW_TOLERANCE = 0.09
 TOLERANCE = 0.07
 
 each_scheme = pytest.mark.parametrize(
-    "topology", TOPOLOGIES.values(), ids=lambda topology: str(topology.points)
+    "scheme", SCHEMES.values(), ids=lambda scheme: str(scheme.points)
 )
 
 
 @pytest.fixture(scope="module")
-def mean_shape(shared: Path) -> Callable[[Topology], np.ndarray]:
+def mean_shape(shared: Path) -> Callable[[LandmarkScheme], np.ndarray]:
     """The mean (K, 2) of all real shapes of a scheme after similarity alignment."""
     means: dict[int, np.ndarray] = {}
 
-    def mean_of(topology: Topology) -> np.ndarray:
-        if topology.points not in means:
-            name, keys = REAL_SHAPES[topology.points]
+    def mean_of(scheme: LandmarkScheme) -> np.ndarray:
+        if scheme.points not in means:
+            name, keys = REAL_SHAPES[scheme.points]
             path = shared / "data" / "shapes" / name
             if not path.exists():
                 pytest.skip(f"no real shapes at {path}")
@@ -60,40 +60,40 @@ def mean_shape(shared: Path) -> Callable[[Topology], np.ndarray]:
             mean = shapes[0]
             for _ in range(4):
                 mean = np.mean([_aligned(shape, mean) for shape in shapes], axis=0)
-            means[topology.points] = mean
-        return means[topology.points]
+            means[scheme.points] = mean
+        return means[scheme.points]
 
     return mean_of
 
 
-def test_a_topology_is_found_by_its_number_of_points() -> None:
-    assert TOPOLOGIES == {29: COFW_29, 68: IBUG_68, 98: WFLW_98}
-    assert all(points == topology.points for points, topology in TOPOLOGIES.items())
+def test_a_scheme_is_found_by_its_number_of_points() -> None:
+    assert SCHEMES == {29: COFW_29, 68: IBUG_68, 98: WFLW_98}
+    assert all(points == scheme.points for points, scheme in SCHEMES.items())
 
 
 @each_scheme
-def test_mirroring_twice_gives_the_face_back(topology: Topology) -> None:
-    assert sorted(topology.flip) == list(range(topology.points))
-    np.testing.assert_array_equal(topology.flip[topology.flip], np.arange(topology.points))
+def test_mirroring_twice_gives_the_face_back(scheme: LandmarkScheme) -> None:
+    assert sorted(scheme.flip) == list(range(scheme.points))
+    np.testing.assert_array_equal(scheme.flip[scheme.flip], np.arange(scheme.points))
 
 
 @each_scheme
-def test_a_mirrored_faces_eye_corners_and_pupils_are_still_its_own(topology: Topology) -> None:
-    left, right = topology.normalizer
-    assert topology.flip[left] == right
-    assert topology.pupils is not None
-    left_pupil, right_pupil = topology.pupils
-    assert sorted(topology.flip[list(left_pupil)]) == sorted(right_pupil)
+def test_a_mirrored_faces_eye_corners_and_pupils_are_still_its_own(scheme: LandmarkScheme) -> None:
+    left, right = scheme.normalizer
+    assert scheme.flip[left] == right
+    assert scheme.pupils is not None
+    left_pupil, right_pupil = scheme.pupils
+    assert sorted(scheme.flip[list(left_pupil)]) == sorted(right_pupil)
 
 
 @each_scheme
 def test_left_and_right_in_a_points_name_change_places_in_a_mirrored_face(
-    topology: Topology,
+    scheme: LandmarkScheme,
 ) -> None:
     swap = {"left": "right", "right": "left"}
-    for name, index in zip(topology.names, topology.flip, strict=True):
+    for name, index in zip(scheme.names, scheme.flip, strict=True):
         words = [swap.get(word, word) for word in name.split("_")]
-        mirrored = topology.names[index].split("_")
+        mirrored = scheme.names[index].split("_")
         # Points of a group that are only counted are counted along it, not from the middle.
         if words[-1].isdigit():
             words, mirrored = words[:-1], mirrored[:-1]
@@ -101,69 +101,69 @@ def test_left_and_right_in_a_points_name_change_places_in_a_mirrored_face(
 
 
 @each_scheme
-def test_every_point_has_a_name_of_its_own_and_is_drawn(topology: Topology) -> None:
-    assert len(set(topology.names)) == len(topology.names) == topology.points
-    drawn = {index for indices, _ in topology.contours for index in indices}
-    assert drawn == set(range(topology.points))
+def test_every_point_has_a_name_of_its_own_and_is_drawn(scheme: LandmarkScheme) -> None:
+    assert len(set(scheme.names)) == len(scheme.names) == scheme.points
+    drawn = {index for indices, _ in scheme.contours for index in indices}
+    assert drawn == set(range(scheme.points))
 
 
 @each_scheme
-def test_the_contours_of_a_mirrored_face_are_the_same_lines(topology: Topology) -> None:
-    lines = _segments(topology)
-    assert {frozenset(topology.flip[list(line)].tolist()) for line in lines} == lines
+def test_the_contours_of_a_mirrored_face_are_the_same_lines(scheme: LandmarkScheme) -> None:
+    lines = _segments(scheme)
+    assert {frozenset(scheme.flip[list(line)].tolist()) for line in lines} == lines
 
 
 @each_scheme
-def test_the_flip_table_cannot_be_changed_by_accident(topology: Topology) -> None:
+def test_the_flip_table_cannot_be_changed_by_accident(scheme: LandmarkScheme) -> None:
     with pytest.raises(ValueError, match="read-only"):
-        topology.flip[0] = 1
+        scheme.flip[0] = 1
 
 
 @each_scheme
-def test_a_topology_comes_back_from_json_as_it_was(topology: Topology) -> None:
-    back = Topology.from_json(json.loads(json.dumps(topology.to_json())))
-    np.testing.assert_array_equal(back.flip, topology.flip)
+def test_a_scheme_comes_back_from_json_as_it_was(scheme: LandmarkScheme) -> None:
+    back = LandmarkScheme.from_json(json.loads(json.dumps(scheme.to_json())))
+    np.testing.assert_array_equal(back.flip, scheme.flip)
     assert not back.flip.flags.writeable
-    assert replace(back, flip=topology.flip) == topology
+    assert replace(back, flip=scheme.flip) == scheme
 
 
 @each_scheme
 def test_the_mirrored_mean_of_real_faces_is_itself(
-    topology: Topology, mean_shape: Callable[[Topology], np.ndarray]
+    scheme: LandmarkScheme, mean_shape: Callable[[LandmarkScheme], np.ndarray]
 ) -> None:
-    assert _is_symmetric(mean_shape(topology), topology.flip, topology)
+    assert _is_symmetric(mean_shape(scheme), scheme.flip, scheme)
 
 
 @each_scheme
 def test_any_two_swapped_entries_of_a_flip_table_would_be_noticed(
-    topology: Topology, mean_shape: Callable[[Topology], np.ndarray]
+    scheme: LandmarkScheme, mean_shape: Callable[[LandmarkScheme], np.ndarray]
 ) -> None:
-    shape = mean_shape(topology)
-    for a, b in combinations(range(topology.points), 2):
-        flip = topology.flip.copy()
+    shape = mean_shape(scheme)
+    for a, b in combinations(range(scheme.points), 2):
+        flip = scheme.flip.copy()
         flip[[a, b]] = flip[[b, a]]
-        assert not _is_symmetric(shape, flip, topology), (a, b)
+        assert not _is_symmetric(shape, flip, scheme), (a, b)
 
 
 @each_scheme
 def test_the_normaliser_is_the_outer_corners_of_the_eyes(
-    topology: Topology, mean_shape: Callable[[Topology], np.ndarray]
+    scheme: LandmarkScheme, mean_shape: Callable[[LandmarkScheme], np.ndarray]
 ) -> None:
-    shape = mean_shape(topology)
-    eyes = np.array([i for i, name in enumerate(topology.names) if "_eye_" in name])
+    shape = mean_shape(scheme)
+    eyes = np.array([i for i, name in enumerate(scheme.names) if "_eye_" in name])
     outermost = eyes[shape[eyes, 0].argmin()], eyes[shape[eyes, 0].argmax()]
-    assert topology.normalizer == outermost
-    assert topology.normalizer_name == "outer eye corners"
+    assert scheme.normalizer == outermost
+    assert scheme.normalizer_name == "outer eye corners"
 
 
 @each_scheme
 def test_a_pupil_lies_in_the_middle_of_its_eye(
-    topology: Topology, mean_shape: Callable[[Topology], np.ndarray]
+    scheme: LandmarkScheme, mean_shape: Callable[[LandmarkScheme], np.ndarray]
 ) -> None:
-    shape = mean_shape(topology)
-    assert topology.pupils is not None
-    for side, pupil in zip(("left", "right"), topology.pupils, strict=True):
-        of_eye = [i for i, name in enumerate(topology.names) if name.startswith(f"{side}_eye_")]
+    shape = mean_shape(scheme)
+    assert scheme.pupils is not None
+    for side, pupil in zip(("left", "right"), scheme.pupils, strict=True):
+        of_eye = [i for i, name in enumerate(scheme.names) if name.startswith(f"{side}_eye_")]
         low, high = shape[of_eye].min(axis=0), shape[of_eye].max(axis=0)
         x, y = (shape[list(pupil)].mean(axis=0) - low) / (high - low)
         assert 0.4 < x < 0.6
@@ -171,7 +171,7 @@ def test_a_pupil_lies_in_the_middle_of_its_eye(
 
 
 def test_landmarks_of_98_points_become_the_68_that_they_lie_nearest_to_in_the_mean_of_real_faces(
-    mean_shape: Callable[[Topology], np.ndarray],
+    mean_shape: Callable[[LandmarkScheme], np.ndarray],
 ) -> None:
     target = mean_shape(IBUG_68)
     source = _aligned(convert(mean_shape(WFLW_98), WFLW_98, IBUG_68), target)
@@ -186,7 +186,7 @@ def test_landmarks_of_98_points_become_the_68_that_they_lie_nearest_to_in_the_me
 
 
 def test_converted_eyelids_are_divided_evenly_as_those_of_ibug_are(
-    mean_shape: Callable[[Topology], np.ndarray],
+    mean_shape: Callable[[LandmarkScheme], np.ndarray],
 ) -> None:
     # A lid of WFLW has three points, the middle one of which is about as near to iBUG's second as
     # its third is; only without the middle one do both halves of the lid look alike.
@@ -219,13 +219,15 @@ def test_conversion_takes_points_as_they_are_from_any_number_of_faces() -> None:
     [(IBUG_68, WFLW_98), (COFW_29, IBUG_68), (WFLW_98, COFW_29)],
     ids=["68 to 98", "29 to 68", "98 to 29"],
 )
-def test_a_conversion_that_does_not_exist_is_refused(source: Topology, target: Topology) -> None:
+def test_a_conversion_that_does_not_exist_is_refused(
+    source: LandmarkScheme, target: LandmarkScheme
+) -> None:
     with pytest.raises(UserError, match=f"{source.points} landmarks .* {target.points} of"):
         convert(np.zeros((source.points, 2)), source, target)
 
 
 @pytest.mark.parametrize("target", [IBUG_68, WFLW_98], ids=["to 68", "to 98"])
-def test_another_scheme_of_as_many_points_is_not_taken_for_wflws(target: Topology) -> None:
+def test_another_scheme_of_as_many_points_is_not_taken_for_wflws(target: LandmarkScheme) -> None:
     own = replace(WFLW_98, names=tuple(f"point_{i}" for i in range(98)))
     with pytest.raises(UserError, match="only WFLW's 98 into iBUG's 68"):
         convert(np.zeros((98, 2)), own, target)
@@ -237,7 +239,7 @@ def test_landmarks_that_are_not_of_the_scheme_are_refused(shape: tuple[int, ...]
         convert(np.zeros(shape), WFLW_98, IBUG_68)
 
 
-def _is_symmetric(shape: np.ndarray, flip: np.ndarray, topology: Topology) -> bool:
+def _is_symmetric(shape: np.ndarray, flip: np.ndarray, scheme: LandmarkScheme) -> bool:
     """Tell whether the mirrored shape is itself when its points change places as `flip` says.
 
     Each point must fall on its own within the tolerance. Where two points lie closer together
@@ -245,22 +247,22 @@ def _is_symmetric(shape: np.ndarray, flip: np.ndarray, topology: Topology) -> bo
     `flip` must also be the one of all permutations that brings the points nearest to their own.
     """
     mirrored = _aligned((shape * [-1, 1])[flip], shape)
-    distances = cdist(shape, mirrored) / _unit(shape, topology)
+    distances = cdist(shape, mirrored) / _unit(shape, scheme)
     if distances.diagonal().max() >= SYMMETRY_TOLERANCE:
         return False
     _, nearest = linear_sum_assignment(distances)
     return bool((nearest == np.arange(len(shape))).all())
 
 
-def _unit(shape: np.ndarray, topology: Topology) -> float:
-    first, second = topology.normalizer
+def _unit(shape: np.ndarray, scheme: LandmarkScheme) -> float:
+    first, second = scheme.normalizer
     return float(np.linalg.norm(shape[first] - shape[second]))
 
 
-def _segments(topology: Topology) -> set[frozenset[int]]:
+def _segments(scheme: LandmarkScheme) -> set[frozenset[int]]:
     """Return the ends of each piece of a line; a point that is drawn alone is its only end."""
     pieces = set()
-    for indices, closed in topology.contours:
+    for indices, closed in scheme.contours:
         ends = indices[1:] + indices[:1] if closed or len(indices) == 1 else indices[1:]
         pieces |= {frozenset(piece) for piece in zip(indices, ends, strict=False)}
     return pieces
@@ -268,8 +270,8 @@ def _segments(topology: Topology) -> set[frozenset[int]]:
 
 def _aligned(shape: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return `shape` moved, turned and scaled onto `target` by least squares."""
-    source, goal = (
+    source, task = (
         (points - points.mean(axis=0)) @ np.array([1, 1j]) for points in (shape, target)
     )
-    turned = np.vdot(source, goal) / np.vdot(source, source).real * source
+    turned = np.vdot(source, task) / np.vdot(source, source).real * source
     return np.column_stack([turned.real, turned.imag]) + target.mean(axis=0)

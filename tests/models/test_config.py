@@ -84,8 +84,8 @@ def test_a_network_of_each_head_is_loaded_as_it_was_saved(head: HeadName, tmp_pa
     save_network(net, tmp_path / "net")
     again = load_network(tmp_path / "net")
     assert again.config == net.config
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(predict(again, pictures), predict(net.eval(), pictures))
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(predict(again, images), predict(net.eval(), images))
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_odd_statistics_beside_initial_weights_are_refused(folder: Path, key: st
 
 
 def test_the_largest_crop_that_params_allow_can_be_loaded(tmp_path: Path) -> None:
-    largest = CropParams.model_fields["size"].metadata[-1].le
+    largest = CropParams.model_fields["resolution"].metadata[-1].le
     net = build_network(BACKBONE, "pool", "random", "auto", points=1, size=largest)
     save_network(net, tmp_path / "net")
     assert load_network(tmp_path / "net").config == net.config
@@ -327,8 +327,8 @@ def loads_or_is_refused(folder: Path) -> None:
     except UserError:
         assert str(folder) in refused(folder)
         return
-    pictures = np.zeros((2, net.config.size, net.config.size, 3), np.uint8)
-    assert predict(net, pictures).shape == (2, net.config.points, 2)
+    images = np.zeros((2, net.config.size, net.config.size, 3), np.uint8)
+    assert predict(net, images).shape == (2, net.config.points, 2)
 
 
 @examples(60)

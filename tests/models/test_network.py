@@ -35,7 +35,7 @@ def tiny(
     return build_network(TINY, head, init, normalization, points=68, size=32).eval()
 
 
-def pictures(n: int = 3) -> np.ndarray:
+def crops(n: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
 
 
@@ -46,19 +46,19 @@ def test_a_network_gives_landmarks_and_starts_at_the_given_shape_or_the_centre(
     net = tiny(head=head)
     shape = np.random.default_rng(1).uniform(-0.4, 0.4, (68, 2))
     net.start_at(shape)
-    found = predict(net, pictures())
+    found = predict(net, crops())
     assert found.shape == (3, 68, 2)
     assert np.abs(found - told * shape).max() < 0.1
 
 
 def test_normalisation_is_that_of_the_configuration() -> None:
-    images = torch.from_numpy(pictures())
+    images = torch.from_numpy(crops())
     found = tiny(normalization="imagenet").normalize(images)
     mean, std = (np.array(v) for v in NORMALIZATIONS["imagenet"])
-    expected = ((pictures() - mean) / std).transpose(0, 3, 1, 2)
+    expected = ((crops() - mean) / std).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)
     symmetric = tiny().normalize(images).numpy()
-    np.testing.assert_allclose(symmetric, pictures().transpose(0, 3, 1, 2) / 127.5 - 1, atol=1e-5)
+    np.testing.assert_allclose(symmetric, crops().transpose(0, 3, 1, 2) / 127.5 - 1, atol=1e-5)
 
 
 def test_a_saved_network_predicts_the_same_to_the_last_bit(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_saved_network_predicts_the_same_to_the_last_bit(tmp_path: Path) -> No
     save_network(net, tmp_path / "net")
     again = load_network(tmp_path / "net")
     assert again.config == net.config
-    np.testing.assert_array_equal(predict(again, pictures()), predict(net, pictures()))
+    np.testing.assert_array_equal(predict(again, crops()), predict(net, crops()))
 
 
 def test_batches_do_not_change_predictions_beyond_rounding(tmp_path: Path) -> None:
@@ -195,12 +195,12 @@ def test_a_network_that_averages_mirror_images_gives_mirrored_landmarks_for_a_mi
     flip = np.arange(68)[::-1].tolist()
     torch.manual_seed(0)
     net = build_network(TINY, "integral", "random", "auto", points=68, size=32, flip=flip).eval()
-    straight = predict(net, pictures())
-    mirrored = predict(net, pictures()[:, :, ::-1])
+    straight = predict(net, crops())
+    mirrored = predict(net, crops()[:, :, ::-1])
     np.testing.assert_allclose(mirrored[:, flip] * [-1, 1], straight, atol=1e-6)
     with torch.no_grad():
         # Trained it is as a single look, so that an epoch costs no more.
-        inputs = net.normalize(torch.from_numpy(pictures()))
+        inputs = net.normalize(torch.from_numpy(crops()))
         single = LandmarkNet(net.config.model_copy(update={"flip": None}))
         single.load_state_dict(net.state_dict())
         looks = [single.eval()(images) for images in (inputs, inputs.flip(3))]

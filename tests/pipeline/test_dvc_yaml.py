@@ -106,7 +106,7 @@ def test_every_parameter_that_a_stage_reads_is_declared(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_no_declared_section_has_a_key_that_the_run_cache_takes_no_notice_of(name: str) -> None:
-    """DVC leaves out such keys at any depth: another crop.size would bring back the old faces."""
+    """DVC leaves out such keys at any depth: another value would bring back the old outputs."""
 
     def keys(content: Any) -> set[str]:
         if not isinstance(content, dict):

@@ -69,7 +69,7 @@ def test_a_disk_that_ends_in_a_file_is_told_and_old_outputs_stay(
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> StageRuns:
     """A pipeline of crops so large that a batch of them is more than all that is read before."""
-    large = StageRuns(tmp_path_factory.mktemp("large"), size=384, context=1.0)
+    large = StageRuns(tmp_path_factory.mktemp("large"), resolution=384, context=1.0)
     for command in STAGES:
         if command not in ("evaluate", "export"):
             assert large.run(command).status == 0, command
@@ -83,14 +83,14 @@ def test_memory_that_a_batch_does_not_fit_in_is_told_and_old_outputs_stay(
     before = large.files()
     said = sentence(large.run(command, more_memory(32 * MEGABYTE)))
     assert "memory of the computer" in said
-    assert "crop.size" in said
+    assert "crop.resolution" in said
     assert ("base.accumulate" in said) == (command in TRAININGS)
     assert_as_before(large, before)
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """Lets OpenCV find too little memory for a picture."""
+    """Lets OpenCV find too little memory for an image."""
 
     def __call__(self) -> None:
         def decode(*_: object) -> None:
@@ -99,7 +99,7 @@ class Decoding:
         cv2.imdecode = decode  # type: ignore[assignment]
 
 
-def test_memory_that_a_picture_does_not_fit_in_is_not_taken_for_a_bad_picture(
+def test_memory_that_an_image_does_not_fit_in_is_not_taken_for_a_bad_image(
     runs: StageRuns,
 ) -> None:
     before = runs.files()

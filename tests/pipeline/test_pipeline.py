@@ -111,9 +111,9 @@ def test_unlabelled_faces_and_a_teacher_size_of_its_own_go_through_the_whole_pip
     done = pipeline.run(
         *("dvc", "exp", "run", "-n", "more", "-S", f"unlabelled.path={tmp_path / 'more'}"),
         *("-S", "unlabelled.box=landmarks", "-S", "unlabelled.limit=5"),
-        *("-S", "crop.teacher_size=48", "evaluate"),
+        *("-S", "crop.teacher_resolution=48", "evaluate"),
     )
-    assert "unlabelled: 5 faces of 6 pictures, without landmarks" in done.stdout
+    assert "unlabelled: 5 faces of 6 images, without landmarks" in done.stdout
     students, teachers = (
         load_faces(pipeline.folder / folder)
         for folder in (paths.UNLABELLED_FACES, paths.TEACHER_UNLABELLED_FACES)
@@ -134,7 +134,7 @@ def test_unlabelled_faces_and_a_teacher_size_of_its_own_go_through_the_whole_pip
     assert (protocol["crop_size"], protocol["teacher_crop_size"]) == (32, 48)
     # Another size of the students trains no teacher again.
     targets = ("teacher_predictions", "student_baseline")
-    done = pipeline.run("dvc", "exp", "run", "-n", "smaller", "-S", "crop.size=40", *targets)
+    done = pipeline.run("dvc", "exp", "run", "-n", "smaller", "-S", "crop.resolution=40", *targets)
     assert "Running stage 'student_baseline'" in done.stdout
     assert "Running stage 'teacher" not in done.stdout
     pipeline.discard()
@@ -196,7 +196,7 @@ def raw(pipeline: Copy, tmp_path: Path) -> Copy:
 @pytest.mark.parametrize(
     ("changes", "stage", "sentence"),
     [
-        ({"student": {"epoch": 3}}, "fetch", "student.epoch is no known key"),
+        ({"student": {"epoch": 3}}, "fetch", "student.epoch is not a known key"),
         ({"data": {"name": "300w", "path": "/no/such"}}, "fetch", "/no/such"),
         ({"base": {"device": "gpu"}}, "teacher", "base.device"),
     ],
@@ -221,7 +221,7 @@ def test_after_a_failed_repro_dvc_checkout_brings_every_output_back(pipeline: Co
     pipeline.set_params({"augment": {"rotatoin": 0.1}})
     done = pipeline.run("dvc", "repro", check=False)
     assert done.returncode != 0
-    assert "augment.rotatoin is no known key" in done.stderr
+    assert "augment.rotatoin is not a known key" in done.stderr
     pipeline.discard()
     assert pipeline.contents() == before
 
@@ -272,7 +272,7 @@ def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Cop
 
 @pytest.mark.slow
 def test_predict_works_right_after_the_pipeline(pipeline: Copy, tmp_path: Path) -> None:
-    picture = next((pipeline.folder / "data" / "raw").rglob("test/*.jpg"))
-    done = pipeline.run("landmark-kd", "predict", str(picture), "--out", str(tmp_path / "out"))
-    assert (tmp_path / "out" / f"{picture.stem}.json").is_file(), done.stdout
-    assert (tmp_path / "out" / f"{picture.stem}.png").is_file()
+    image = next((pipeline.folder / "data" / "raw").rglob("test/*.jpg"))
+    done = pipeline.run("landmark-kd", "predict", str(image), "--out", str(tmp_path / "out"))
+    assert (tmp_path / "out" / f"{image.stem}.json").is_file(), done.stdout
+    assert (tmp_path / "out" / f"{image.stem}.png").is_file()

@@ -1,6 +1,6 @@
 """Files that try to run something, or to read other files, are refused and do neither.
 
-Here: arrays, weights, checkpoints, YAML, JSON and tables of the pipeline, pictures. Elsewhere:
+Here: arrays, weights, checkpoints, YAML, JSON and tables of the pipeline, images. Elsewhere:
 network.json and headers of weights (test_network_files), records of checkpoints (test_checkpoints),
 ONNX (test_poisoned_onnx, test_properties_models), files that name others, as HDF5 and ONNX can
 (test_files_that_name_others), zip and tar (test_archives), notes of downloads (test_transfers),
@@ -25,11 +25,11 @@ import yaml
 
 from landmark_kd.config.params import load_params
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.config import read_own_config
-from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.custom.config import read_custom_config
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.fetching.catalogue import read_catalogue
 from landmark_kd.faces.prepared import SAME_FILE, landmarks_file, load_faces
-from landmark_kd.imaging.images import read_picture
+from landmark_kd.imaging.images import read_image
 from landmark_kd.models.network import build_network, load_network, save_network
 from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from landmark_kd.training.resume.checkpoints import Checkpoint, Checkpoints
@@ -140,10 +140,10 @@ def test_weights_are_safetensors_whatever_the_file_is_called(
     save_network(net, tmp_path / "model")
     path = tmp_path / "model" / "weights.safetensors"
     path.write_bytes(poisons(mark)[kind])
-    refused(lambda: load_network(tmp_path / "model"), f"{path} is no whole safetensors file")
+    refused(lambda: load_network(tmp_path / "model"), f"{path} is not a whole safetensors file")
     refused(
         lambda: build_network("test_efficientnet", "pool", str(path), "auto", points=68, size=32),
-        f"{path} is no whole safetensors file",
+        f"{path} is not a whole safetensors file",
     )
     assert not mark.exists()
 
@@ -171,8 +171,8 @@ def test_yaml_makes_values_and_nothing_else(tmp_path: Path, mark: Path, number: 
     text = yaml_poisons(mark)[number]
     path = tmp_path / "landmark-kd.yaml"
     path.write_text(text)
-    for read in (load_params, read_catalogue, lambda path: read_own_config(path.parent)):
-        refused(lambda read=read: read(path), f"{path} is no valid YAML", "python/")  # type: ignore[misc]
+    for read in (load_params, read_catalogue, lambda path: read_custom_config(path.parent)):
+        refused(lambda read=read: read(path), f"{path} is not valid YAML", "python/")  # type: ignore[misc]
     assert not mark.exists()
 
 
@@ -187,7 +187,7 @@ def test_yaml_that_is_none_is_refused_in_one_sentence(tmp_path: Path, value: str
     path = write_config(tmp_path)
     path.write_text(path.read_text().replace("licence: Mine, for anything.", f"licence: {value}"))
     assert value in path.read_text()
-    refused(lambda: read_own_config(tmp_path), str(path))
+    refused(lambda: read_custom_config(tmp_path), str(path))
     refused(lambda: load_params(path), str(path))
     refused(lambda: read_catalogue(path), str(path))
 
@@ -197,7 +197,7 @@ def test_half_of_a_character_in_yaml_is_refused(tmp_path: Path, key: str) -> Non
     path = tmp_path / "landmark-kd.yaml"
     content = yaml.safe_dump({name: value for name, value in CONFIG.items() if name != key})
     path.write_text(f'{content}{key}: "a\\ud83d"\n')
-    refused(lambda: read_own_config(tmp_path), str(path), "nicode")
+    refused(lambda: read_custom_config(tmp_path), str(path), "nicode")
 
 
 def test_yaml_that_stands_for_more_than_there_is_memory_is_not_written_out(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_yaml_that_stands_for_more_than_there_is_memory_is_not_written_out(tmp_p
     content = yaml.safe_dump({**CONFIG, "licence": None}).replace("licence: null\n", "")
     text = f"l0: &l0 [ha]\n{laughs}\n{content}licence: *l29\n"
     (tmp_path / "landmark-kd.yaml").write_text(text)
-    refused(lambda: read_own_config(tmp_path), "licence is [[[[...], [...]", "30 more mistakes")
+    refused(lambda: read_custom_config(tmp_path), "licence is [[[[...], [...]", "30 more mistakes")
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a": ' * 100_000, "9" * 5000, '{"a": 1e'])
@@ -219,7 +219,7 @@ def test_json_that_is_none_is_refused_in_one_sentence(tmp_path: Path, content: s
 @pytest.mark.parametrize(
     ("key", "odd"),
     [
-        *product(["topology"], [None, [], {}, {"names": 3}, {"flip": "a"}]),
+        *product(["scheme"], [None, [], {}, {"names": 3}, {"flip": "a"}]),
         *product(["crop_size", "border"], [None, "64", 1.5, [1], -99]),
         *product(["box_in_haar"], ["a", 3, {}]),
         *product(["published"], [None, [], "a"]),
@@ -283,12 +283,12 @@ def _bmp(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("width", "height"), [(60_000, 60_000), (2**31 - 1, 2**31 - 1), (10**6, 1500), (0, 0)]
 )
-def test_a_picture_that_says_it_is_larger_than_any_is_refused(
+def test_an_image_that_says_it_is_larger_than_any_is_refused(
     tmp_path: Path, write: Callable[[int, int], bytes], width: int, height: int
 ) -> None:
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(write(width, height))
-    refused(lambda: read_picture(path), f"the picture {path} does not decode")
+    refused(lambda: read_image(path), f"the image {path} does not decode")
 
 
 def test_a_table_of_faces_is_data_only(tmp_path: Path, mark: Path) -> None:
@@ -302,4 +302,4 @@ def test_a_table_of_faces_is_data_only(tmp_path: Path, mark: Path) -> None:
 def test_a_table_with_an_endless_cell_is_refused(tmp_path: Path) -> None:
     write_table(tmp_path, ["image,x0,y0", "a.png,1,2"])
     (tmp_path / "landmarks.csv").write_text("image,x0,y0\n" + "a" * 500_000)
-    refused(lambda: read_own_dataset(tmp_path), "landmarks.csv, line 2: is no line of a .csv")
+    refused(lambda: read_custom_dataset(tmp_path), "landmarks.csv, line 2: is not a line of a .csv")

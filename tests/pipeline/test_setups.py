@@ -56,7 +56,7 @@ def test_the_papers_set_up_is_as_published() -> None:
     params = applied(PROJECT / "setups" / "paper.txt")
     assert params.teacher.backbone == "efficientnet_b3"
     assert params.student.backbone == "mobilenetv2_100"
-    assert params.crop.size == 224
+    assert params.crop.resolution == 224
     assert (params.augment.rotation, params.augment.scale_min, params.augment.scale_max) == (
         0.55,
         0.7,

@@ -12,7 +12,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.metrics import nme, normalizing_distance
 from landmark_kd.landmarks.procrustes import Align
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from tests.support.prepared_faces import real_shapes
 
@@ -35,7 +35,7 @@ def real(shared: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moved(model: ShapeModel, shapes: np.ndarray) -> float:
-    distance = normalizing_distance(shapes, TOPOLOGIES[68])
+    distance = normalizing_distance(shapes, SCHEMES[68])
     return float(nme(model.soften(shapes), shapes, distance).mean())
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.config import read_own_config
+from landmark_kd.data.datasets.custom.config import read_custom_config
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.procrustes import Align
-from landmark_kd.landmarks.scheme import Topology, flip_of_pairs
+from landmark_kd.landmarks.scheme import LandmarkScheme, flip_of_pairs
 from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from tests.support.prepared_faces import real_shapes
 from tests.support.raw_custom import CONFIG
@@ -199,12 +199,12 @@ def test_flip_pairs_are_taken_where_they_are_an_involution_and_refused_elsewhere
     (folder / "landmark-kd.yaml").write_text(yaml.safe_dump(content))
     if not _is_involution(points, pairs):
         with pytest.raises(UserError, match="flip_pairs"):
-            read_own_config(folder)
+            read_custom_config(folder)
         return
-    topology = read_own_config(folder).topology()
-    assert np.array_equal(topology.flip[topology.flip], np.arange(points))
+    scheme = read_custom_config(folder).scheme()
+    assert np.array_equal(scheme.flip[scheme.flip], np.arange(points))
     swapped = {i: j for a, b in pairs for i, j in ((a, b), (b, a))}
-    assert topology.flip.tolist() == [swapped.get(i, i) for i in range(points)]
+    assert scheme.flip.tolist() == [swapped.get(i, i) for i in range(points)]
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_a_scheme_goes_through_json_and_comes_back(points: int, data: st.DataObj
     count = data.draw(st.integers(0, points // 2))
     pairs = [(order[2 * i], order[2 * i + 1]) for i in range(count)]
     lines = data.draw(st.lists(st.lists(st.integers(0, points - 1), min_size=1), max_size=3))
-    topology = Topology(
+    scheme = LandmarkScheme(
         names=tuple(f"p{i}" for i in range(points)),
         flip=flip_of_pairs(points, pairs),
         normalizer=(0, 1),
@@ -227,10 +227,10 @@ def test_a_scheme_goes_through_json_and_comes_back(points: int, data: st.DataObj
         pupils=data.draw(st.sampled_from([None, ((0,), (1,))])),
         contours=tuple((tuple(line), data.draw(st.booleans())) for line in lines),
     )
-    content = yaml.safe_load(yaml.safe_dump(_as_lists(topology.to_json())))
-    back = Topology.from_json(content)
-    assert _as_lists(back.to_json()) == _as_lists(topology.to_json())
-    assert back.contours == topology.contours
+    content = yaml.safe_load(yaml.safe_dump(_as_lists(scheme.to_json())))
+    back = LandmarkScheme.from_json(content)
+    assert _as_lists(back.to_json()) == _as_lists(scheme.to_json())
+    assert back.contours == scheme.contours
     assert not back.flip.flags.writeable
 
 

@@ -14,7 +14,7 @@ from landmark_kd.config.params import AsmParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks.metrics import nme, normalizing_distance
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 from landmark_kd.soft_landmarks.report import variance_table
 from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from landmark_kd.soft_landmarks.soften import write_soft_landmarks
@@ -62,18 +62,18 @@ def test_the_scores_tell_modes_variance_and_how_far_landmarks_moved(
     scores = json.loads((written / "scores.json").read_text())
     hard = faces.crop_landmarks()
     soft = np.load(written / "soft/soft.npy", allow_pickle=False)
-    moved = nme(soft, hard, normalizing_distance(hard, faces.info.topology))
+    moved = nme(soft, hard, normalizing_distance(hard, faces.info.scheme))
     assert scores["modes"] == len(ShapeModel.load(written / "soft/shape_model.npz").modes)
     assert 0.9 <= scores["variance_explained"] < 1
     assert scores["nme_train"] == pytest.approx(moved[10:].mean(), abs=1e-6)
     assert scores["nme_validation"] == pytest.approx(moved[:10].mean(), abs=1e-6)
 
 
-def test_the_report_holds_two_pictures_and_a_table(written: Path) -> None:
+def test_the_report_holds_two_images_and_a_table(written: Path) -> None:
     names = sorted(path.name for path in (written / "asm").iterdir())
     assert names == ["modes.png", "soft_landmarks.png", "variance.csv"]
-    for picture in ("modes.png", "soft_landmarks.png"):
-        drawn = cv2.imread(str(written / "asm" / picture))
+    for image in ("modes.png", "soft_landmarks.png"):
+        drawn = cv2.imread(str(written / "asm" / image))
         assert drawn is not None
         assert drawn.std() > 5
 
@@ -92,10 +92,10 @@ def test_the_table_goes_from_one_mode_to_99_percent_of_the_variance(written: Pat
 
 def test_a_row_of_the_table_is_what_a_fit_with_its_variance_gives() -> None:
     shapes = real_shapes(80)
-    table = variance_table(ShapeModel.fit(shapes, 1.0), shapes, TOPOLOGIES[68], 5)
+    table = variance_table(ShapeModel.fit(shapes, 1.0), shapes, SCHEMES[68], 5)
     fitted = ShapeModel.fit(shapes, table["cumulative"][3])
     assert len(fitted.modes) == 4
-    errors = nme(fitted.soften(shapes), shapes, normalizing_distance(shapes, TOPOLOGIES[68]))
+    errors = nme(fitted.soften(shapes), shapes, normalizing_distance(shapes, SCHEMES[68]))
     assert table["nme"][3] == pytest.approx(errors.mean())
 
 

@@ -11,13 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME, ModelInfo
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 
 SIZE = 32
 MARGIN = 0.5
 
 
-def constant_model(path: Path, shape: np.ndarray, topology: Topology, **info: Any) -> Path:
+def constant_model(path: Path, shape: np.ndarray, scheme: LandmarkScheme, **info: Any) -> Path:
     """Write a network that puts `shape` (K, 2) into each box, as it lies in its own.
 
     Given the landmarks' box of a face that is `shape`, moved or scaled, it makes no error.
@@ -49,7 +49,7 @@ def constant_model(path: Path, shape: np.ndarray, topology: Topology, **info: An
         "dataset": "constant",
         "licence": "none",
         "backbone": "constant",
-        "points": topology.points,
+        "points": scheme.points,
         "input_size": SIZE,
         "mean": (0, 0, 0),
         "std": (255, 255, 255),
@@ -57,9 +57,9 @@ def constant_model(path: Path, shape: np.ndarray, topology: Topology, **info: An
         "margin": MARGIN,
         "box": "landmarks",
         "box_in_haar": None,
-        "point_names": topology.names,
-        "flip": tuple(topology.flip.tolist()),
-        "contours": topology.contours,
+        "point_names": scheme.names,
+        "flip": tuple(scheme.flip.tolist()),
+        "contours": scheme.contours,
     }
     for key, text in ModelInfo(**{**values, **info}).to_metadata().items():
         entry = model.metadata_props.add()

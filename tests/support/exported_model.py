@@ -17,7 +17,7 @@ SIZE = 64
 
 
 def tiny_network(seed: int = 0, flip: Sequence[int] | None = None) -> LandmarkNet:
-    """An untrained network whose points spread over the crop and depend on the picture."""
+    """An untrained network whose points spread over the crop and depend on the image."""
     torch.manual_seed(seed)
     net = build_network(
         "mobilenetv2_050", "integral", "random", "imagenet", points=68, size=SIZE, flip=flip

@@ -15,7 +15,7 @@ OUTPUTS = 136
 def fake_pfld(path: Path, *, outputs: int = OUTPUTS, size: int = SIZE, seed: int = 0) -> Path:
     """Write a convolution, its mean, and a matrix product: (N, 3, size, size) to (N, outputs).
 
-    Outputs lie about 0.5, in [0, 1] for pictures in [0, 1], and depend on the channels' order.
+    Outputs lie about 0.5, in [0, 1] for images in [0, 1], and depend on the channels' order.
     """
     rng = np.random.default_rng(seed)
     weights = {

@@ -20,8 +20,8 @@ from tests.conftest import PROJECT
 # The smallest pipeline that is still whole: a handful of faces, one epoch.
 TINY: dict[str, dict[str, Any]] = {
     "base": {"threads": 1, "device": "cpu"},
-    "synthetic": {"train": 24, "test": 6, "size": 96},
-    "crop": {"size": 32, "context": 1.25},
+    "synthetic": {"train": 24, "test": 6, "resolution": 96},
+    "crop": {"resolution": 32, "context": 1.25},
     "teacher": {"backbone": "mobilenetv2_035", "epochs": 1, "batch_size": 8, "warmup_epochs": 0},
     "student": {"backbone": "mobilenetv2_035", "epochs": 1, "batch_size": 8, "warmup_epochs": 0},
     "evaluate": {"bootstrap": 100},

@@ -76,7 +76,7 @@ def prepared_faces(
     info = FacesInfo(
         dataset="tiny",
         licence="Trained on dots.",
-        topology=IBUG_68,
+        scheme=IBUG_68,
         crop_size=crop_size,
         border=BORDER,
         margin=MARGIN,

@@ -23,7 +23,7 @@ FIVE_NAMES = ["left_eye", "right_eye", "nose", "left_mouth", "right_mouth"]
 CONFIG: dict[str, Any] = {
     "name": "mine",
     "annotations": "landmarks.csv",
-    "pictures": "images",
+    "images": "images",
     "first_pixel": 0,
     "points": 5,
     "names": FIVE_NAMES,
@@ -50,8 +50,8 @@ def faces(count: int) -> np.ndarray:
     return np.round(FIVE + noise, 2)
 
 
-def write_pictures(folder: Path, names: Iterable[str]) -> None:
-    """Write a small grey picture for each name."""
+def write_images(folder: Path, names: Iterable[str]) -> None:
+    """Write a small grey image for each name."""
     written, content = cv2.imencode(".png", np.full((80, 80, 3), 128, dtype=np.uint8))
     assert written
     for name in names:
@@ -60,7 +60,7 @@ def write_pictures(folder: Path, names: Iterable[str]) -> None:
 
 
 def table_lines(people: Sequence[str], column: str = "person") -> list[str]:
-    """Return the lines of a table with a picture a face, p000.png and so on."""
+    """Return the lines of a table with an image a face, p000.png and so on."""
     header = ["image", column, *(f"{axis}{i}" for i in range(5) for axis in "xy")]
     lines = [",".join(header)]
     for i, (person, face) in enumerate(zip(people, faces(len(people)), strict=True)):
@@ -69,16 +69,16 @@ def table_lines(people: Sequence[str], column: str = "person") -> list[str]:
 
 
 def write_table(folder: Path, lines: Sequence[str], **changes: Any) -> Path:
-    """Write landmarks.csv, its pictures in images/, and landmark-kd.yaml."""
+    """Write landmarks.csv, its images in images/, and landmark-kd.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "landmarks.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    write_pictures(folder / "images", {line.partition(",")[0] for line in lines[1:]})
+    write_images(folder / "images", {line.partition(",")[0] for line in lines[1:]})
     write_config(folder, **changes)
     return folder
 
 
 def coco_content(people: Sequence[str]) -> dict[str, Any]:
-    """Return a COCO file's content with a picture a face, all points visible."""
+    """Return a COCO file's content with an image a face, all points visible."""
     keypoints = [[v for x, y in face.tolist() for v in (x, y, 2)] for face in faces(len(people))]
     return {
         "images": [
@@ -102,19 +102,19 @@ def coco_content(people: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def write_coco(folder: Path, content: Any, pictures: int, **changes: Any) -> Path:
-    """Write faces.json, its pictures in images/, and landmark-kd.yaml."""
+def write_coco(folder: Path, content: Any, images: int, **changes: Any) -> Path:
+    """Write faces.json, its images in images/, and landmark-kd.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "faces.json").write_text(json.dumps(content), encoding="utf-8")
-    write_pictures(folder / "images", (f"p{i:03}.png" for i in range(pictures)))
+    write_images(folder / "images", (f"p{i:03}.png" for i in range(images)))
     write_config(folder, annotations="faces.json", **changes)
     return folder
 
 
 def write_pts_tree(folder: Path, people: Sequence[str], **changes: Any) -> Path:
-    """Write a picture and a .pts file a face, in a folder a person, and landmark-kd.yaml."""
+    """Write an image and a .pts file a face, in a folder a person, and landmark-kd.yaml."""
     names = [f"{person}/p{i:03}.png" for i, person in enumerate(people)]
-    write_pictures(folder / "images", names)
+    write_images(folder / "images", names)
     for name, face in zip(names, faces(len(people)), strict=True):
         write_pts((folder / "images" / name).with_suffix(".pts"), face)
     write_config(folder, **{"annotations": "pts", "first_pixel": 1, **changes})

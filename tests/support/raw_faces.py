@@ -21,7 +21,7 @@ STEMS_300W = {
 
 
 def landmarks_in(width: int, height: int) -> np.ndarray:
-    """Return 68 different points (68, 2) in the middle half of a picture."""
+    """Return 68 different points (68, 2) in the middle half of an image."""
     share = np.random.default_rng(0).uniform(0.25, 0.75, (68, 2))
     return share * [width - 1, height - 1]
 
@@ -30,16 +30,16 @@ def write_face(
     folder: Path,
     stem: str,
     landmarks: np.ndarray | None = None,
-    picture: np.ndarray | None = None,
+    image: np.ndarray | None = None,
     suffix: str = ".png",
 ) -> None:
-    """Write a picture, grey unless given, and its .pts file."""
+    """Write an image, grey unless given, and its .pts file."""
     folder.mkdir(parents=True, exist_ok=True)
-    if picture is None:
-        picture = np.full((60, 80, 3), 128, dtype=np.uint8)
+    if image is None:
+        image = np.full((60, 80, 3), 128, dtype=np.uint8)
     if landmarks is None:
-        landmarks = landmarks_in(picture.shape[1], picture.shape[0])
-    written, content = cv2.imencode(suffix, picture)
+        landmarks = landmarks_in(image.shape[1], image.shape[0])
+    written, content = cv2.imencode(suffix, image)
     assert written
     (folder / (stem + suffix)).write_bytes(content.tobytes())
     write_pts(folder / f"{stem}.pts", landmarks)

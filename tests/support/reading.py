@@ -42,9 +42,9 @@ def _check_record(record: FaceRecord, dataset: Dataset) -> None:
     assert np.isfinite(record.landmarks).all()
     record.photo.encode(), record.name.encode()
     try:
-        image = record.picture.read()
+        image = record.image.read()
         height, width = image.shape[:2]
-        check_landmarks(record, dataset.topology, width=width, height=height)
+        check_landmarks(record, dataset.scheme, width=width, height=height)
     except UserError as error:
         check_sentence(error)
         return

@@ -108,7 +108,7 @@ def seeds() -> st.SearchStrategy[int]:
 
 
 def boxes() -> st.SearchStrategy[np.ndarray]:
-    """Boxes (4,) of pictures as they are, from half a pixel to far larger than any."""
+    """Boxes (4,) of images as they are, from half a pixel to far larger than any."""
     place, side = st.floats(-1e5, 1e5), st.floats(0.5, 1e5)
     return st.builds(lambda x, y, w, h: np.array([x, y, x + w, y + h]), place, place, side, side)
 

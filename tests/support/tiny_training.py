@@ -19,7 +19,7 @@ import yaml
 from landmark_kd.config.params import Params
 from landmark_kd.core.errors import run_main
 from landmark_kd.faces.prepared import Faces, load_faces
-from landmark_kd.training.tasks import Goal, regression_goal
+from landmark_kd.training.tasks import Task, regression_task
 from landmark_kd.training.train import Result, train
 from tests.conftest import PROJECT
 
@@ -41,7 +41,7 @@ def tiny_train(
     folder: Path,
     *,
     settings: Params | None = None,
-    goal: Goal | None = None,
+    task: Task | None = None,
     seed: int = 1,
 ) -> Result:
     """Train a tiny student into `folder`."""
@@ -49,7 +49,7 @@ def tiny_train(
     return train(
         "baseline",
         faces,
-        goal or regression_goal(faces.crop_landmarks(), settings.student.loss),
+        task or regression_task(faces.crop_landmarks(), settings.student.loss),
         network=settings.student,
         augment=settings.augment,
         base=settings.base,

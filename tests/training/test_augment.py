@@ -1,4 +1,4 @@
-"""Augmentation: picture and points move alike, seeded, in the ranges of the parameters."""
+"""Augmentation: image and points move alike, seeded, in the ranges of the parameters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STILL = {
     "scale_max": 1.0,
     "shift": 0.0,
     "flip": 0.0,
-    "colour": 0.0,
+    "color_jitter": 0.0,
     "blur": 0.0,
-    "occlusion": 0.0,
+    "random_erasing": 0.0,
 }
 PAPER = {**STILL, "rotation": 0.55, "scale_min": 0.7, "scale_max": 1.3, "shift": 0.05, "flip": 0.5}
 
@@ -37,14 +37,14 @@ def augmented(
     return crops[0], moved[0]
 
 
-def picture_with_dots(points: np.ndarray) -> np.ndarray:
-    """A stored picture with a blurred dot at each point (crop pixels), drawn to sub-pixels."""
+def image_with_dots(points: np.ndarray) -> np.ndarray:
+    """A stored image with a blurred dot at each point (crop pixels), drawn to sub-pixels."""
     side = SIZE + 2 * BORDER
     y, x = np.mgrid[:side, :side]
-    picture = np.zeros((side, side))
+    image = np.zeros((side, side))
     for px, py in points + BORDER:
-        picture += np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 1.5**2))
-    return np.repeat((255 * picture.clip(0, 1)).astype(np.uint8)[:, :, None], 3, axis=2)
+        image += np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 1.5**2))
+    return np.repeat((255 * image.clip(0, 1)).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def centre_of_dot(crop: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def centre_of_dot(crop: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_dots_drawn_in_the_picture_are_found_where_the_points_went(seed: int) -> None:
+def test_dots_drawn_in_the_image_are_found_where_the_points_went(seed: int) -> None:
     rng = np.random.default_rng(seed)
     dots = rng.uniform(30, 66, (200, 2))
     # Dots far from each other and three that are apart even after shrinking.
@@ -68,7 +68,7 @@ def test_dots_drawn_in_the_picture_are_found_where_the_points_went(seed: int) ->
     points[: len(chosen)] = chosen
     flip_free = augmenter(**{**PAPER, "flip": 0.0})
     mirrored = augmenter(**{**PAPER, "flip": 1.0})
-    stored = picture_with_dots(np.array(chosen))
+    stored = image_with_dots(np.array(chosen))
     network = geometry.to_network(points, SIZE)[None]
     for chance, back in ((flip_free, np.arange(68)), (mirrored, IBUG_68.flip)):
         crop, moved = augmented(chance, stored, network, np.random.default_rng(seed))
@@ -78,7 +78,7 @@ def test_dots_drawn_in_the_picture_are_found_where_the_points_went(seed: int) ->
                 assert np.abs(centre_of_dot(crop, place) - place).max() < 0.25
 
 
-def test_without_augmentation_the_crop_is_the_stored_pictures_inner_part() -> None:
+def test_without_augmentation_the_crop_is_the_stored_images_inner_part() -> None:
     stored = np.random.default_rng(0).integers(0, 256, (144, 144, 3), dtype=np.uint8)
     points = np.random.default_rng(1).uniform(-0.4, 0.4, (1, 68, 2))
     crop, moved = augmented(augmenter(), stored, points, np.random.default_rng(2))
@@ -112,7 +112,7 @@ def test_a_batch_has_each_faces_own_crop_and_points() -> None:
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 256, (8, 144, 144, 3), dtype=np.uint8)
     points = rng.uniform(-0.4, 0.4, (8, 2, 68, 2))
-    all_effects = augmenter(**{**PAPER, "colour": 0.5, "blur": 0.5, "occlusion": 0.5})
+    all_effects = augmenter(**{**PAPER, "color_jitter": 0.5, "blur": 0.5, "random_erasing": 0.5})
     crops, moved = all_effects(stored, points, [np.random.default_rng(i) for i in range(8)])
     for i in range(8):
         crop, own = augmented(all_effects, stored[i], points[i], np.random.default_rng(i))
@@ -133,8 +133,8 @@ def test_rotation_and_scale_stay_in_their_ranges_and_fill_them() -> None:
     assert 0.54 < angle.max() <= 0.55
 
 
-@pytest.mark.parametrize("effect", ["colour", "blur", "occlusion"])
-def test_each_pixel_change_happens_changes_the_picture_and_leaves_the_points(effect: str) -> None:
+@pytest.mark.parametrize("effect", ["color_jitter", "blur", "random_erasing"])
+def test_each_pixel_change_happens_changes_the_image_and_leaves_the_points(effect: str) -> None:
     stored = np.random.default_rng(0).integers(0, 256, (144, 144, 3), dtype=np.uint8)
     points = np.random.default_rng(1).uniform(-0.4, 0.4, (1, 68, 2))
     kept = stored.copy()

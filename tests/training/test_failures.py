@@ -22,7 +22,7 @@ from landmark_kd.faces.prepared import Faces
 from landmark_kd.training.failures import explained
 from landmark_kd.training.loader import Batch
 from landmark_kd.training.resume.scratch import VARIABLE
-from landmark_kd.training.tasks import Goal
+from landmark_kd.training.tasks import Task
 from tests.support.prepared_faces import prepared_faces
 from tests.support.tiny_training import tiny_params, tiny_train
 
@@ -36,7 +36,7 @@ def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faces:
 
 
 class Deadly(np.ndarray):
-    """Pictures that kill the loader process that reads one, as the kernel does without memory."""
+    """Images that kill the loader process that reads one, as the kernel does without memory."""
 
     def __getitem__(self, key: Any) -> Any:
         if get_worker_info() is not None:
@@ -48,7 +48,7 @@ def test_a_loader_process_that_dies_is_named_with_base_workers(
     faces: Faces, tmp_path: Path
 ) -> None:
     deadly = replace(faces, images=np.array(faces.images).view(Deadly))
-    sentence = r"one of the 2 processes that load pictures ended \(DataLoader worker \(pid"
+    sentence = r"one of the 2 processes that load images ended \(DataLoader worker \(pid"
     with pytest.raises(UserError, match=rf"baseline: {sentence}.*lower base\.workers \(0 loads"):
         tiny_train(deadly, tmp_path, settings=tiny_params({"workers": 2}))
     assert not (tmp_path / "model").exists()
@@ -63,7 +63,7 @@ def too_large_for_numpy(pred: Tensor) -> Tensor:
 
 
 class Raising(np.ndarray):
-    """Pictures whose reading fails in a loader process."""
+    """Images whose reading fails in a loader process."""
 
     error: Exception
 
@@ -96,7 +96,7 @@ def failing(faces: Faces, error: Exception) -> Faces:
 def test_memory_that_is_too_small_in_a_loader_process_says_what_to_lower(
     faces: Faces, tmp_path: Path, error: Exception
 ) -> None:
-    sentence = "baseline: the memory of the computer is too small.*batch_size.*crop.size"
+    sentence = "baseline: the memory of the computer is too small.*batch_size.*crop.resolution"
     with pytest.raises(UserError, match=sentence):
         tiny_train(failing(faces, error), tmp_path, settings=tiny_params({"workers": 1}))
     assert not (tmp_path / "model").exists()
@@ -128,10 +128,12 @@ def test_memory_that_is_too_small_says_what_to_lower(
     def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return allocate(pred), {}
 
-    goal = Goal(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
-    sentence = "the memory of the computer is too small.*base.accumulate.*batch_size.*crop.size"
+    task = Task(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
+    sentence = (
+        "the memory of the computer is too small.*base.accumulate.*batch_size.*crop.resolution"
+    )
     with pytest.raises(UserError, match=sentence):
-        tiny_train(faces, tmp_path, goal=goal)
+        tiny_train(faces, tmp_path, task=task)
 
 
 def test_weights_that_are_no_numbers_behind_a_loss_that_is_one_stop_the_training(
@@ -142,9 +144,9 @@ def test_weights_that_are_no_numbers_behind_a_loss_that_is_one_stop_the_training
     def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return (0 * pred).abs().sqrt().mean(), {}
 
-    goal = Goal(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
+    task = Task(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
     with pytest.raises(UserError, match="the validation NME is nan after epoch 1, though the loss"):
-        tiny_train(faces, tmp_path, goal=goal)
+        tiny_train(faces, tmp_path, task=task)
     assert not (tmp_path / "model").exists()
 
 

@@ -16,7 +16,7 @@ from landmark_kd.models.network import LandmarkNet, build_network
 from landmark_kd.training.learner import Learner, NotFinite, adamw
 from landmark_kd.training.loader import Batch
 from landmark_kd.training.processes import training_processes
-from landmark_kd.training.tasks import regression_goal
+from landmark_kd.training.tasks import regression_task
 from tests.support.tiny_training import tiny_params
 
 SETTINGS = tiny_params().student
@@ -35,9 +35,9 @@ def network() -> LandmarkNet:
 
 
 def learner(fabric: Fabric) -> Learner:
-    goal = regression_goal(np.zeros((BATCH, 68, 2)), "l1")
+    task = regression_task(np.zeros((BATCH, 68, 2)), "l1")
     return Learner(
-        fabric, network(), goal.objective(network(), fabric.device), SETTINGS, steps_per_epoch=BATCH
+        fabric, network(), task.objective(network(), fabric.device), SETTINGS, steps_per_epoch=BATCH
     )
 
 
@@ -56,7 +56,7 @@ def state(net: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def test_the_moving_average_is_timms_to_the_last_bit(fabric: Fabric) -> None:
     learning = learner(fabric)
-    expected = ModelEmaV3(learning.net, decay=SETTINGS.ema, use_warmup=True)
+    expected = ModelEmaV3(learning.net, decay=SETTINGS.ema_decay, use_warmup=True)
     before = state(learning.averaged)
     for number in range(6):
         learning.step([batch(number)], BATCH)

@@ -22,9 +22,9 @@ AUGMENT = AugmentParams(
     scale_max=1.2,
     shift=0.05,
     flip=0.5,
-    colour=0.5,
+    color_jitter=0.5,
     blur=0.5,
-    occlusion=0.5,
+    random_erasing=0.5,
 )
 
 
@@ -42,7 +42,7 @@ def epochs(
     share: Share | None = None,
     first_step: int = 0,
 ) -> list[list[Batch]]:
-    augmenter = Augmenter(AUGMENT, SIZE, BORDER, faces.info.topology.flip)
+    augmenter = Augmenter(AUGMENT, SIZE, BORDER, faces.info.scheme.flip)
     loader, sampler = train_loader(
         faces,
         faces.crop_landmarks()[:, None],
@@ -78,7 +78,7 @@ def test_loader_processes_are_started_once_for_all_epochs(faces: Faces) -> None:
     loader, sampler = train_loader(
         faces,
         faces.crop_landmarks()[:, None],
-        Augmenter(AUGMENT, SIZE, BORDER, faces.info.topology.flip),
+        Augmenter(AUGMENT, SIZE, BORDER, faces.info.scheme.flip),
         batch_size=4,
         seed=1,
         workers=2,
@@ -120,7 +120,7 @@ def test_batches_are_full_and_fewer_faces_than_a_batch_make_one(
     assert [len(batch.rows) for batch in epochs(few, count=1)[0]] == [3]
 
 
-def test_targets_are_the_landmarks_of_the_rows_pictures(faces: Faces) -> None:
+def test_targets_are_the_landmarks_of_the_rows_images(faces: Faces) -> None:
     batch = epochs(faces, count=1)[0][0]
     assert batch.images.shape == (4, SIZE, SIZE, 3)
     assert batch.images.dtype == torch.uint8

@@ -36,7 +36,7 @@ SMOOTH: dict[str, Any] = {
     "head": "pool",
     "loss": "l2",
     "epochs": 3,
-    "clip": 0.1,
+    "clip_grad": 0.1,
 }
 # 33 train faces are 4 batches and one face over; 7 validation faces are no multiple of 2.
 TRAIN, VALIDATION = 33, 7

@@ -16,7 +16,7 @@ from landmark_kd.config.params import KDParams
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.errors import UserError
 from landmark_kd.distillation.losses import distillation_loss
-from landmark_kd.distillation.task import kd_goal
+from landmark_kd.distillation.task import kd_task
 from landmark_kd.distillation.teacher_predictions import write_predictions
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.heads import IntegralHead
@@ -30,7 +30,7 @@ from landmark_kd.models.network import (
 from landmark_kd.training import trainer
 from landmark_kd.training.loader import Batch
 from landmark_kd.training.resume.scratch import VARIABLE
-from landmark_kd.training.tasks import Goal, regression_goal
+from landmark_kd.training.tasks import Task, regression_task
 from landmark_kd.training.trainer import validation_nme
 from tests.support.prepared_faces import SIZE, prepared_faces, without_landmarks
 from tests.support.tiny_training import (
@@ -130,14 +130,14 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch_and_faces_and_keeps_old_
     broken = faces.crop_landmarks()
     broken[faces.train_rows()[3]] = np.nan
     with pytest.raises(UserError, match=r"the loss is nan in epoch 1, batch \d \(faces face_"):
-        tiny_train(faces, tmp_path, goal=regression_goal(broken, "l1"))
+        tiny_train(faces, tmp_path, task=regression_task(broken, "l1"))
     assert weights(tmp_path) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["curves", "model"]
 
 
 def test_the_moving_average_is_what_is_kept(faces: Faces, tmp_path: Path) -> None:
-    tiny_train(faces, tmp_path / "with", settings=tiny_params(ema=0.999))
-    tiny_train(faces, tmp_path / "without", settings=tiny_params(ema=0.0))
+    tiny_train(faces, tmp_path / "with", settings=tiny_params(ema_decay=0.999))
+    tiny_train(faces, tmp_path / "without", settings=tiny_params(ema_decay=0.0))
     assert weights(tmp_path / "with") != weights(tmp_path / "without")
 
 
@@ -154,13 +154,13 @@ def trained(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def goal_of(kd: KDParams, faces: Faces, trained: Path) -> Goal:
+def task_of(kd: KDParams, faces: Faces, trained: Path) -> Task:
     """Return what a student learns where there are no unlabelled faces."""
     return all_of(kd, faces, without_landmarks(faces, count=0), trained)[1]
 
 
-def all_of(kd: KDParams, faces: Faces, more: Faces, trained: Path) -> tuple[Faces, Goal]:
-    return kd_goal(
+def all_of(kd: KDParams, faces: Faces, more: Faces, trained: Path) -> tuple[Faces, Task]:
+    return kd_task(
         kd,
         faces,
         more,
@@ -189,9 +189,9 @@ def test_kd_trains_with_cached_and_with_online_predictions(
     kd = tiny_params().kd
     for mode in ("cached", "online"):
         settings = kd.model_copy(update={"teacher_predictions": mode})
-        goal = goal_of(settings, faces, trained)
-        assert goal.targets.shape[1] == (3 if mode == "cached" else 1)
-        tiny_train(faces, tmp_path / mode, goal=goal)
+        task = task_of(settings, faces, trained)
+        assert task.targets.shape[1] == (3 if mode == "cached" else 1)
+        tiny_train(faces, tmp_path / mode, task=task)
         parts = [curve(tmp_path / mode, f"train/{p}")[p] for p in ("main", "tough", "tolerant")]
         total = curve(tmp_path / mode, "train/loss")["loss"]
         np.testing.assert_allclose(sum(parts), total, rtol=1e-5)
@@ -202,8 +202,8 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     faces: Faces, trained: Path
 ) -> None:
     kd = tiny_params().kd
-    goal = goal_of(kd, faces, trained)
-    targets = torch.from_numpy(goal.targets)
+    task = task_of(kd, faces, trained)
+    targets = torch.from_numpy(task.targets)
     hard = torch.from_numpy(faces.crop_landmarks())
     tough, tolerant = (
         torch.from_numpy(np.load(trained / "predictions" / f"{name}.npy"))
@@ -211,7 +211,7 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     )
     pred = hard + 0.01 * torch.randn(hard.shape, generator=torch.Generator().manual_seed(0))
     batch = Batch(torch.empty(0), targets, torch.empty(0))
-    found = goal.objective(tiny_network(), torch.device("cpu"))(pred, targets, batch)[1]
+    found = task.objective(tiny_network(), torch.device("cpu"))(pred, targets, batch)[1]
     expected = distillation_loss(kd)(pred, hard, tough, tolerant)[1]
     for part, value in expected.items():
         torch.testing.assert_close(found[part], value)
@@ -226,8 +226,8 @@ def test_kd_with_both_teachers_weights_zero_and_main_weight_one_is_the_baseline(
     # A network that starts in the crop's centre has errors above params.yaml's tau, too, from where
     # on the main part is no longer l1.
     settings = kd.model_copy(update={"weights": alone, "tau": 2.0})
-    goal = goal_of(settings, faces, trained)
-    tiny_train(faces, tmp_path / "kd", goal=goal)
+    task = task_of(settings, faces, trained)
+    tiny_train(faces, tmp_path / "kd", task=task)
     tiny_train(faces, tmp_path / "baseline")
     kd_weights = load_network(tmp_path / "kd" / "model").state_dict()
     for name, value in load_network(tmp_path / "baseline" / "model").state_dict().items():
@@ -244,17 +244,17 @@ def test_an_unlabelled_face_has_the_tough_teachers_points_for_hard_landmarks(
         save_network(load_network(trained / "models" / name), folder / "models" / name)
     device = torch.device("cpu")
     write_predictions(faces, more, folder / "models", folder / "predictions", device)
-    joined, goal = all_of(tiny_params().kd, faces, more, folder)
-    assert (len(joined), goal.targets.shape) == (50, (50, 3, 68, 2))
-    assert np.isfinite(goal.targets).all()
+    joined, task = all_of(tiny_params().kd, faces, more, folder)
+    assert (len(joined), task.targets.shape) == (50, (50, 3, 68, 2))
+    assert np.isfinite(task.targets).all()
     np.testing.assert_array_equal(
-        goal.targets[:40], goal_of(tiny_params().kd, faces, trained).targets
+        task.targets[:40], task_of(tiny_params().kd, faces, trained).targets
     )
     tough, tolerant = (
         predict_faces(load_network(folder / "models" / name), more) for name in TEACHERS
     )
-    np.testing.assert_array_equal(goal.targets[40:], np.stack([tough, tough, tolerant], axis=1))
-    tiny_train(joined, tmp_path / "with", goal=goal)
+    np.testing.assert_array_equal(task.targets[40:], np.stack([tough, tough, tolerant], axis=1))
+    tiny_train(joined, tmp_path / "with", task=task)
     assert np.isfinite(curve(tmp_path / "with", "val/nme")["nme"]).all()
 
 
@@ -266,17 +266,17 @@ def matched(net: LandmarkNet, images: Tensor, *, same_backbone: bool) -> list[Te
 
 
 @pytest.mark.parametrize(("backbone", "count"), [("test_efficientnet", 4), ("test_resnet", 1)])
-def test_matched_features_are_those_of_the_same_augmented_pictures(
+def test_matched_features_are_those_of_the_same_augmented_images(
     faces: Faces, trained: Path, backbone: str, count: int
 ) -> None:
     """All maps of the teacher's own backbone, of another one the one that they fuse them to."""
     kd = tiny_params().kd.model_copy(update={"features": 3.0})
-    goal = goal_of(kd, faces, trained)
+    task = task_of(kd, faces, trained)
     student, teacher = tiny_network(backbone), load_network(trained / "models" / "tough")
     rows = torch.arange(6)
     images = torch.from_numpy(faces.crops(rows.numpy()))
-    targets = torch.from_numpy(goal.targets[:6].astype(np.float32))
-    objective = goal.objective(student, torch.device("cpu"))
+    targets = torch.from_numpy(task.targets[:6].astype(np.float32))
+    objective = task.objective(student, torch.device("cpu"))
     student.train()
     pred = student(student.normalize(images))
     total, parts = objective(pred, targets, Batch(images, targets, rows))
@@ -297,9 +297,9 @@ def test_a_student_that_matches_features_trains_and_its_result_depends_on_the_te
     faces: Faces, trained: Path, tmp_path: Path
 ) -> None:
     kd = tiny_params().kd.model_copy(update={"features": 1.0})
-    goal = goal_of(kd, faces, trained)
-    assert goal.depends_on["teachers"]
-    tiny_train(faces, tmp_path / "features", goal=goal)
+    task = task_of(kd, faces, trained)
+    assert task.depends_on["teachers"]
+    tiny_train(faces, tmp_path / "features", task=task)
     found = curve(tmp_path / "features", "train/features")["features"]
     assert found.iloc[-1] < found.iloc[0]
 
@@ -309,12 +309,12 @@ def test_what_is_matched_is_part_of_the_loss_with_cached_and_with_online_predict
     faces: Faces, trained: Path, tmp_path: Path, predictions: str
 ) -> None:
     kd = tiny_params().kd.model_copy(update={"teacher_predictions": predictions})
-    more = kd.model_copy(update={"features": 0.5, "attention": 1.0})
+    more = kd.model_copy(update={"features": 0.5, "heatmap": 1.0})
     for name, settings in (("without", kd), ("with", more)):
-        goal = goal_of(settings, faces, trained)
-        tiny_train(faces, tmp_path / name, goal=goal)
-    assert goal.depends_on["teachers"]
-    points, matched = ["main", "tough", "tolerant"], ["features", "attention"]
+        task = task_of(settings, faces, trained)
+        tiny_train(faces, tmp_path / name, task=task)
+    assert task.depends_on["teachers"]
+    points, matched = ["main", "tough", "tolerant"], ["features", "heatmap"]
     parts = [curve(tmp_path / "with", f"train/{p}")[p] for p in points + matched]
     total = curve(tmp_path / "with", "train/loss")["loss"]
     np.testing.assert_allclose(sum(parts), total, rtol=1e-5)
@@ -324,10 +324,10 @@ def test_what_is_matched_is_part_of_the_loss_with_cached_and_with_online_predict
 def test_a_student_begins_with_its_teachers_head_where_nothing_is_matched(
     faces: Faces, trained: Path
 ) -> None:
-    goal = goal_of(tiny_params().kd.model_copy(update={"head": "teacher"}), faces, trained)
-    assert goal.depends_on["teachers"]
+    task = task_of(tiny_params().kd.model_copy(update={"head": "teacher"}), faces, trained)
+    assert task.depends_on["teachers"]
     student, teacher = tiny_network(), load_network(trained / "models" / "tough")
-    goal.objective(student, torch.device("cpu"))
+    task.objective(student, torch.device("cpu"))
     for name, value in teacher.head.state_dict().items():
         torch.testing.assert_close(student.head.state_dict()[name], value, rtol=0, atol=0)
 

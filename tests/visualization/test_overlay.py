@@ -1,4 +1,4 @@
-"""Landmarks drawn on pictures."""
+"""Landmarks drawn on images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def is_red(pixel: np.ndarray) -> bool:
     return bool(pixel[2] > 200 and pixel[:2].max() < 50)
 
 
-def picture(value: int = 128, side: int = 100) -> np.ndarray:
+def grey_image(value: int = 128, side: int = 100) -> np.ndarray:
     return np.full((side, side, 3), value, np.uint8)
 
 
-def test_points_and_lines_have_the_colour_and_the_given_picture_is_not_changed() -> None:
-    image = picture()
+def test_points_and_lines_have_the_colour_and_the_given_image_is_not_changed() -> None:
+    image = grey_image()
     drawn = draw_landmarks(image, SQUARE, [((0, 1), False)], RED)
     assert is_red(drawn[20, 20]), "a point"
     assert is_red(drawn[20, 50]), "the line between two points"
@@ -30,8 +30,8 @@ def test_points_and_lines_have_the_colour_and_the_given_picture_is_not_changed()
 
 def test_a_closed_contour_has_one_line_more_than_an_open_one() -> None:
     indices = (0, 1, 2, 3)
-    opened = draw_landmarks(picture(), SQUARE, [(indices, False)], RED)
-    closed = draw_landmarks(picture(), SQUARE, [(indices, True)], RED)
+    opened = draw_landmarks(grey_image(), SQUARE, [(indices, False)], RED)
+    closed = draw_landmarks(grey_image(), SQUARE, [(indices, True)], RED)
     assert (opened[50, 20] == 128).all()
     assert is_red(closed[50, 20])
 
@@ -43,20 +43,20 @@ def test_a_rim_shows_the_points_on_a_background_of_their_own_colour() -> None:
 
 def test_lines_grow_with_the_face() -> None:
     def width(scale: int) -> int:
-        drawn = draw_landmarks(picture(0, 100 * scale), SQUARE * scale, [((0, 1), False)], RED)
+        drawn = draw_landmarks(grey_image(0, 100 * scale), SQUARE * scale, [((0, 1), False)], RED)
         return int(np.count_nonzero(drawn[:, 50 * scale, 2] > 200))
 
     assert width(1) < width(20)
 
 
 @pytest.mark.parametrize("far", [-1e12, -500.0, 1e12])
-def test_points_outside_the_picture_are_no_error(far: float) -> None:
+def test_points_outside_the_image_are_no_error(far: float) -> None:
     points = np.vstack([SQUARE, [[far, far]]])
-    drawn = draw_landmarks(picture(), points, [((0, 4), False)], RED, thickness=1)
+    drawn = draw_landmarks(grey_image(), points, [((0, 4), False)], RED, thickness=1)
     assert is_red(drawn[80, 80]), "a point inside"
     assert is_red(drawn[50, 50]) == (far > 0), "the line towards the far point"
 
 
 def test_a_landmark_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
-        draw_landmarks(picture(), SQUARE * np.nan)
+        draw_landmarks(grey_image(), SQUARE * np.nan)

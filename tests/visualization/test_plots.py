@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 
 from benchmarks.pfld.worst_faces import FIGURE_NAMES
 from landmark_kd.evaluation.evaluate import FLOOR, NETWORKS
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 from landmark_kd.visualization import panels as face_figures
 from landmark_kd.visualization import plots
 from landmark_kd.visualization.panels import FacePanel, draw_faces
@@ -64,10 +64,10 @@ def test_a_single_epoch_can_be_drawn(tmp_path: Path) -> None:
 
 
 def test_per_landmark_errors_leave_the_mean_shape_out(tmp_path: Path) -> None:
-    topology = TOPOLOGIES[68]
+    scheme = SCHEMES[68]
     errors = {name: np.full(68, 3.0 + i) for i, name in enumerate(NETWORKS)}
     table = pd.DataFrame(
-        {"landmark": range(68), "name": topology.names, **errors, FLOOR: np.full(68, 20.0)}
+        {"landmark": range(68), "name": scheme.names, **errors, FLOOR: np.full(68, 20.0)}
     )
     plots.draw_per_landmark(tmp_path / "with.png", table, "title")
     plots.draw_per_landmark(tmp_path / "without.png", table.drop(columns=FLOOR), "title")
@@ -106,12 +106,12 @@ def test_a_face_panel_puts_landmarks_where_they_are_in_the_crop(tmp_path: Path) 
     np.testing.assert_allclose(panel.other, panel.hard, atol=1e-9)
 
 
-def test_face_pictures_show_each_kind_of_landmarks_in_its_colour(tmp_path: Path) -> None:
+def test_face_images_show_each_kind_of_landmarks_in_its_colour(tmp_path: Path) -> None:
     faces = prepared_faces(tmp_path / "faces", 3)
     panels = [
         FacePanel.of_face(faces, row, faces.landmarks[row] + 20, "caption", kind)
         for row, kind in ((0, "baseline"), (1, "kd"), (2, "soft"))
     ]
-    draw_faces(tmp_path / "faces.png", panels, TOPOLOGIES[68], columns=2, title="title")
+    draw_faces(tmp_path / "faces.png", panels, SCHEMES[68], columns=2, title="title")
     for colour in (plots.COLOURS["baseline"], plots.COLOURS["kd"], face_figures.SOFT):
         assert has_colour(tmp_path / "faces.png", colour)

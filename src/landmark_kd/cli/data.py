@@ -18,10 +18,10 @@ examples:
   landmark-kd data check /data/WFLW --sheet /tmp/wflw.png
   landmark-kd data check /data/mine --name pts --all
 
-Reads every annotation and decodes every picture; nothing in PATH is changed. Look at the contact
-sheet: swapped columns, mixed-up points, wrong scales and pictures show there at once.
+Reads every annotation and decodes every image; nothing in PATH is changed. Look at the contact
+sheet: swapped columns, mixed-up points, wrong scales and images show there at once.
 Faces that were published and are not there are said, but are no error.
-Status: 0 all faces are good, 1 some are broken or PATH is no data set that is known, 2 wrong
+Status: 0 all faces are good, 1 some are broken or PATH is not a data set that is known, 2 wrong
 arguments, 130 Ctrl-C.
 """
 
@@ -32,7 +32,7 @@ examples:
   dvc exp run -S data.name=pts -S data.path=/data/mine
 
 Finds a CSV table with columns image, x0, y0, …, a COCO file with key points, or .pts files beside
-pictures, and writes PATH/landmark-kd.yaml, in which a comment explains each key. What it cannot
+images, and writes PATH/landmark-kd.yaml, in which a comment explains each key. What it cannot
 know it proposes: flip pairs above all. An existing landmark-kd.yaml is never overwritten.
 Status: 0 written, 1 not, 2 wrong arguments.
 """
@@ -78,11 +78,11 @@ def _add_init(actions: Any) -> None:
     parser = actions.add_parser(
         "init",
         help="write a first draft of landmark-kd.yaml for your own data",
-        description="Write a first draft of landmark-kd.yaml, which describes your own data set.",
+        description="Write a first draft of landmark-kd.yaml, which describes a custom data set.",
         epilog=INIT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder of your pictures")
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder of your images")
     parser.set_defaults(run=_init)
 
 
@@ -108,13 +108,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _init(arguments: argparse.Namespace) -> None:
     with needs_train_packages("data init"):
-        from landmark_kd.data.datasets.custom.config import read_own_config
+        from landmark_kd.data.datasets.custom.config import read_custom_config
         from landmark_kd.data.inspection.draft import TO_CHECK, write_draft
     folder = arguments.path.expanduser()
     written = write_draft(folder)
-    config = read_own_config(folder)
+    config = read_custom_config(folder)
     print(f"{written} is written; found:")
-    print(f"  annotations: {config.annotations}, pictures in {folder / config.pictures}")
+    print(f"  annotations: {config.annotations}, images in {folder / config.images}")
     print(f"  {config.points} landmarks a face, {len(config.flip_pairs)} flip pairs")
     print(f"  split: {_split(config.split.column, config.split.test)}")
     print("check these lines of it:")
@@ -127,5 +127,5 @@ def _init(arguments: argparse.Namespace) -> None:
 def _split(column: str | None, test: float | None) -> str:
     if test is None:
         return f"{column} says train or test"
-    together = f"all of one {column} together" if column else "each picture on its own"
+    together = f"all of one {column} together" if column else "each image on its own"
     return f"{100 * test:g} % of the faces are test faces, {together}"

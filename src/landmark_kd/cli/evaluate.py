@@ -22,7 +22,7 @@ examples:
 Without --model it is always the network that comes with landmark-kd; the first line says which.
 Prints for each subset the NME (mean over faces, percent of the normaliser), the failure rates and
 the areas under the CED at 8 and 10 %, and the number of faces, of those published.
-A network of 68 landmarks is held against WFLW's 98 by turning these into 68.
+A network of 68 landmarks is compared with WFLW's 98 by turning these into 68.
 With --box detector faces are looked for as `landmark-kd predict` does. One that is not found
 counts as a failure and adds nothing to the area; the NME is of the faces found, whose number is
 said. Broken faces are left out and said; `landmark-kd data check` names them all.
@@ -80,13 +80,13 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= LARGEST_JITTER:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {LARGEST_JITTER}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {LARGEST_JITTER}")
     return share
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
 
 

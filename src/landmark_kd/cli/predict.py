@@ -1,4 +1,4 @@
-"""`landmark-kd predict`: faces and their landmarks in pictures, as JSON and drawn."""
+"""`landmark-kd predict`: faces and their landmarks in images, as JSON and drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from landmark_kd.cli.shared import add_model, load_model
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.core.files import write_json
-from landmark_kd.imaging.images import PICTURE_SUFFIXES, write_picture
+from landmark_kd.imaging.images import IMAGE_SUFFIXES, write_image
 from landmark_kd.inference.detector import Face, LandmarkDetector
 from landmark_kd.visualization.overlay import draw_landmarks
 
@@ -29,10 +29,10 @@ examples:
 
 Without --model it is always the network that comes with landmark-kd, whatever models/ holds; the
 first line printed and "model" in the JSON files say which one was used.
-Writes DIR/<name>.json (box, score and landmarks of each face, in pixels of the picture as it is
-shown, after its EXIF rotation) and DIR/<name>.png (the picture with the points drawn).
-A picture without a face is no error: its list of faces is empty.
-Status: 0 all pictures done, 1 some could not be done, 2 wrong arguments, 130 Ctrl-C.
+Writes DIR/<name>.json (box, score and landmarks of each face, in pixels of the image as it is
+shown, after its EXIF rotation) and DIR/<name>.png (the image with the points drawn).
+An image without a face is no error: its list of faces is empty.
+Status: 0 all images done, 1 some could not be done, 2 wrong arguments, 130 Ctrl-C.
 """
 
 
@@ -40,17 +40,17 @@ def add_predict(commands: Any) -> None:
     """Add the command to those of `landmark-kd`."""
     parser = commands.add_parser(
         "predict",
-        help="find faces and their landmarks in pictures",
-        description="Find faces and their landmarks in pictures.",
+        help="find faces and their landmarks in images",
+        description="Find faces and their landmarks in images.",
         epilog=PREDICT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "pictures",
+        "images",
         nargs="+",
         type=Path,
-        metavar="PICTURE",
-        help="a picture, or a folder of pictures (its subfolders are not looked into)",
+        metavar="IMAGE",
+        help="an image, or a folder of images (its subfolders are not looked into)",
     )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder for the results"
@@ -61,7 +61,7 @@ def add_predict(commands: Any) -> None:
         nargs="+",
         type=_box,
         metavar="X0,Y0,X1,Y1",
-        help="boxes around the landmarks of one picture's faces, brows to chin, in pixels, "
+        help="boxes around the landmarks of one image's faces, brows to chin, in pixels, "
         "instead of looking for faces; write --boxes=-5,… where the first number is negative",
     )
     parser.set_defaults(run=_predict)
@@ -74,83 +74,84 @@ def _box(text: str) -> tuple[float, ...]:
         box = ()
     if len(box) != 4 or not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no box; expected X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1, as 10,20,110,130"
+            f"{text!r} is not a box; expected X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1, "
+            "as 10,20,110,130"
         )
     return box
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    pictures = _pictures(arguments.pictures)
-    if arguments.boxes and len(pictures) != 1:
+    files = _files_of(arguments.images)
+    if arguments.boxes and len(files) != 1:
         raise UserError(
-            f"--boxes belong to one picture, but {len(pictures)} are given; "
-            "run the command once for each picture."
+            f"--boxes belong to one image, but {len(files)} are given; "
+            "run the command once for each image."
         )
     out = arguments.out
-    _check_out(out, pictures)
+    _check_out(out, files)
     detector = load_model(arguments.model)
     out.mkdir(parents=True, exist_ok=True)
     boxes = np.array(arguments.boxes) if arguments.boxes else None
     failed = 0
-    for picture in pictures:
+    for file in files:
         try:
-            image = _read_picture(picture)
+            image = _read_upright(file)
         except UserError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr, flush=True)
             continue
         faces = detector.detect(image, boxes)
-        _write_results(out, picture, image, faces=faces, detector=detector)
+        _write_results(out, file, image, faces=faces, detector=detector)
         count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
-        print(f"{picture}: {count} -> {out / picture.stem}.json, .png", flush=True)
+        print(f"{file}: {count} -> {out / file.stem}.json, .png", flush=True)
     if failed:
         raise UserError(
-            f"{failed} of {len(pictures)} pictures could not be read (named above); "
+            f"{failed} of {len(files)} images could not be read (named above); "
             f"the results of the others are in {out}."
         )
 
 
-def _pictures(given: list[Path]) -> list[Path]:
-    """Return the pictures to do, folders replaced by what is in them, each once."""
-    pictures: dict[Path, Path] = {}
+def _files_of(given: list[Path]) -> list[Path]:
+    """Return the images to do, folders replaced by what is in them, each once."""
+    files: dict[Path, Path] = {}
     for path in given:
         found = [path]
         if path.is_dir():
             found = sorted(
-                p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()
+                p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()
             )
             if not found:
                 raise UserError(
-                    f"the folder {path} holds no pictures ({', '.join(PICTURE_SUFFIXES)}); "
-                    "give a folder that does, or the pictures themselves."
+                    f"the folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)}); "
+                    "give a folder that does, or the images themselves."
                 )
-        for picture in found:
-            pictures.setdefault(picture.resolve(), picture)
-    return list(pictures.values())
+        for file in found:
+            files.setdefault(file.resolve(), file)
+    return list(files.values())
 
 
-def _check_out(out: Path, pictures: list[Path]) -> None:
-    """Refuse, before any work, what would overwrite a picture or one result with another."""
+def _check_out(out: Path, files: list[Path]) -> None:
+    """Refuse, before any work, what would overwrite an image or one result with another."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; give a folder for the results.")
     results: dict[str, Path] = {}
-    for picture in pictures:
-        if picture.resolve().parent == out.resolve():
+    for file in files:
+        if file.resolve().parent == out.resolve():
             raise UserError(
-                f"--out {out} is the folder of {picture}, where results could overwrite pictures; "
+                f"--out {out} is the folder of {file}, where results could overwrite images; "
                 "give another folder."
             )
         # Some file systems do not tell a.png from A.png.
-        other = results.setdefault(picture.stem.casefold(), picture)
-        if other is not picture:
+        other = results.setdefault(file.stem.casefold(), file)
+        if other is not file:
             raise UserError(
-                f"{other} and {picture} would both be written to {out / picture.stem}.json; "
+                f"{other} and {file} would both be written to {out / file.stem}.json; "
                 "rename one, or do them in two runs with different --out."
             )
 
 
-def _read_picture(path: Path) -> np.ndarray:
-    """Read a picture as (H, W, 3) uint8 BGR."""
+def _read_upright(path: Path) -> np.ndarray:
+    """Read an image as (H, W, 3) uint8 BGR."""
     try:
         content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except FileNotFoundError:
@@ -164,20 +165,20 @@ def _read_picture(path: Path) -> np.ndarray:
             raise
         image = None
     if image is None:
-        raise UserError(f"{path} is no picture that OpenCV can decode; give a JPEG or PNG file.")
+        raise UserError(f"{path} is not an image that OpenCV can decode; give a JPEG or PNG file.")
     return image
 
 
 def _write_results(
     out: Path,
-    picture: Path,
+    file: Path,
     image: np.ndarray,
     *,
     faces: list[Face],
     detector: LandmarkDetector,
 ) -> None:
     content = {
-        "picture": picture.name,
+        "image": file.name,
         "width": image.shape[1],
         "height": image.shape[0],
         "model": detector.source,
@@ -193,5 +194,5 @@ def _write_results(
     }
     for face in faces:
         image = draw_landmarks(image, face.landmarks, detector.info.contours)
-    write_picture(out / f"{picture.stem}.png", image)
-    write_json(out / f"{picture.stem}.json", content)
+    write_image(out / f"{file.stem}.png", image)
+    write_json(out / f"{file.stem}.json", content)

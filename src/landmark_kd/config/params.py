@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from landmark_kd.config.backbones import is_timm_network, timm_networks
 from landmark_kd.core.schema import Section, read_yaml_model
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -23,16 +24,11 @@ HeadName = Literal["integral", "pool"]
 
 
 def _known_to_timm(name: str) -> str:
-    # timm takes seconds to import, so only those who read params pay for it.
-    import timm
-
-    # timm downloads from a hub, or reads a folder's own description, for names such as hf-hub:…
-    # and local-dir:…; what follows a dot names published weights of a network.
-    if timm.is_model(name) and ("." not in name or name in timm.list_pretrained()):
+    if is_timm_network(name):
         return name
-    near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    near = difflib.get_close_matches(name, timm_networks(), n=3)
     raise ValueError(
-        f"'{name}' is no network of timm's own list "
+        f"'{name}' is not a network of timm's own list "
         + (f"(did you mean {' or '.join(near)}?)" if near else "(see timm.list_models())")
     )
 
@@ -61,7 +57,7 @@ class DataParams(Section):
 class SyntheticParams(Section):
     train: Annotated[int, Field(ge=4)]
     test: Annotated[int, Field(ge=2)]
-    size: Annotated[int, Field(ge=64, le=1024)]
+    resolution: Annotated[int, Field(ge=64, le=1024)]
 
 
 class PrepareParams(Section):
@@ -69,21 +65,11 @@ class PrepareParams(Section):
 
 
 class CropParams(Section):
-    size: CropSize
-    teacher_size: CropSize | None
+    resolution: CropSize
+    teacher_resolution: CropSize | None
     margin: Annotated[float, Field(ge=0, le=2)]
     box: Literal["landmarks", "dataset", "detector"]
     context: Annotated[float, Field(ge=1, le=4)]
-
-    @property
-    def border(self) -> int:
-        """Whole pixels stored on each side of the crop; the stored side is size + 2 border."""
-        return round(self.size * (self.context - 1) / 2)
-
-    @property
-    def for_teachers(self) -> CropParams:
-        """The teachers' crops: of the same boxes, in pixels of their own size."""
-        return self.model_copy(update={"size": self.teacher_size or self.size})
 
 
 class UnlabelledParams(Section):
@@ -105,9 +91,9 @@ class AugmentParams(Section):
     scale_max: Annotated[float, Field(gt=0, le=4)]
     shift: Annotated[float, Field(ge=0, le=0.5)]
     flip: Probability
-    colour: Probability
+    color_jitter: Probability
     blur: Probability
-    occlusion: Probability
+    random_erasing: Probability
 
     @model_validator(mode="after")
     def _ordered(self) -> AugmentParams:
@@ -126,25 +112,18 @@ class TrainingParams(Section):
     head: HeadName
     init: str
     normalization: NormalizationName
-    flip_average: bool
+    flip_test: bool
     loss: LossName
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Positive
     weight_decay: NonNegative
     warmup_epochs: Annotated[int, Field(ge=0)]
-    ema: Annotated[float, Field(ge=0, lt=1)]
-    clip: NonNegative
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    clip_grad: NonNegative
 
     @model_validator(mode="after")
     def _possible(self) -> TrainingParams:
-        import timm
-
-        if self.init == "pretrained" and not timm.is_model_pretrained(self.backbone):
-            raise ValueError(
-                f"init is 'pretrained' but timm has no weights for backbone '{self.backbone}'; "
-                "take random or a .safetensors file"
-            )
         if self.init not in ("random", "pretrained"):
             if not self.init.endswith(".safetensors"):
                 raise ValueError(
@@ -190,7 +169,7 @@ class KDParams(Section):
     weights: KDWeights
     coordinate_scale: Positive
     features: NonNegative
-    attention: NonNegative
+    heatmap: NonNegative
     head: Literal["own", "teacher"]
     teacher_predictions: Literal["cached", "online"]
 
@@ -265,18 +244,18 @@ class Params(Section):
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
                 "detector"
             )
-        if (
-            self.kd.teacher_predictions == "online"
-            and self.crop.for_teachers.size != self.crop.size
+        if self.kd.teacher_predictions == "online" and self.crop.teacher_resolution not in (
+            None,
+            self.crop.resolution,
         ):
             raise ValueError(
                 "kd.teacher_predictions is online, which shows the teachers the students' own "
-                f"crops of {self.crop.size} pixels, but crop.teacher_size is "
-                f"{self.crop.teacher_size}; take cached, or null as crop.teacher_size"
+                f"crops of {self.crop.resolution} pixels, but crop.teacher_resolution is "
+                f"{self.crop.teacher_resolution}; take cached, or null as crop.teacher_resolution"
             )
         if self.unlabelled.path is not None:
             self._check_unlabelled()
-        for name in ("features", "attention"):
+        for name in ("features", "heatmap"):
             if getattr(self.kd, name):
                 self._check_matched(f"kd.{name}")
         if self.kd.head == "teacher":
@@ -284,11 +263,12 @@ class Params(Section):
         return self
 
     def _check_matched(self, key: str) -> None:
-        if self.crop.for_teachers.size != self.crop.size:
+        if self.crop.teacher_resolution not in (None, self.crop.resolution):
             raise ValueError(
                 f"{key} compares maps of one size, but the students' crops have "
-                f"{self.crop.size} pixels and crop.teacher_size is {self.crop.teacher_size}; take "
-                f"null as crop.teacher_size, or 0 as {key}"
+                f"{self.crop.resolution} pixels and crop.teacher_resolution is "
+                f"{self.crop.teacher_resolution}; take null as crop.teacher_resolution, or 0 as "
+                f"{key}"
             )
         self._check_integral(key, "0")
 
@@ -312,10 +292,23 @@ class Params(Section):
                 "things; take detector as unlabelled.box, or landmarks as crop.box"
             )
 
-    @property
-    def student_seed(self) -> int:
-        """The students' seed: student.seed, or base.seed where that is null."""
-        return self.base.seed if self.student.seed is None else self.student.seed
+
+# Keys of earlier versions, and what became of them.
+RENAMED = {
+    "crop.size": "crop.resolution",
+    "crop.teacher_size": "crop.teacher_resolution",
+    "synthetic.size": "synthetic.resolution",
+    "augment.colour": "augment.color_jitter",
+    "augment.occlusion": "augment.random_erasing",
+    "teacher.flip_average": "teacher.flip_test",
+    "student.flip_average": "student.flip_test",
+    "teacher.ema": "teacher.ema_decay",
+    "student.ema": "student.ema_decay",
+    "teacher.clip": "teacher.clip_grad",
+    "student.clip": "student.clip_grad",
+    "kd.attention": "kd.heatmap",
+}
+REMOVED = {"augment.turn": "faces are turned no more, since it made all others worse"}
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -330,4 +323,6 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         absent="run from the project's top folder",
         example="sections such as base and data",
         restore="`git diff params.yaml` shows what was removed",
+        renamed=RENAMED,
+        removed=REMOVED,
     )

@@ -58,9 +58,9 @@ def run_main(main: Callable[[], None]) -> None:
         if is_out_of_memory(error):
             _fail(
                 "the memory of the computer or GPU is too small, or a limit of it (ulimit, a "
-                "container's) is too low; end other programs, or lower what needs it (crop.size "
-                "and crop.context in params.yaml, the size of the pictures), and run the same "
-                "command again.",
+                "container's) is too low; end other programs, or lower what needs it "
+                "(crop.resolution and crop.context in params.yaml, the size of the images), and "
+                "run the same command again.",
                 1,
             )
         if not isinstance(error, OSError):

@@ -20,7 +20,7 @@ def threaded_map(
 ) -> Generator[Result, None, None]:
     """Yield `function(item)` of each item, in order; only a few are worked on ahead.
 
-    Threads are enough for pictures: OpenCV lets go of the interpreter's lock while it decodes.
+    Threads are enough for images: OpenCV lets go of the interpreter's lock while it decodes.
 
     Args:
         workers: number of threads; None takes the number of cores.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -25,14 +27,21 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = LONGEST_VALUE
 class Section(BaseModel):
     """A mapping of a file: every key known, every value of its type."""
 
-    # strict: "12" is no number and 1 is no true; protected_namespaces: no key begins with model_.
+    # strict: "12" is no number and 1 not true; protected_namespaces: no key begins with model_.
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=()
     )
 
 
 def read_yaml_model(
-    path: Path, model: type[Model], *, absent: str, example: str, restore: str
+    path: Path,
+    model: type[Model],
+    *,
+    absent: str,
+    example: str,
+    restore: str,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+    removed: Mapping[str, str] = MappingProxyType({}),
 ) -> Model:
     """Read and check a YAML file.
 
@@ -42,6 +51,8 @@ def read_yaml_model(
         absent: what to do where the file is missing.
         example: keys it holds, in words.
         restore: what to do where a key is missing.
+        renamed: keys of earlier versions and what they are called now.
+        removed: keys of earlier versions and why they are no more.
 
     Raises:
         UserError: one sentence with the file, the key, its value and what is allowed.
@@ -53,8 +64,23 @@ def read_yaml_model(
     except (OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
-        raise UserError(f"{path} is no valid YAML: {in_short(error)}.") from None
+        raise UserError(f"{path} is not valid YAML: {in_short(error)}.") from None
+    _check_old_keys(path, content, renamed, removed)
     return check_model(path, content, model, example=example, restore=restore)
+
+
+def _check_old_keys(
+    path: Path, content: Any, renamed: Mapping[str, str], removed: Mapping[str, str]
+) -> None:
+    for old in (*renamed, *removed):
+        section = content
+        *outer, key = old.split(".")
+        for part in outer:
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict) and key in section:
+            if old in renamed:
+                raise UserError(f"{path}: {old} was renamed to {renamed[old]}; write that instead.")
+            raise UserError(f"{path}: {old} was removed ({removed[old]}); delete the line.")
 
 
 def check_model(
@@ -79,7 +105,7 @@ def check_model(
     except ValidationError as error:
         raise UserError(f"{path}: {_sentence(error, model, restore)}") from None
     except UnicodeEncodeError as error:  # "\\ud83d", half of a character
-        raise UserError(f"{path} has a text that is no Unicode: {in_short(error)}.") from None
+        raise UserError(f"{path} has a text that is not Unicode: {in_short(error)}.") from None
 
 
 def _sentence(error: ValidationError, model: type[BaseModel], restore: str) -> str:
@@ -92,7 +118,7 @@ def _sentence(error: ValidationError, model: type[BaseModel], restore: str) -> s
         known = _known_keys(model, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}."
-        text = f"{key} is no known key (its value: {_short(first['input'])}); {hint}"
+        text = f"{key} is not a known key (its value: {_short(first['input'])}); {hint}"
     elif first["type"] == "missing":
         text = f"{key} is missing; {restore}."
     elif first["type"] == "value_error":

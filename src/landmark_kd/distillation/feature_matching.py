@@ -1,6 +1,6 @@
 """What a student matches inside of its teacher, beside the points: feature maps and attention.
 
-Both networks have an integral head and look at the same augmented pictures.
+Both networks have an integral head and look at the same augmented images.
 
 Feature maps (Romero et al. 2015, hints): the fused maps that the heads' scores come from have as
 many channels whatever the backbones are, so nothing turns one into the other. Students of the
@@ -27,34 +27,34 @@ _LEAST_VARIANCE = 1e-6
 class Matching:
     """How far a student is from a teacher in the last batch that both have looked at.
 
-    Of a teacher that averages over the mirror image, that is what it sees in the straight picture.
+    Of a teacher that averages over the mirror image, that is what it sees in the straight image.
 
     Args:
         student, teacher: with an integral head each, for crops of one size (`Params` sees to it).
         features: weight of the distance between the feature maps.
-        attention: weight of the distance between the attention of both.
+        heatmap: weight of the distance between the attention of both.
     """
 
     def __init__(
-        self, student: LandmarkNet, teacher: LandmarkNet, *, features: float, attention: float
+        self, student: LandmarkNet, teacher: LandmarkNet, *, features: float, heatmap: float
     ) -> None:
         same = student.config.backbone == teacher.config.backbone
         self._own, self._wanted = _Seen(student, inputs=same), _Seen(teacher, inputs=same)
         self._features = features
-        self._attention = attention
+        self._heatmap = heatmap
 
     def __call__(self) -> dict[str, Tensor]:
-        """Return the weighted distances by name, scalars: features and attention."""
+        """Return the weighted distances by name, scalars: features and heatmap."""
         found = {}
-        # A teacher's mirror images come after the straight pictures.
+        # A teacher's mirror images come after the straight images.
         count = len(self._own.scores)
         if self._features:
             pairs = zip(self._own.maps, self._wanted.maps, strict=True)
             apart = [map_distance(own, wanted[:count]) for own, wanted in pairs]
             found["features"] = self._features * torch.stack(apart).mean()
-        if self._attention:
-            divergence = attention_distance(self._own.scores, self._wanted.scores[:count])
-            found["attention"] = self._attention * divergence
+        if self._heatmap:
+            divergence = heatmap_distance(self._own.scores, self._wanted.scores[:count])
+            found["heatmap"] = self._heatmap * divergence
         return found
 
 
@@ -83,7 +83,7 @@ def map_distance(own: Tensor, wanted: Tensor) -> Tensor:
     return functional.mse_loss(own, wanted) / wanted.var().clamp_min(_LEAST_VARIANCE)
 
 
-def attention_distance(scores: Tensor, wanted: Tensor) -> Tensor:
+def heatmap_distance(scores: Tensor, wanted: Tensor) -> Tensor:
     """Return the Kullback-Leibler divergence of attention from the wanted one, in nats.
 
     It is the mean over faces and landmarks.

@@ -1,5 +1,5 @@
 """Losses: plain regression losses, the assistive loss and KD-Loss (Fard & Mahoor 2022), and plain
-distillation of points, which KD-Loss is held against.
+distillation of points, which KD-Loss is compared with.
 
 Everything works on coordinates: x and y of each landmark are separate numbers, and a loss is the
 mean over all of them. e = |pred - hard| is the student's error, d = |teacher - hard| the

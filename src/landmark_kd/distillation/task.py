@@ -21,13 +21,13 @@ from landmark_kd.models.config import CONFIG_FILE, WEIGHTS_FILE
 from landmark_kd.models.network import LandmarkNet, load_network
 from landmark_kd.training.learner import Objective
 from landmark_kd.training.loader import Batch
-from landmark_kd.training.tasks import Goal
+from landmark_kd.training.tasks import Task
 
 # The teacher of hard-landmarks: its points stand in for them, and it is the one to be matched.
 _TOUGH = TEACHERS[0]
 
 
-def kd_goal(
+def kd_task(
     kd: KDParams,
     train: Faces,
     unlabelled: Faces,
@@ -35,12 +35,12 @@ def kd_goal(
     keep: float,
     predictions: Path,
     models: Path,
-) -> tuple[Faces, Goal]:
+) -> tuple[Faces, Task]:
     """Return the faces that a student learns from, and what it learns from both teachers.
 
     Targets are the hard-landmarks, then (when `kd.teacher_predictions` is cached) both teachers'
     predictions. With `online` both teachers predict each augmented batch anew: slow, and exact
-    where a teacher's prediction does not move with the picture as its face does. Unlabelled faces
+    where a teacher's prediction does not move with the image as its face does. Unlabelled faces
     have the tough teacher's points where others have hard-landmarks.
 
     Args:
@@ -58,20 +58,20 @@ def kd_goal(
         files = [models / name / file for name in needed for file in (WEIGHTS_FILE, CONFIG_FILE)]
         depends_on["teachers"] = [file_hash(path) for path in files if path.is_file()]
     if kd.teacher_predictions == "online":
-        return train, Goal(hard[:, None], _objective(kd, models), depends_on)
+        return train, Task(hard[:, None], _objective(kd, models), depends_on)
     points = [landmarks_file(predictions / f"{name}.npy", train) for name in TEACHERS]
     targets = np.stack([hard, *points], axis=1)
     if len(unlabelled):
         unlabelled, found = load_unlabelled(unlabelled, predictions, keep)
         targets = np.concatenate([targets, found[:, [0, 0, 1]]])
-    return join_faces(train, unlabelled), Goal(targets, _objective(kd, models), depends_on)
+    return join_faces(train, unlabelled), Task(targets, _objective(kd, models), depends_on)
 
 
 def _present(kd: KDParams) -> tuple[str, ...]:
     """Return the teachers that look at each batch, the tough one first."""
     if kd.teacher_predictions == "online":
         return TEACHERS
-    return (_TOUGH,) if kd.features or kd.attention else ()
+    return (_TOUGH,) if kd.features or kd.heatmap else ()
 
 
 def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.device], Objective]:
@@ -82,8 +82,8 @@ def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.devic
             take_head(net, load_network(models / _TOUGH, device))
         present = [load_network(models / name, device) for name in _present(kd)]
         matching = None
-        if kd.features or kd.attention:
-            matching = Matching(net, present[0], features=kd.features, attention=kd.attention)
+        if kd.features or kd.heatmap:
+            matching = Matching(net, present[0], features=kd.features, heatmap=kd.heatmap)
 
         def objective(
             pred: Tensor, targets: Tensor, batch: Batch

@@ -52,7 +52,7 @@ def disagreement(net: LandmarkNet, faces: Faces) -> np.ndarray:
     Returns:
         (N,) mean distance over the landmarks, in crop sides.
     """
-    flip = torch.from_numpy(faces.info.topology.flip.copy())
+    flip = torch.from_numpy(faces.info.scheme.flip.copy())
     found = np.empty(len(faces))
     for start in range(0, len(faces), _BATCH):
         crops = torch.from_numpy(np.ascontiguousarray(faces.crops(slice(start, start + _BATCH))))

@@ -26,7 +26,7 @@ def load_unlabelled(faces: Faces, predictions: Path, keep: float) -> tuple[Faces
             least with what they say of the mirror image. One face at least is kept.
 
     Returns:
-        n kept faces in their order, their pictures still on disk; and (n, 2, K, 2), the points of
+        n kept faces in their order, their images still on disk; and (n, 2, K, 2), the points of
         the tough and of the tolerant teacher, network coordinates.
 
     Raises:
@@ -52,7 +52,7 @@ def load_unlabelled(faces: Faces, predictions: Path, keep: float) -> tuple[Faces
 def join_faces(train: Faces, unlabelled: Faces) -> Faces:
     """Return the train faces, and after them the unlabelled ones, as faces to train on.
 
-    The pictures stay where they are. `labelled` tells the two apart; the unlabelled faces have NaN
+    The images stay where they are. `labelled` tells the two apart; the unlabelled faces have NaN
     as landmarks and are never used for validation.
 
     Args:
@@ -71,12 +71,12 @@ def join_faces(train: Faces, unlabelled: Faces) -> Faces:
             f"the unlabelled faces' crop size, border and number of landmarks are {forms[1]}, but "
             f"the train faces' {forms[0]}; run `dvc repro` to prepare both alike."
         )
-    images = PictureRows([(f.images, np.arange(len(f))) for f in (train, unlabelled)])
+    images = ImageRows([(f.images, np.arange(len(f))) for f in (train, unlabelled)])
     occluded = train.occluded
     if occluded is not None:
         occluded = np.concatenate([occluded, np.zeros((len(unlabelled), train.info.points), bool)])
     return Faces(
-        # Rows are all that anybody takes of the pictures.
+        # Rows are all that anybody takes of the images.
         images=cast(np.ndarray, images),
         landmarks=np.concatenate([train.landmarks, np.full_like(unlabelled.landmarks, np.nan)]),
         crop_to_image=np.concatenate([train.crop_to_image, unlabelled.crop_to_image]),
@@ -94,7 +94,7 @@ def _chosen(faces: Faces, rows: np.ndarray) -> Faces:
         return faces
     return replace(
         faces,
-        images=cast(np.ndarray, PictureRows([(faces.images, rows)])),
+        images=cast(np.ndarray, ImageRows([(faces.images, rows)])),
         landmarks=faces.landmarks[rows],
         crop_to_image=faces.crop_to_image[rows],
         table=faces.table.iloc[rows].reset_index(drop=True),
@@ -102,16 +102,16 @@ def _chosen(faces: Faces, rows: np.ndarray) -> Faces:
     )
 
 
-class PictureRows:
+class ImageRows:
     """What the project needs of an array (N, S, S, 3), made of rows of others that stay on disk.
 
     It has `shape`, `dtype`, `ndim` and `len()`. The first axis takes an integer, a slice or
     integers; what follows is passed on to the arrays. What comes back is a numpy array, of one
-    picture that the array it lies in would give.
+    image that the array it lies in would give.
 
     Args:
         parts: an array (n, S, S, 3) and the rows of it that are taken, in the order that they are
-            to have. All arrays have the same pictures' size and the same type.
+            to have. All arrays have the same images' size and the same type.
     """
 
     def __init__(self, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -121,7 +121,7 @@ class PictureRows:
         first = self._arrays[0]
         if any((a.shape[1:], a.dtype) != (first.shape[1:], first.dtype) for a in self._arrays):
             forms = " and ".join(f"{a.dtype} {a.shape}" for a in self._arrays)
-            raise ValueError(f"pictures of one form are needed, but the arrays are {forms}")
+            raise ValueError(f"images of one form are needed, but the arrays are {forms}")
         self.shape: tuple[int, ...] = (len(self._row), *first.shape[1:])
         self.dtype = first.dtype
         self.ndim = first.ndim

@@ -15,8 +15,8 @@ from landmark_kd.landmarks import geometry
 def jittered_faces(faces: Faces, jitter: BoxJitterParams, seed: int) -> Faces:
     """Return the faces as a detector with loose boxes would hand them to a network.
 
-    Every face's box is shifted and scaled by chance (`jitter_boxes`), and its crop sampled anew
-    out of the stored picture, which is `crop.context` times as wide as the crop; what a box takes
+    Every face's box is shifted and scaled at random (`jitter_boxes`), and its crop sampled anew
+    out of the stored image, which is `crop.context` times as wide as the crop; what a box takes
     in from beyond that are repeated edge pixels.
     """
     if not (jitter.shift or jitter.scale):

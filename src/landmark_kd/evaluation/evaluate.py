@@ -37,7 +37,7 @@ class Evaluation:
         faces: N test faces.
         jitter: shift and scale of the boxes they were predicted in, see `jittered_faces.py`.
         teacher_size: side of the crops that the teachers saw; the students' is the faces'.
-        predictions: (N, K, 2) a network, pixels of the original pictures.
+        predictions: (N, K, 2) a network, pixels of the original images.
         errors: (N,) NME a network by the data set's normaliser, percent.
         further_errors: {measure: the same by another normaliser}: nme_pupil, the pupils'
             distance, where the landmarks have pupils; nme_box, the root of their box's area.
@@ -58,15 +58,15 @@ class Evaluation:
         jitter: BoxJitterParams,
         teacher_size: int,
     ) -> Evaluation:
-        true, topology = faces.landmarks, faces.info.topology
+        true, scheme = faces.landmarks, faces.info.scheme
 
         def errors(normalizer: np.ndarray) -> dict[str, np.ndarray]:
             return {name: metrics.nme(p, true, normalizer) for name, p in predictions.items()}
 
         further = {"nme_box": errors(metrics.box_size(true))}
-        if topology.pupils is not None:
-            further["nme_pupil"] = errors(metrics.interpupil(true, topology))
-        distance = metrics.normalizing_distance(true, topology)
+        if scheme.pupils is not None:
+            further["nme_pupil"] = errors(metrics.interpupil(true, scheme))
+        distance = metrics.normalizing_distance(true, scheme)
         return cls(faces, jitter, teacher_size, predictions, errors(distance), further)
 
 
@@ -80,7 +80,7 @@ def predict_all(
         models: folder that holds the networks' folders.
 
     Returns:
-        (N, K, 2) a network, pixels of the original pictures.
+        (N, K, 2) a network, pixels of the original images.
 
     Raises:
         UserError: a network sees none of the sizes.
@@ -154,7 +154,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
         "missing": info.missing,
         "points": info.points,
         "occluded_landmarks": None if occluded is None else round(float(occluded.mean()), 4),
-        "normalizer": info.topology.normalizer_name,
+        "normalizer": info.scheme.normalizer_name,
         "crop_size": info.crop_size,
         **(other_size if evaluation.teacher_size != info.crop_size else {}),
         "margin": info.margin,
@@ -166,7 +166,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
 def protocol_line(evaluation: Evaluation) -> str:
     """Return box, margin, normaliser and jitter in one line, for tables and diagrams."""
     info, jitter = evaluation.faces.info, evaluation.jitter
-    line = f"box: {info.box}, margin {info.margin:g}; normaliser: {info.topology.normalizer_name}"
+    line = f"box: {info.box}, margin {info.margin:g}; normaliser: {info.scheme.normalizer_name}"
     if jitter.shift or jitter.scale:
         line += f"; boxes jittered: shift {jitter.shift:g}, scale {jitter.scale:g}"
     return line
@@ -263,14 +263,14 @@ def ced_table(evaluation: Evaluation) -> pd.DataFrame:
 
 def per_landmark_table(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row a landmark: index, name, and each network's mean error (percent)."""
-    topology = evaluation.faces.info.topology
+    scheme = evaluation.faces.info.scheme
     true = evaluation.faces.landmarks
-    distance = metrics.normalizing_distance(true, topology)
+    distance = metrics.normalizing_distance(true, scheme)
     errors = {
         name: metrics.per_landmark(pred, true, distance)
         for name, pred in evaluation.predictions.items()
     }
-    head = {"landmark": np.arange(topology.points), "name": topology.names}
+    head = {"landmark": np.arange(scheme.points), "name": scheme.names}
     return pd.DataFrame({**head, **errors})
 
 
@@ -291,7 +291,7 @@ def _landmark_errors_by_visibility(
     faces = evaluation.faces
     if faces.occluded is None:
         return {name: {} for name in evaluation.errors}
-    distance = metrics.normalizing_distance(faces.landmarks, faces.info.topology)
+    distance = metrics.normalizing_distance(faces.landmarks, faces.info.scheme)
     errors = {
         name: metrics.landmark_errors(pred, faces.landmarks, distance)
         for name, pred in evaluation.predictions.items()

@@ -18,7 +18,7 @@ from landmark_kd.data.datasets.base import (
     FaceRecord,
     Split,
     check_landmarks,
-    rows_by_picture,
+    rows_by_image,
 )
 from landmark_kd.evaluation.box_jitter import jitter_boxes
 from landmark_kd.imaging.face_detector import SAME_FACE
@@ -26,7 +26,7 @@ from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.metadata import ModelInfo
 from landmark_kd.landmarks import geometry, metrics
 from landmark_kd.landmarks.geometry import overlap
-from landmark_kd.landmarks.scheme import TOPOLOGIES, Topology, convert
+from landmark_kd.landmarks.scheme import SCHEMES, LandmarkScheme, convert
 
 BoxSource = Literal["landmarks", "dataset", "detector"]
 # Landmarks (K, 2), None where the detector did not find the face, or why the face is broken.
@@ -50,11 +50,11 @@ class OnnxEvaluation:
         info: what the network says of itself.
         dataset: what the faces are of.
         split: train or test.
-        topology: the scheme that errors are measured in, the network's.
+        scheme: the scheme that errors are measured in, the network's.
         box: where the boxes come from.
         jitter: what was done to them.
         faces: N good faces.
-        true: (N, K, 2) their landmarks in `topology`, pixels of the pictures.
+        true: (N, K, 2) their landmarks in `scheme`, pixels of the images.
         pred: (N, K, 2) the predicted ones; NaN where the detector did not find the face.
         errors: (N,) NME in percent; infinite where the detector did not find the face.
         left_out: a sentence for each broken face, which is not among `faces`.
@@ -63,7 +63,7 @@ class OnnxEvaluation:
     info: ModelInfo
     dataset: Dataset
     split: Split
-    topology: Topology
+    scheme: LandmarkScheme
     box: BoxSource
     jitter: BoxJitter
     faces: list[FaceRecord]
@@ -84,7 +84,7 @@ def evaluate_onnx(
 ) -> OnnxEvaluation:
     """Predict the landmarks of all faces of a split and measure the errors.
 
-    A network of 68 points is held against 98-point faces by turning these into 68 points.
+    A network of 68 points is compared with 98-point faces by turning these into 68 points.
 
     Args:
         folder: where the data set lies.
@@ -99,21 +99,21 @@ def evaluate_onnx(
             had, jitter is asked for where the detector finds the boxes, or no face of the split
             is good.
     """
-    topology = _common_scheme(detector.info, dataset)
+    scheme = _common_scheme(detector.info, dataset)
     source = _box_source(detector.info, dataset, box)
     if source == "detector" and (jitter.shift or jitter.scale):
         raise UserError(
             "--shift and --scale move boxes that are known, but with --box detector they are "
-            "found in each picture; leave them out or take another --box."
+            "found in each image; leave them out or take another --box."
         )
     bad = BadFaces("skip")
     records = [r for r in dataset.layout.read(dataset, folder, bad) if r.split == split]
     if records:
-        true = convert(np.stack([r.landmarks for r in records]), dataset.topology, topology)
+        true = convert(np.stack([r.landmarks for r in records]), dataset.scheme, scheme)
         boxes = None if source == "detector" else _boxes(records, true, source)
         if boxes is not None:
             boxes = jitter_boxes(boxes, jitter.shift, jitter.scale, jitter.seed)
-        predictions = _predict(_Run(detector, dataset.topology, records, true, boxes))
+        predictions = _predict(_Run(detector, dataset.scheme, records, true, boxes))
         for record, prediction in zip(records, predictions, strict=True):
             if isinstance(prediction, UserError):
                 bad.add(record.part, prediction)
@@ -130,20 +130,20 @@ def evaluate_onnx(
         info=detector.info,
         dataset=dataset,
         split=split,
-        topology=topology,
+        scheme=scheme,
         box=source,
         jitter=jitter,
         faces=[records[i] for i in good],
         true=true[good],
         pred=pred,
-        errors=_errors(pred, true[good], found, topology),
+        errors=_errors(pred, true[good], found, scheme),
         left_out=left_out,
     )
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Predicts the faces of a picture; several threads may do so at once.
+    """Predicts the faces of an image; several threads may do so at once.
 
     Attributes:
         given: the scheme of the records' landmarks.
@@ -152,15 +152,15 @@ class _Run:
     """
 
     detector: LandmarkDetector
-    given: Topology
+    given: LandmarkScheme
     records: Sequence[FaceRecord]
     true: np.ndarray
     boxes: np.ndarray | None
 
     def __call__(self, rows: list[int]) -> dict[int, Prediction]:
-        """Predict the faces `rows`, all of one picture."""
+        """Predict the faces `rows`, all of one image."""
         try:
-            image = self.records[rows[0]].picture.read()
+            image = self.records[rows[0]].image.read()
         except UserError as error:
             return dict.fromkeys(rows, error)
         height, width = image.shape[:2]
@@ -190,24 +190,24 @@ class _Run:
 
 
 def _predict(run: _Run) -> list[Prediction]:
-    """Return a prediction a record, each picture read once."""
+    """Return a prediction a record, each image read once."""
     predictions: dict[int, Prediction] = {}
     with ProgressBar(
         total=len(run.records), desc="predicting", unit="face", disable=None
     ) as progress:
-        for of_picture in threaded_map(run, rows_by_picture(run.records)):
-            predictions.update(of_picture)
-            progress.update(len(of_picture))
+        for of_image in threaded_map(run, rows_by_image(run.records)):
+            predictions.update(of_image)
+            progress.update(len(of_image))
     return [predictions[row] for row in range(len(run.records))]
 
 
 def _errors(
-    pred: np.ndarray, true: np.ndarray, found: np.ndarray, topology: Topology
+    pred: np.ndarray, true: np.ndarray, found: np.ndarray, scheme: LandmarkScheme
 ) -> np.ndarray:
     """Return the NME of each face (N,), percent; infinite where it was not found."""
     errors = np.full(len(true), np.inf)
     if found.any():
-        distance = metrics.normalizing_distance(true[found], topology)
+        distance = metrics.normalizing_distance(true[found], scheme)
         errors[found] = metrics.nme(pred[found], true[found], distance)
     return errors
 
@@ -222,9 +222,9 @@ def _boxes(records: Sequence[FaceRecord], true: np.ndarray, source: BoxSource) -
     return np.stack([cast(np.ndarray, record.box) for record in records])
 
 
-def _common_scheme(info: ModelInfo, dataset: Dataset) -> Topology:
+def _common_scheme(info: ModelInfo, dataset: Dataset) -> LandmarkScheme:
     """Return the network's scheme, into which the data set's landmarks can be turned."""
-    given = dataset.topology
+    given = dataset.scheme
     if info.points == given.points:
         if list(info.flip) != given.flip.tolist():
             raise UserError(
@@ -233,7 +233,7 @@ def _common_scheme(info: ModelInfo, dataset: Dataset) -> Topology:
                 "trained on faces of this one."
             )
         return given
-    scheme = TOPOLOGIES.get(info.points)
+    scheme = SCHEMES.get(info.points)
     if scheme is not None and list(info.flip) == scheme.flip.tolist():
         try:
             convert(np.zeros((given.points, 2)), given, scheme)

@@ -46,7 +46,7 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
 
 def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
     """Return rows of the faces by how far their heads are turned either way."""
-    if not np.array_equal(evaluation.topology.flip, IBUG_68.flip):
+    if not np.array_equal(evaluation.scheme.flip, IBUG_68.flip):
         return {}
     yaw = np.abs(head_pose(evaluation.true)[:, 0])
     return {f"yaw {name}": rows for name, rows in edged(yaw, YAW_EDGES, "°").items()}
@@ -55,15 +55,15 @@ def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
 def protocol(evaluation: OnnxEvaluation) -> dict[str, Any]:
     """Return what the numbers were measured on and how."""
     dataset, jitter = evaluation.dataset, evaluation.jitter
-    converted = evaluation.topology.points != dataset.points
+    converted = evaluation.scheme.points != dataset.points
     return {
         "dataset": dataset.name,
         "split": evaluation.split,
         "missing": dataset.missing(evaluation.faces, evaluation.split),
         "left_out": len(evaluation.left_out),
-        "points": evaluation.topology.points,
+        "points": evaluation.scheme.points,
         "converted_from": dataset.points if converted else None,
-        "normalizer": evaluation.topology.normalizer_name,
+        "normalizer": evaluation.scheme.normalizer_name,
         "box": evaluation.box,
         "box_trained_on": evaluation.info.box,
         "margin": evaluation.info.margin,
@@ -79,7 +79,7 @@ def summary(evaluation: OnnxEvaluation) -> str:
     line = f"box: {evaluation.box}"
     if info.box != evaluation.box:
         line += f" (trained on: {info.box})"
-    line += f", margin {info.margin:g}; normaliser: {evaluation.topology.normalizer_name}; "
+    line += f", margin {info.margin:g}; normaliser: {evaluation.scheme.normalizer_name}; "
     line += (
         f"jitter: shift {jitter.shift:g}, scale {jitter.scale:g}, seed {jitter.seed}"
         if jitter.shift or jitter.scale
@@ -90,10 +90,10 @@ def summary(evaluation: OnnxEvaluation) -> str:
         f"faces of {dataset.name}",
         line,
     ]
-    if evaluation.topology.points != dataset.points:
+    if evaluation.scheme.points != dataset.points:
         lines.append(
             f"the faces' {dataset.points} landmarks were turned into the network's "
-            f"{evaluation.topology.points}: numbers are not those of either scheme's papers"
+            f"{evaluation.scheme.points}: numbers are not those of either scheme's papers"
         )
     lines += [f"not complete: {s}" for s in dataset.missing(evaluation.faces, evaluation.split)]
     if left_out := evaluation.left_out:

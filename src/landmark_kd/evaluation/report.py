@@ -1,4 +1,4 @@
-"""The evaluation's report folders: tables for `dvc plots`, diagrams and pictures to look at."""
+"""The evaluation's report folders: tables for `dvc plots`, diagrams and images to look at."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LARGEST_ERROR = 0.03
 STEPS = 300
 
 CSV_FORMAT = "%.6f"
-# Faces in each picture; every face shows once for each student.
+# Faces in each image; every face shows once for each student.
 FACES_SHOWN = 4
 STUDENTS = ("baseline", "kd")
 
@@ -44,7 +44,7 @@ STUDENTS = ("baseline", "kd")
 def write_evaluation_report(
     evaluation: Evaluation, scores: dict[str, Any], curves: Path, out: Path
 ) -> None:
-    """Write tables and pictures of the test faces, and the training curves, to a folder.
+    """Write tables and images of the test faces, and the training curves, to a folder.
 
     intervals.json, errors.csv, ced.csv, per_landmark.csv, ced.png, per_landmark.png,
     training_curves.png, and the test faces on which `kd` does best, middling and worst: best.png,
@@ -123,8 +123,8 @@ def _draw_students(path: Path, evaluation: Evaluation, rows: np.ndarray, title: 
         for name in STUDENTS
         for row in rows
     ]
-    topology = evaluation.faces.info.topology
-    draw_faces(path, panels, topology, columns=len(rows), title=title)
+    scheme = evaluation.faces.info.scheme
+    draw_faces(path, panels, scheme, columns=len(rows), title=title)
 
 
 def kd_loss_curve(loss: KDLoss | PointsLoss) -> pd.DataFrame:

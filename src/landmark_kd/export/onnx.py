@@ -1,4 +1,4 @@
-"""The student as an ONNX file that says all about itself, held against torch."""
+"""The student as an ONNX file that says all about itself, compared with torch."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
 
     Returns:
         What was written and the largest distances of a landmark from torch's, in pixels of the
-        crop and of the original picture.
+        crop and of the original image.
 
     Raises:
         UserError: the two differ by TOLERANCE or more.
@@ -50,11 +50,11 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
         _write_onnx(net, model_info(net.config, faces.info), temporary)
         rows = np.linspace(0, len(faces) - 1, min(check_faces, len(faces))).round().astype(int)
         in_crop, in_image = largest_differences(net, faces, rows, temporary)
-        # Written this way round, a difference that is no number fails, too.
+        # Written this way round, a difference that is not a number fails, too.
         if not (in_crop < TOLERANCE and in_image < TOLERANCE):
             raise UserError(
                 f"the ONNX file gives landmarks up to {in_crop:.4g} pixels of the crop "
-                f"({in_image:.4g} of the picture) away from torch's on {len(rows)} test faces, "
+                f"({in_image:.4g} of the image) away from torch's on {len(rows)} test faces, "
                 f"allowed is {TOLERANCE:g}; {out} was not written. Check that the versions in "
                 "requirements.txt are installed."
             )
@@ -71,7 +71,7 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
 
 def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
     """Gather what the file says about itself."""
-    topology = info.topology
+    scheme = info.scheme
     return ModelInfo(
         dataset=info.dataset,
         licence=info.licence,
@@ -84,9 +84,9 @@ def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
         margin=info.margin,
         box=info.box,
         box_in_haar=info.box_in_haar,
-        point_names=topology.names,
-        flip=tuple(topology.flip.tolist()),
-        contours=topology.contours,
+        point_names=scheme.names,
+        flip=tuple(scheme.flip.tolist()),
+        contours=scheme.contours,
     )
 
 

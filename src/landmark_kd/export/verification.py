@@ -21,7 +21,7 @@ SEVERAL = 32
 def largest_differences(
     net: LandmarkNet, faces: Faces, rows: np.ndarray, path: Path
 ) -> tuple[float, float]:
-    """Return the largest distance of a landmark from torch's, in crop and in picture pixels."""
+    """Return the largest distance of a landmark from torch's, in crop and in image pixels."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # What `FacesInfo`'s attributes are in JSON.
 _KINDS: dict[str, Any] = {
     "dataset": str,
     "licence": str,
-    "topology": dict,
+    "scheme": dict,
     "crop_size": int,
     "border": int,
     "margin": int | float,
@@ -29,7 +29,7 @@ class FacesInfo:
     Attributes:
         dataset: name of the data set.
         licence: what the data set allows, in a sentence.
-        topology: of the landmarks.
+        scheme: of the landmarks.
         crop_size: side of the networks' crop in pixels.
         border: pixels stored around it on each side; stored side = crop_size + 2 border.
         margin: the crop's side is the box's longer side times 1 + margin.
@@ -44,7 +44,7 @@ class FacesInfo:
 
     dataset: str
     licence: str
-    topology: Topology
+    scheme: LandmarkScheme
     crop_size: int
     border: int
     margin: float
@@ -56,7 +56,7 @@ class FacesInfo:
     @property
     def points(self) -> int:
         """Landmarks a face, K."""
-        return self.topology.points
+        return self.scheme.points
 
     @property
     def stored_size(self) -> int:
@@ -64,7 +64,7 @@ class FacesInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON knows; `from_json` is the way back."""
-        return {**vars(self), "topology": self.topology.to_json()}
+        return {**vars(self), "scheme": self.scheme.to_json()}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> FacesInfo:
@@ -72,7 +72,7 @@ class FacesInfo:
 
         Raises:
             TypeError: an attribute is missing, or there is one too many, or it is no such thing.
-            KeyError: the topology is missing.
+            KeyError: the scheme is missing.
         """
         if not isinstance(content, dict):
             raise TypeError(f"expected names and values, found {type(content).__name__}")
@@ -83,7 +83,7 @@ class FacesInfo:
         return cls(
             **{
                 **content,
-                "topology": Topology.from_json(content["topology"]),
+                "scheme": LandmarkScheme.from_json(content["scheme"]),
                 "box_in_haar": None if in_haar is None else tuple(in_haar),
             }
         )

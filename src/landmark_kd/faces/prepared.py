@@ -1,4 +1,4 @@
-"""Prepared faces on disk: one large array of pictures, one of landmarks, one table.
+"""Prepared faces on disk: one large array of images, one of landmarks, one table.
 
 `prepare` writes a folder for the train faces and one for the test faces; every later stage reads
 them memory-mapped, so a run's memory does not grow with the number of faces.
@@ -43,8 +43,8 @@ class Faces:
 
     Attributes:
         images: (N, S, S, 3) uint8 RGB, S = info.stored_size; memory-mapped.
-        landmarks: (N, K, 2) float64, pixels of the original picture.
-        crop_to_image: (N, 2, 3) float64, from crop pixels (not stored pixels) to the picture's.
+        landmarks: (N, K, 2) float64, pixels of the original image.
+        crop_to_image: (N, 2, 3) float64, from crop pixels (not stored pixels) to the image's.
         table: a row a face: name, photo (faces of one photo share it), subsets (joined by |),
             validation.
         info: what holds for all.
@@ -70,7 +70,7 @@ class Faces:
         return geometry.to_network(in_crop, self.info.crop_size)
 
     def to_image(self, network_points: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """Network coordinates (n, K, 2) of the faces `rows` to pixels of their own pictures.
+        """Network coordinates (n, K, 2) of the faces `rows` to pixels of their own images.
 
         Args:
             rows: (n,) indices of the faces; all N by default.
@@ -109,7 +109,7 @@ def save_faces(
     *,
     occluded: np.ndarray | None = None,
 ) -> None:
-    """Write all but the pictures, which `prepare` streams into `folder/images.npy`."""
+    """Write all but the images, which `prepare` streams into `folder/images.npy`."""
     save_array(folder / "landmarks.npy", landmarks.astype(np.float64))
     save_array(folder / "crop_to_image.npy", crop_to_image.astype(np.float64))
     table[COLUMNS].to_csv(folder / "faces.csv", index=False)
@@ -134,7 +134,7 @@ def save_same_faces(folder: Path, name: str, other: Path) -> None:
 
 
 def load_faces(folder: Path) -> Faces:
-    """Open a folder that `prepare` wrote; the pictures stay on disk.
+    """Open a folder that `prepare` wrote; the images stay on disk.
 
     Raises:
         UserError: a file is missing, truncated or does not fit the others.
@@ -177,7 +177,7 @@ def _load_folder(folder: Path) -> Faces:
             raise damaged(folder / name, f"found {found}, expected {wanted}")
     check_finite(folder / "crop_to_image.npy", crop_to_image)
     labelled = None
-    # Elsewhere missing landmarks are damage; and a person may call an own data set so, too.
+    # Elsewhere missing landmarks are damage; and a person may call a custom data set so, too.
     if n and info.dataset == UNLABELLED and np.isnan(landmarks).all():
         labelled = np.zeros(n, bool)
     else:

@@ -1,4 +1,4 @@
-"""Where the faces of a picture are: OpenCV's Haar detector, as landmark boxes."""
+"""Where the faces of an image are: OpenCV's Haar detector, as landmark boxes."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ FEWEST_FACES = 30
 DECIMALS = 4
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
-# On every eighth 300-W train picture (253), this cascade with 3 neighbours found 92.5 % of the
-# faces with 0.06 other boxes a picture; frontalface_default with 5 found as many with 0.10.
+# On every eighth 300-W train image (253), this cascade with 3 neighbours found 92.5 % of the
+# faces with 0.06 other boxes an image; frontalface_default with 5 found as many with 0.10.
 SCALE_STEP = 1.1
 NEIGHBOURS = 3
 # The cascade was trained on windows of this side.
 WINDOW = 20
-# Smaller faces than this share of the picture's shorter side are not looked for: time.
+# Smaller faces than this share of the image's shorter side are not looked for: time.
 SMALLEST_FACE = 1 / 20
 
 # A Haar box begins at the forehead and ends above the chin; a landmark box goes from the brows to
 # the chin. Landmark box in units of the Haar box, x0, y0, x1, y1: medians over the 1818 faces
-# found in the 2012 300-W train pictures at hand, by `python -m tools.measure_face_detector`. They
+# found in the 2012 300-W train images at hand, by `python -m tools.measure_face_detector`. They
 # stand in where `prepare` could not measure the same on a network's own train faces.
 LANDMARK_BOX = (0.0783, 0.2327, 0.9345, 1.0779)
 # Sum of the cascade's last stage: what a box must reach (the XML file's stageThreshold), and the
@@ -58,9 +58,9 @@ def find_faces(
 
     Returns:
         boxes: (M, 4) float x0, y0, x1, y1 around the landmarks to expect, in pixels of `image`;
-            they may reach out of it. The surest face comes first.
+            they may reach out of it. The highest-scoring face comes first.
         scores: (M,) float, 0 for a box that the detector barely takes for a face to 1 for one as
-            sure as the surest twentieth of 300-W's train faces.
+            sure as the highest-scoring twentieth of 300-W's train faces.
     """
     haar, weights = haar_boxes(image)
     order = np.argsort(-weights, kind="stable")

@@ -1,4 +1,4 @@
-"""Pictures of data sets, read as their annotators saw them."""
+"""Images of data sets, read as their annotators saw them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.core.files import replaced_file
 
-# What is taken from a folder of any pictures; one that is named by itself may have any ending.
-PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What is taken from a folder of any images; one that is named by itself may have any ending.
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
-class Picture(Protocol):
-    """A picture that is not read yet; `str(picture)` says where it is. Equal ones are the same."""
+class Image(Protocol):
+    """An image that is not read yet; `str(image)` says where it is. Equal ones are the same."""
 
     def read(self) -> np.ndarray:
-        """Return the picture (H, W, 3) uint8 BGR, its pixels as stored.
+        """Return the image (H, W, 3) uint8 BGR, its pixels as stored.
 
         Raises:
             UserError: it does not decode.
@@ -28,22 +28,22 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True)
-class PictureFile:
-    """A picture in a file of its own."""
+class ImageFile:
+    """An image in a file of its own."""
 
     path: Path
 
     def read(self) -> np.ndarray:
-        return read_picture(self.path)
+        return read_image(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 BGR, its pixels as stored.
+def read_image(path: Path) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 BGR, its pixels as stored.
 
-    An EXIF orientation is ignored: the landmarks of these sets were placed on pictures as
+    An EXIF orientation is ignored: the landmarks of these sets were placed on images as
     Matlab reads them, which ignores it too. Read by way of numpy, since OpenCV cannot open
     every file name on every system.
 
@@ -60,13 +60,13 @@ def read_picture(path: Path) -> np.ndarray:
                 raise
             image = None
     if image is None:
-        state = "is cut off, damaged or no picture" if content.size else "is empty"
-        raise UserError(f"the picture {path} does not decode: it {state}.")
+        state = "is cut off, damaged or no image" if content.size else "is empty"
+        raise UserError(f"the image {path} does not decode: it {state}.")
     return image
 
 
-def write_picture(path: Path, image: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8 BGR, in the format of the path's ending."""
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write an image (H, W, 3) uint8 BGR, in the format of the path's ending."""
     content = cv2.imencode(path.suffix, image)[1]
     # Written by Python, not by OpenCV, which says nothing of a full disk.
     with replaced_file(path) as temporary:

@@ -1,4 +1,4 @@
-"""Landmarks of the faces in a picture, from an exported ONNX file and without torch."""
+"""Landmarks of the faces in an image, from an exported ONNX file and without torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LARGEST_REFINEMENT = 1.5
 
 @dataclass(frozen=True)
 class Face:
-    """One face, in the pixels of the picture given (centres at integers, x right, y down).
+    """One face, in the pixels of the image given (centres at integers, x right, y down).
 
     Attributes:
         box: (4,) float x0, y0, x1, y1, the box the landmarks were predicted in; given to
@@ -101,7 +101,7 @@ class LandmarkDetector:
             if is_out_of_memory(error):
                 raise
             raise UserError(
-                f"{source} is no ONNX file that onnxruntime can read ({_first_line(error)}); "
+                f"{source} is not an ONNX file that onnxruntime can read ({_first_line(error)}); "
                 "make it again with `make repro`."
             ) from None
         try:
@@ -114,7 +114,7 @@ class LandmarkDetector:
         return cls(session, info, source)
 
     def detect(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Face]:
-        """Return the faces of a picture; none is an empty list.
+        """Return the faces of an image; none is an empty list.
 
         Without `boxes` faces are looked for with OpenCV's Haar detector, whose boxes fit the
         landmarks loosely. A network that was trained on the landmarks' boxes predicts in them
@@ -154,7 +154,7 @@ class LandmarkDetector:
         ]
 
     def network_inputs(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cut crops out of a picture, as the network sees them; first half of `detect`.
+        """Cut crops out of an image, as the network sees them; first half of `detect`.
 
         Args:
             image: (H, W, 3) uint8 BGR.
@@ -162,7 +162,7 @@ class LandmarkDetector:
 
         Returns:
             inputs: (M, 3, S, S) float32, normalised.
-            to_crop: (M, 2, 3) maps from the picture's pixels to the crops'.
+            to_crop: (M, 2, 3) maps from the image's pixels to the crops'.
         """
         info = self.info
         to_crop = np.stack(

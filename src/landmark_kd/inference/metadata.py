@@ -26,7 +26,7 @@ _HOW_TO_USE = {
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """All that is needed to turn a picture and a face's box into landmarks.
+    """All that is needed to turn an image and a face's box into landmarks.
 
     Attributes:
         dataset: name of the data set trained on.

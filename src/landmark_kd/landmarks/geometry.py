@@ -1,4 +1,4 @@
-"""Boxes, square crops and 2 x 3 affine maps between a picture and its crop.
+"""Boxes, square crops and 2 x 3 affine maps between an image and its crop.
 
 Points are (…, K, 2) in pixels, x right, y down, pixel centres at integers. An affine map `m` of
 shape (2, 3) sends a point p to `m[:, :2] @ p + m[:, 2]`.
@@ -15,10 +15,10 @@ def landmarks_box(landmarks: np.ndarray) -> np.ndarray:
 
 
 def square_crop(box: np.ndarray, margin: float, size: int) -> np.ndarray:
-    """Return the map (2, 3) from picture pixels to a `size` x `size` crop around `box`.
+    """Return the map (2, 3) from image pixels to a `size` x `size` crop around `box`.
 
     The crop is a square with the box's centre; its side is the box's longer side times
-    1 + `margin`. Nothing is stretched, and a square that leaves the picture is padded when it
+    1 + `margin`. Nothing is stretched, and a square that leaves the image is padded when it
     is sampled. The outer edges of the crop (pixel -0.5 and `size` - 0.5) fall on the square's.
 
     Raises:

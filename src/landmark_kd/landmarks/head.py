@@ -4,7 +4,7 @@ The mean head of the synthetic faces (shape_prior.npz, symmetric, 68 points in s
 laid on the landmarks by scaled orthographic projection, the least-squares affine map brought to
 the nearest scaled rotation (the POS step of DeMenthon & Davis, "Model-Based Object Pose in 25
 Lines of Code", IJCV 15, 1995). The jaw is left out: on a turned head it is marked where the cheek
-ends in the picture, which is another place of the skin. A person's own nose or brows, an open
+ends in the image, which is another place of the skin. A person's own nose or brows, an open
 mouth and the camera's perspective move the angles by some degrees.
 """
 
@@ -27,7 +27,7 @@ def head_pose(landmarks: np.ndarray) -> np.ndarray:
 
     Returns:
         (N, 3) degrees, signs as in `synthetic_shape.Head`: the nose of a positive yaw points
-        right in the picture, of a positive pitch up; a positive roll turns the head clockwise.
+        right in the image, of a positive pitch up; a positive roll turns the head clockwise.
         Pitch is relative to the mean head of 300-W's train faces.
 
     Raises:

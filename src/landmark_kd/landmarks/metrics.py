@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Of failure rates and areas, in percent of the normaliser; every data set gets the same two.
 THRESHOLDS = (8, 10)
@@ -118,24 +118,24 @@ def ced(errors: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return np.searchsorted(ordered, thresholds, side="right") / len(ordered)
 
 
-def normalizing_distance(true: np.ndarray, topology: Topology) -> np.ndarray:
+def normalizing_distance(true: np.ndarray, scheme: LandmarkScheme) -> np.ndarray:
     """Distances (N,) between the normaliser's two points of landmarks (N, K, 2).
 
     In the schemes of 300-W, COFW and WFLW these are the outer eye corners.
     """
-    first, second = topology.normalizer
+    first, second = scheme.normalizer
     return np.linalg.norm(true[:, first] - true[:, second], axis=-1)
 
 
-def interpupil(true: np.ndarray, topology: Topology) -> np.ndarray:
+def interpupil(true: np.ndarray, scheme: LandmarkScheme) -> np.ndarray:
     """Distances (N,) between the pupils, or what stands for them, of landmarks (N, K, 2).
 
     Raises:
         ValueError: the scheme has no pupils.
     """
-    if topology.pupils is None:
+    if scheme.pupils is None:
         raise ValueError("the scheme of these landmarks names no pupils")
-    first, second = (true[:, list(group)].mean(axis=1) for group in topology.pupils)
+    first, second = (true[:, list(group)].mean(axis=1) for group in scheme.pupils)
     return np.linalg.norm(first - second, axis=-1)
 
 

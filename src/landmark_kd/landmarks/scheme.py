@@ -12,7 +12,7 @@ from landmark_kd.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Topology:
+class LandmarkScheme:
     """A landmark scheme of K points, all indices 0-based.
 
     Attributes:
@@ -38,11 +38,11 @@ class Topology:
         return len(self.names)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the topology as what JSON knows; `from_json` is the way back."""
+        """Return the scheme as what JSON knows; `from_json` is the way back."""
         return {**vars(self), "flip": self.flip.tolist()}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Topology:
+    def from_json(cls, content: dict[str, Any]) -> LandmarkScheme:
         """Read what `to_json` returned, after a way through a file.
 
         Raises:
@@ -52,7 +52,7 @@ class Topology:
         return cls(**{**values, "flip": frozen_flip(values["flip"])})
 
 
-def convert(landmarks: np.ndarray, source: Topology, target: Topology) -> np.ndarray:
+def convert(landmarks: np.ndarray, source: LandmarkScheme, target: LandmarkScheme) -> np.ndarray:
     """Return landmarks of one scheme as the nearest that there is in another.
 
     WFLW's 98 points become iBUG's 68 by the table `WFLW_TO_IBUG`; docs/landmarks.md shows how far
@@ -109,9 +109,9 @@ def _tuples(value: Any) -> Any:
 
 
 # The 68-point scheme: Sagonas et al., "300 faces in-the-wild challenge", ICCVW 2013.
-# "left" and "right" are sides of the picture; in a picture that is not mirrored the left eye of
-# the picture is the subject's right one.
-IBUG_68 = Topology(
+# "left" and "right" are sides of the image; in an image that is not mirrored the left eye of
+# the image is the subject's right one.
+IBUG_68 = LandmarkScheme(
     names=_names(
         [
             ("jaw", 17),
@@ -152,7 +152,7 @@ IBUG_68 = Topology(
 
 # The scheme of Burgos-Artizzu, Perona & Dollár, "Robust face landmark estimation under
 # occlusion", ICCV 2013.
-COFW_29 = Topology(
+COFW_29 = LandmarkScheme(
     names=(
         "left_brow_outer",
         "right_brow_outer",
@@ -206,7 +206,7 @@ COFW_29 = Topology(
 )
 
 # The scheme of Wu et al., "Look at boundary: a boundary-aware face alignment algorithm", CVPR 2018.
-WFLW_98 = Topology(
+WFLW_98 = LandmarkScheme(
     names=(
         *_names(
             [
@@ -254,8 +254,8 @@ WFLW_98 = Topology(
     ),
 )
 
-TOPOLOGIES: dict[int, Topology] = {
-    topology.points: topology for topology in (COFW_29, IBUG_68, WFLW_98)
+SCHEMES: dict[int, LandmarkScheme] = {
+    scheme.points: scheme for scheme in (COFW_29, IBUG_68, WFLW_98)
 }
 
 # Point i of IBUG_68 is point WFLW_TO_IBUG[i] of WFLW_98, or the nearest to it that there is: the

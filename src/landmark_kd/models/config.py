@@ -71,7 +71,7 @@ class NetworkConfig(Section):
     @model_validator(mode="after")
     def _permutes(self) -> NetworkConfig:
         if self.flip is not None and sorted(self.flip) != list(range(self.points)):
-            raise ValueError(f"flip is no permutation of the {self.points} landmarks")
+            raise ValueError(f"flip is not a permutation of the {self.points} landmarks")
         return self
 
 
@@ -110,7 +110,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         if is_out_of_memory(error):
             raise
-        raise UserError(f"{path} is no whole safetensors file ({error}); {_RESTORE}.") from None
+        raise UserError(f"{path} is not a whole safetensors file ({error}); {_RESTORE}.") from None
     for name, value in weights.items():
         if value.dtype not in _FLOATS and (value.is_floating_point() or value.is_complex()):
             raise UserError(

@@ -35,7 +35,7 @@ def setup(base: BaseParams) -> torch.device:
     _keep_freed_memory()
     torch.backends.cudnn.benchmark = not base.deterministic
     torch.set_num_threads(base.threads)
-    # Pictures are small; OpenCV's own threads would only take cores from torch.
+    # Images are small; OpenCV's own threads would only take cores from torch.
     cv2.setNumThreads(0)
     wants_gpu = base.device == "cuda" or (base.device == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if wants_gpu else "cpu")

@@ -63,7 +63,7 @@ class LandmarkNet(nn.Module):
         self.register_buffer("mirror", torch.tensor([-1.0, 1.0]), persistent=False)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Turn pictures (N, S, S, 3) uint8 RGB into the network's input (N, 3, S, S) float."""
+        """Turn images (N, S, S, 3) uint8 RGB into the network's input (N, 3, S, S) float."""
         # The permuted view is already in channels_last order; no copy but the conversion.
         return (images.permute(0, 3, 1, 2).to(torch.float32) - self.mean) / self.std
 
@@ -228,6 +228,11 @@ def _initial_weights(
     if init == "random":
         return None, NORMALIZATIONS["symmetric"]
     if init == "pretrained":
+        if not timm.is_model_pretrained(backbone):
+            raise UserError(
+                f"init is 'pretrained' but timm has no weights for backbone '{backbone}'; "
+                "take random or a .safetensors file."
+            )
         try:
             source = timm.create_model(backbone, pretrained=True, num_classes=0, global_pool="")
         except Exception as error:  # the hub raises many kinds: no network, no such file, …
@@ -264,7 +269,7 @@ def _built(config: NetworkConfig) -> LandmarkNet:
             raise
         raise UserError(
             f"the backbone {config.backbone} cannot be built for crops of {config.size} pixels "
-            f"({in_short(error)}); take another backbone or crop.size."
+            f"({in_short(error)}); take another backbone or crop.resolution."
         ) from None
 
 

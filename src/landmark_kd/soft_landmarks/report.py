@@ -11,19 +11,19 @@ from matplotlib.lines import Line2D
 
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks.metrics import nme, normalizing_distance
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from landmark_kd.visualization.panels import FacePanel, draw_faces
 from landmark_kd.visualization.plots import INK, figure
 
-# Faces in the picture, at even distances from the least to the most changed one.
+# Faces in the image, at even distances from the least to the most changed one.
 FACES_SHOWN = 8
 MODES_SHOWN = 4
 DEVIATIONS = 3.0
 LOW, MIDDLE, HIGH = "#0072B2", "#BBBBBB", "#D55E00"
 
 
-def draw_modes(path: Path, model: ShapeModel, topology: Topology) -> None:
+def draw_modes(path: Path, model: ShapeModel, scheme: LandmarkScheme) -> None:
     """Draw the mean shape moved along each of the first modes by ±3 standard deviations."""
     count = min(MODES_SHOWN, len(model.modes))
     shares = model.all_variances / model.all_variances.sum()
@@ -41,14 +41,14 @@ def draw_modes(path: Path, model: ShapeModel, topology: Topology) -> None:
         panels = fig.subplots(1, count + 1, squeeze=False, width_ratios=widths)[0]
         for number, (axes, panel) in enumerate(zip(panels, shapes, strict=True)):
             for shape, colour in zip(panel, (LOW, HIGH), strict=False):
-                _draw_shape(axes, shape, topology, colour if number else INK)
+                _draw_shape(axes, shape, scheme, colour if number else INK)
             if number:
-                _draw_shape(axes, model.mean, topology, MIDDLE)
+                _draw_shape(axes, model.mean, scheme, MIDDLE)
             title = f"mode {number}: {100 * shares[number - 1]:.0f} %" if number else "mean shape"
             axes.set_title(title, loc="center")
             axes.set_axis_off()
             axes.set_aspect("equal")
-            # Rows of a picture grow downwards.
+            # Rows of an image grow downwards.
             axes.set_ylim(high[1] + margin[1], low[1] - margin[1])
         keys = [
             Line2D([], [], color=colour, label=label)
@@ -61,8 +61,8 @@ def draw_modes(path: Path, model: ShapeModel, topology: Topology) -> None:
         fig.legend(handles=keys, loc="outside lower center", ncols=len(keys))
 
 
-def _draw_shape(axes: Axes, shape: np.ndarray, topology: Topology, colour: str) -> None:
-    for indices, closed in topology.contours:
+def _draw_shape(axes: Axes, shape: np.ndarray, scheme: LandmarkScheme, colour: str) -> None:
+    for indices, closed in scheme.contours:
         line = shape[list(indices + indices[:1] if closed else indices)]
         # A point by itself, such as a pupil, is a line of no length.
         marker = "o" if len(indices) == 1 else None
@@ -70,7 +70,7 @@ def _draw_shape(axes: Axes, shape: np.ndarray, topology: Topology, colour: str) 
 
 
 def variance_table(
-    model: ShapeModel, shapes: np.ndarray, topology: Topology, modes: int
+    model: ShapeModel, shapes: np.ndarray, scheme: LandmarkScheme, modes: int
 ) -> pd.DataFrame:
     """Tell what each further mode explains, and how far it leaves the soft-landmarks.
 
@@ -82,7 +82,7 @@ def variance_table(
         A row for each number of modes kept: `modes`, `variance` (share, 0 to 1, of the last
         mode), `cumulative` (share of all kept) and `nme` (hard against soft, percent).
     """
-    distance = normalizing_distance(shapes, topology)
+    distance = normalizing_distance(shapes, scheme)
     kept = range(1, modes + 1)
     shares = model.all_variances[:modes] / model.all_variances.sum()
     errors = [nme(model.truncated(m).soften(shapes), shapes, distance).mean() for m in kept]
@@ -106,4 +106,4 @@ def draw_soft(
         f"Hard- and soft-landmarks ({len(model.modes)} modes, "
         f"{100 * model.explained:.0f} % of the variance), from least to most moved"
     )
-    draw_faces(path, panels, faces.info.topology, columns=4, title=title)
+    draw_faces(path, panels, faces.info.scheme, columns=4, title=title)

@@ -46,15 +46,15 @@ def write_soft_landmarks(
         ) from None
     model = everything.explaining(asm.variance)
     soft = model.soften(hard)
-    moved = nme(soft, hard, normalizing_distance(hard, faces.info.topology))
+    moved = nme(soft, hard, normalizing_distance(hard, faces.info.scheme))
     with replaced_folder(out) as temporary:
         save_array(temporary / SOFT_FILE, soft)
         model.save(temporary / MODEL_FILE)
     with replaced_folder(report) as temporary:
-        draw_modes(temporary / "modes.png", model, faces.info.topology)
+        draw_modes(temporary / "modes.png", model, faces.info.scheme)
         draw_soft(temporary / "soft_landmarks.png", faces, soft, moved, model)
         shown = max(len(model.modes), len(everything.explaining(TABLE_VARIANCE).modes))
-        table = variance_table(everything, hard[train], faces.info.topology, shown)
+        table = variance_table(everything, hard[train], faces.info.scheme, shown)
         table.to_csv(temporary / "variance.csv", index=False, float_format=f"%.{DECIMALS}f")
     write_json(
         scores,

@@ -26,7 +26,7 @@ OCCLUSION_SIDE = (0.1, 0.45)
 
 
 class Augmenter:
-    """Draws and applies augmentations to stored pictures of one size.
+    """Draws and applies augmentations to stored images of one size.
 
     Args:
         params: ranges and probabilities.
@@ -48,7 +48,7 @@ class Augmenter:
         """Return augmented crops (N, size, size, 3) and the points that moved with them.
 
         Args:
-            stored: N pictures (S, S, 3) uint8, S = size + 2 border.
+            stored: N images (S, S, 3) uint8, S = size + 2 border.
             points: (N, T, K, 2) network coordinates; T sets of landmarks of the same face
                 (hard-landmarks, teacher predictions), all moved alike.
             rngs: N sources of all chance, one a face; the same state gives the same result.
@@ -79,12 +79,12 @@ class Augmenter:
         return np.array(((side, -sin, x), (turn, cos, y))), mirrored
 
     def warp(self, stored: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """Sample the augmented crop from the stored picture, once, with a map in crop pixels."""
+        """Sample the augmented crop from the stored image, once, with a map in crop pixels."""
         # From stored pixels: the crop begins `border` pixels further in.
         (a, b, x), (c, d, y) = matrix.tolist()
         from_stored = ((a, b, x - self.border * (a + b)), (c, d, y - self.border * (c + d)))
         return cv2.warpAffine(
-            # A copy in one go brings the picture into the cache, which sampling along turned lines
+            # A copy in one go brings the image into the cache, which sampling along turned lines
             # does badly: together they take two thirds of the time of sampling alone.
             np.array(stored),
             np.array(from_stored),
@@ -96,7 +96,7 @@ class Augmenter:
     def move(
         self, points: np.ndarray, matrix: np.ndarray, mirrored: np.ndarray | bool
     ) -> np.ndarray:
-        """Move points (…, K, 2), network coordinates, with their pictures.
+        """Move points (…, K, 2), network coordinates, with their images.
 
         Args:
             matrix: (…, 2, 3) in crop pixels.
@@ -108,12 +108,12 @@ class Augmenter:
 
     def _change_pixels(self, crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         p = self.params
-        if rng.random() < p.colour:
+        if rng.random() < p.color_jitter:
             crop = _change_colour(crop, rng)
         if rng.random() < p.blur:
             sigma = rng.uniform(*BLUR_SIGMA) * self.size / BLUR_REFERENCE_SIZE
             crop = cv2.GaussianBlur(crop, (0, 0), sigma)
-        if rng.random() < p.occlusion:
+        if rng.random() < p.random_erasing:
             _hide_rectangle(crop, rng)
         return crop
 

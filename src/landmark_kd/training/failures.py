@@ -44,7 +44,7 @@ def explained(name: str, workers: int) -> Iterator[None]:
         if isinstance(error, OSError) and _IN_WORKER in text:
             # Torch has made it anew with a traceback as its text, which ends in the error's own.
             raise UserError(
-                f"{name}: a process that loads pictures failed ({text.splitlines()[-1]}); put that "
+                f"{name}: a process that loads images failed ({text.splitlines()[-1]}); put that "
                 "right and run the same command again."
             ) from None
         lost = any(sign in text for sign in _LOST_PROCESS)
@@ -62,7 +62,7 @@ def explained(name: str, workers: int) -> Iterator[None]:
 def _memory(name: str, whose: str) -> str:
     return (
         f"{name}: the memory of {whose} is too small for this training; raise base.accumulate, "
-        "lower its batch_size or crop.size, or take a smaller backbone."
+        "lower its batch_size or crop.resolution, or take a smaller backbone."
     )
 
 
@@ -71,7 +71,7 @@ def _loading(name: str, workers: int, text: str, *, shared: bool) -> str:
     first = text.splitlines()[0].rstrip(". ")
     why = "the shared memory (/dev/shm) is full" if shared else "most often the memory ran out"
     return (
-        f"{name}: one of the {workers} processes that load pictures ended ({first}); {why}: "
+        f"{name}: one of the {workers} processes that load images ended ({first}); {why}: "
         f"lower base.workers (0 loads in the training process itself) and run the same command "
         "again."
     )

@@ -64,7 +64,7 @@ class Learner:
         self.fabric = fabric
         self.net = net.to(fabric.device)
         self.objective = objective
-        self.clip = settings.clip
+        self.clip = settings.clip_grad
         self.steps = 0
         self.optimizer = adamw(net, settings, fabric)
         self.scheduler = CosineLRScheduler(
@@ -75,7 +75,7 @@ class Learner:
             warmup_lr_init=settings.learning_rate * WARMUP_START,
             t_in_epochs=False,
         )
-        self.ema = _Average(net, settings.ema) if settings.ema else None
+        self.ema = _Average(net, settings.ema_decay) if settings.ema_decay else None
         # The same tensors, stepped and wrapped as precision and number of processes want it.
         self._wrapped, self._stepper = fabric.setup(self.net, self.optimizer)
         # Looked up once: a walk through the network's modules takes as long as clipping itself.

@@ -39,7 +39,7 @@ class Batch:
         return Batch(self.images.pin_memory(), self.targets.pin_memory(), self.rows.pin_memory())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Called where a loader process hands the batch over: pictures go in shared memory, as
+        """Called where a loader process hands the batch over: images go in shared memory, as
         torch has it; the rest goes with the message, since each shared tensor costs a file.
         """
         return _received, (self.images, self.targets.numpy(), self.rows.numpy())

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landmark_kd.config.params import Params
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.network import LandmarkNet
 from landmark_kd.training.learner import Objective
@@ -21,7 +22,7 @@ from landmark_kd.training.loader import Batch
 from landmark_kd.training.losses import REGRESSION_LOSSES
 
 
-def regression_goal(targets: np.ndarray, loss: str) -> Goal:
+def regression_task(targets: np.ndarray, loss: str) -> Task:
     """Learn landmarks with a plain regression loss.
 
     Args:
@@ -33,10 +34,10 @@ def regression_goal(targets: np.ndarray, loss: str) -> Goal:
     def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         return function(pred, targets[:, 0]), {}
 
-    return Goal(targets[:, None], lambda net, device: objective, {"loss": loss})
+    return Task(targets[:, None], lambda net, device: objective, {"loss": loss})
 
 
-def teacher_goal(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Goal:
+def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Task:
     """Return what a teacher learns.
 
     Args:
@@ -45,12 +46,12 @@ def teacher_goal(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) ->
         loss: a name in REGRESSION_LOSSES.
     """
     if teacher == "tough":
-        return regression_goal(faces.crop_landmarks(), loss)
-    return regression_goal(landmarks_file(soft_landmarks / "soft.npy", faces), loss)
+        return regression_task(faces.crop_landmarks(), loss)
+    return regression_task(landmarks_file(soft_landmarks / "soft.npy", faces), loss)
 
 
 @dataclass(frozen=True)
-class Goal:
+class Task:
     """What a network is to learn.
 
     Attributes:
@@ -63,3 +64,8 @@ class Goal:
     targets: np.ndarray
     objective: Callable[[LandmarkNet, torch.device], Objective]
     depends_on: Mapping[str, Any]
+
+
+def student_seed(params: Params) -> int:
+    """Return the students' seed: student.seed, or base.seed where that is null."""
+    return params.base.seed if params.student.seed is None else params.student.seed

@@ -24,8 +24,8 @@ from landmark_kd.training.processes import process_counts, seed_all, training_pr
 from landmark_kd.training.resume.checkpoints import Checkpoints
 from landmark_kd.training.resume.fingerprint import fingerprint
 from landmark_kd.training.resume.scratch import folder_of, held
-from landmark_kd.training.tasks import Goal
-from landmark_kd.training.trainer import Loop
+from landmark_kd.training.tasks import Task
+from landmark_kd.training.trainer import Trainer
 
 # What of base has an influence on the bits of a result.
 _BASE_KEYS = ("threads", "precision", "accumulate", "deterministic")
@@ -43,7 +43,7 @@ class Result:
 def train(
     name: str,
     faces: Faces,
-    goal: Goal,
+    task: Task,
     *,
     network: TrainingParams,
     augment: AugmentParams,
@@ -79,14 +79,14 @@ def train(
             network.init,
             network.normalization,
             points=faces.info.points,
-            flip=faces.info.topology.flip.tolist() if network.flip_average else None,
+            flip=faces.info.scheme.flip.tolist() if network.flip_test else None,
             size=faces.info.crop_size,
         )
-        net.start_at(goal.targets[faces.train_rows(), 0].mean(axis=0))
+        net.start_at(task.targets[faces.train_rows(), 0].mean(axis=0))
         loader, sampler = train_loader(
             faces,
-            goal.targets,
-            Augmenter(augment, faces.info.crop_size, faces.info.border, faces.info.topology.flip),
+            task.targets,
+            Augmenter(augment, faces.info.crop_size, faces.info.border, faces.info.scheme.flip),
             batch_size=network.batch_size,
             seed=seed,
             workers=base.workers,
@@ -100,38 +100,38 @@ def train(
             "base": {key: getattr(base, key) for key in _BASE_KEYS},
             "processes": fabric.world_size,
             "seed": seed,
-            "goal": dict(goal.depends_on),
+            "goal": dict(task.depends_on),
         }
         identity = ""
         if fabric.is_global_zero:
             weights = net.state_dict()
-            identity = fingerprint(settings, faces, goal.targets, weights, fabric.device)
+            identity = fingerprint(settings, faces, task.targets, weights, fabric.device)
         with _checkpoints(fabric, name, identity) as checkpoints:
             learner = Learner(
                 fabric,
                 net,
-                goal.objective(net, fabric.device),
+                task.objective(net, fabric.device),
                 network,
                 steps_per_epoch=sampler.steps,
             )
-            loop = Loop(
+            trainer = Trainer(
                 name,
                 learner,
                 faces=faces,
-                truth=goal.targets[:, 0],
+                truth=task.targets[:, 0],
                 loader=loader,
                 sampler=sampler,
                 epochs=network.epochs,
             )
-            loop.run(checkpoints, base.checkpoint_minutes)
-            done = loop.progress
+            trainer.run(checkpoints, base.checkpoint_minutes)
+            done = trainer.progress
             if fabric.is_global_zero:
-                learner.averaged.load_state_dict(loop.best)
+                learner.averaged.load_state_dict(trainer.best)
                 save_network(learner.averaged, model_folder)
                 best = {"best_epoch": done.best_epoch, "best_val_nme": done.best_nme}
                 _write_curves(done.curves, best, curves_folder)
                 write_json(metrics_file, {name: best})
-    return Result(done.best_epoch, done.best_nme, loop.images_per_second())
+    return Result(done.best_epoch, done.best_nme, trainer.images_per_second())
 
 
 @contextmanager

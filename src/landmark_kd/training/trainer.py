@@ -51,7 +51,7 @@ class Progress:
     seconds: float = 0.0
 
 
-class Loop:
+class Trainer:
     """One training: its steps, epochs, best weights, curves and checkpoints.
 
     Attributes:
@@ -191,7 +191,7 @@ class Loop:
 def validation_nme(
     net: LandmarkNet, faces: Faces, truth: np.ndarray, fabric: Fabric | None = None
 ) -> float:
-    """Mean inter-ocular NME (percent) on the validation faces, in pixels of their pictures.
+    """Mean inter-ocular NME (percent) on the validation faces, in pixels of their images.
 
     NaN where a prediction is not finite.
 
@@ -206,7 +206,7 @@ def validation_nme(
     found = faces.to_image(predict_faces(net, faces, own), own)
     wanted = faces.to_image(truth[own], own)
     errors = np.zeros(len(rows))
-    distance = normalizing_distance(faces.landmarks[own], faces.info.topology)
+    distance = normalizing_distance(faces.landmarks[own], faces.info.scheme)
     # An error in one process alone would leave the others waiting for its numbers.
     errors[rank::processes] = nme(found, wanted, distance) if np.isfinite(found).all() else np.nan
     if fabric and processes > 1:
@@ -221,5 +221,5 @@ def _not_finite(error: NotFinite, epoch: int, step: int, faces: Faces) -> UserEr
     names = faces.table["name"].iloc[error.rows[:3]].tolist()
     return UserError(
         f"the loss is {error.value} in epoch {epoch}, batch {step} (faces {', '.join(names)}, …); "
-        "lower the learning rate, or look at these faces' landmarks and pictures."
+        "lower the learning rate, or look at these faces' landmarks and images."
     )

@@ -1,4 +1,4 @@
-"""Landmarks drawn on a picture: contours as lines, points as dots, with a dark rim around both."""
+"""Landmarks drawn on an image: contours as lines, points as dots, with a dark rim around both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RIM: Colour = (0, 0, 0)
 FACE_PIXELS_PER_LINE_PIXEL = 250
 # OpenCV takes coordinates in 1 / 2^SHIFT pixels.
 SHIFT = 4
-# OpenCV's integer coordinates overflow beyond this; such a point is far outside any picture.
+# OpenCV's integer coordinates overflow beyond this; such a point is far outside any image.
 FAR = 30_000
 
 
@@ -29,12 +29,12 @@ def draw_landmarks(
     colour: Colour = GREEN,
     thickness: int | None = None,
 ) -> np.ndarray:
-    """Return a copy of a picture with one face's landmarks on it.
+    """Return a copy of an image with one face's landmarks on it.
 
     Args:
         image: (H, W, 3) uint8 BGR; not changed.
         landmarks: (K, 2) float, pixels of `image`; may lie outside of it.
-        contours: (indices, closed) of each line, as in `Topology.contours`.
+        contours: (indices, closed) of each line, as in `LandmarkScheme.contours`.
         colour: BGR of lines and points; a dark rim keeps them visible on any background.
         thickness: of the lines in pixels; None takes it from the size of the face.
 

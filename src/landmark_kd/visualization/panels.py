@@ -1,4 +1,4 @@
-"""Pictures of shapes and of faces with their landmarks."""
+"""Images of shapes and of faces with their landmarks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from matplotlib.lines import Line2D
 
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 from landmark_kd.visualization.plots import COLOURS, LABELS, figure
 
-# Hard-landmarks on pictures, where everything else is coloured.
-ON_PICTURE = "white"
+# Hard-landmarks on images, where everything else is coloured.
+ON_IMAGE = "white"
 # Soft-landmarks are what the tolerant teacher learns.
 SOFT = COLOURS["tolerant"]
 
 
 @dataclass(frozen=True)
 class FacePanel:
-    """One picture with the hard-landmarks and one other set of landmarks on it.
+    """One image with the hard-landmarks and one other set of landmarks on it.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -47,7 +47,7 @@ class FacePanel:
         """Show a prepared face's crop and half of the border around it.
 
         Args:
-            points: (K, 2) the other set, pixels of the original picture.
+            points: (K, 2) the other set, pixels of the original image.
         """
         around = faces.info.border // 2
         shown = slice(
@@ -60,9 +60,9 @@ class FacePanel:
 
 
 def draw_faces(
-    path: Path, panels: Sequence[FacePanel], topology: Topology, columns: int, title: str
+    path: Path, panels: Sequence[FacePanel], scheme: LandmarkScheme, columns: int, title: str
 ) -> None:
-    """Draw pictures in rows, with hard-landmarks in white and the other set in its colour."""
+    """Draw images in rows, with hard-landmarks in white and the other set in its colour."""
     rows = -(-len(panels) // columns)
     columns = min(columns, len(panels))
     with figure(path, 2.5 * columns, 2.7 * rows + 0.65) as fig:
@@ -72,11 +72,11 @@ def draw_faces(
         for axes, panel in zip(grid, panels, strict=False):
             height, width = panel.image.shape[:2]
             axes.imshow(panel.image, interpolation="bicubic")
-            _draw_on_picture(axes, panel, topology)
+            _draw_on_image(axes, panel, scheme)
             axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
             axes.text(0.5, -0.03, panel.caption, ha="center", va="top", transform=axes.transAxes)
         fig.suptitle(title)
-        keys = [Line2D([], [], color=ON_PICTURE, marker="o", markersize=4, label="hard-landmarks")]
+        keys = [Line2D([], [], color=ON_IMAGE, marker="o", markersize=4, label="hard-landmarks")]
         keys[0].set_path_effects(_rim(1))
         for kind in dict.fromkeys(panel.kind for panel in panels):
             label = "soft-landmarks" if kind == "soft" else LABELS[kind]
@@ -84,9 +84,9 @@ def draw_faces(
         fig.legend(handles=keys, loc="outside lower center", ncols=len(keys))
 
 
-def _draw_on_picture(axes: Axes, panel: FacePanel, topology: Topology) -> None:
-    for points, colour in ((panel.hard, ON_PICTURE), (panel.other, _colour(panel.kind))):
-        for indices, closed in topology.contours:
+def _draw_on_image(axes: Axes, panel: FacePanel, scheme: LandmarkScheme) -> None:
+    for points, colour in ((panel.hard, ON_IMAGE), (panel.other, _colour(panel.kind))):
+        for indices, closed in scheme.contours:
             line = points[list(indices + indices[:1] if closed else indices)]
             axes.plot(line[:, 0], line[:, 1], color=colour, linewidth=0.8, path_effects=_rim(0.5))
         axes.plot(

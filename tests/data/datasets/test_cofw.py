@@ -13,7 +13,7 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
-from landmark_kd.data.datasets.cofw import COFW, CofwPicture
+from landmark_kd.data.datasets.cofw import COFW, CofwImage
 from tests.support.raw_cofw_wflw import GREY_EVERY, cofw_face, write_cofw
 
 TRAIN, TEST = (part.folder for part in COFW.parts)
@@ -62,32 +62,32 @@ def test_pixels_count_from_0_and_hidden_points_are_marked(tmp_path: Path) -> Non
         np.testing.assert_allclose(record.box, corners, atol=1e-9)
 
 
-def test_pictures_stand_upright_and_blue_comes_first(tmp_path: Path) -> None:
+def test_images_stand_upright_and_blue_comes_first(tmp_path: Path) -> None:
     for number, record in enumerate(_read(write_cofw(tmp_path))[:6], start=1):
-        picture, _, _ = cofw_face(number, SIZE)
+        image, _, _ = cofw_face(number, SIZE)
         if number % GREY_EVERY == 0:
-            assert picture.ndim == 2
-            picture = np.stack([picture] * 3, axis=2)
-        read = record.picture.read()
+            assert image.ndim == 2
+            image = np.stack([image] * 3, axis=2)
+        read = record.image.read()
         assert read.flags.c_contiguous
-        np.testing.assert_array_equal(read, picture[..., ::-1])
+        np.testing.assert_array_equal(read, image[..., ::-1])
 
 
-def test_a_picture_says_where_it_is_and_equals_itself(tmp_path: Path) -> None:
-    picture = CofwPicture(tmp_path / TRAIN, "IsTr", 3)
-    assert str(picture) == f"picture 3 of {tmp_path / TRAIN}"
-    assert picture == CofwPicture(tmp_path / TRAIN, "IsTr", 3)
-    assert picture != CofwPicture(tmp_path / TRAIN, "IsTr", 4)
+def test_an_image_says_where_it_is_and_equals_itself(tmp_path: Path) -> None:
+    image = CofwImage(tmp_path / TRAIN, "IsTr", 3)
+    assert str(image) == f"image 3 of {tmp_path / TRAIN}"
+    assert image == CofwImage(tmp_path / TRAIN, "IsTr", 3)
+    assert image != CofwImage(tmp_path / TRAIN, "IsTr", 4)
 
 
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not list open files")
-def test_threads_read_pictures_at_once_and_leave_no_file_open(tmp_path: Path) -> None:
-    pictures = [record.picture for record in _read(write_cofw(tmp_path))] * 20
-    one_by_one = [picture.read() for picture in pictures]
+def test_threads_read_images_at_once_and_leave_no_file_open(tmp_path: Path) -> None:
+    images = [record.image for record in _read(write_cofw(tmp_path))] * 20
+    one_by_one = [image.read() for image in images]
     gc.collect()
     before = _open_files(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        at_once = list(pool.map(lambda picture: picture.read(), pictures))
+        at_once = list(pool.map(lambda image: image.read(), images))
     for a, b in zip(one_by_one, at_once, strict=True):
         np.testing.assert_array_equal(a, b)
     assert _open_files(tmp_path) == before == 0
@@ -105,12 +105,12 @@ def _open_files(folder: Path) -> int:
 
 def test_references_in_a_column_are_read_as_those_in_a_row(tmp_path: Path) -> None:
     write_cofw(tmp_path)
-    before = _read(tmp_path)[1].picture.read()
+    before = _read(tmp_path)[1].image.read()
     with h5py.File(tmp_path / TRAIN, "r+") as content:
         references = content["IsTr"][()]
         del content["IsTr"]
         content.create_dataset("IsTr", data=references.T, dtype=h5py.ref_dtype)
-    np.testing.assert_array_equal(_read(tmp_path)[1].picture.read(), before)
+    np.testing.assert_array_equal(_read(tmp_path)[1].image.read(), before)
 
 
 def test_only_the_two_files_belong_to_the_set(tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -
     assert {split: len(found) for split, found in by_split.items()} == {"train": 200, "test": 100}
     grey = 0
     for record in records:
-        image = record.picture.read()
+        image = record.image.read()
         grey += bool((image == image[..., :1]).all())
-        check_landmarks(record, COFW.topology, width=image.shape[1], height=image.shape[0])
+        check_landmarks(record, COFW.scheme, width=image.shape[1], height=image.shape[0])
         x, y = record.landmarks.T
-        # In the picture: left eye, nose's tip, chin; eyes above the nose, that above the chin.
+        # In the image: left eye, nose's tip, chin; eyes above the nose, that above the chin.
         assert x[8] < x[9]
         assert max(y[16], y[17]) < y[20] < y[28]
         assert record.box is not None
@@ -140,10 +140,10 @@ def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -
 
 
 def test_pupils_of_the_real_sample_are_darker_than_the_skin_below(shared: Path) -> None:
-    """A picture turned or mirrored, or x for y, would not have it."""
+    """An image turned or mirrored, or x for y, would not have it."""
     darker = []
     for record in _read(shared / "data" / "cofw"):
-        image = record.picture.read().mean(axis=2)
+        image = record.image.read().mean(axis=2)
         eye = float(np.linalg.norm(record.landmarks[8] - record.landmarks[9]))
         for x, y in record.landmarks[[16, 17]]:
             skin = image[round(y + 0.25 * eye), round(x)]
@@ -245,11 +245,11 @@ def _one_box_more(file: Path) -> None:
     _set(file, "bboxesTr", np.ones((4, 7)))
 
 
-def _pictures_as_numbers(file: Path) -> None:
+def _images_as_numbers(file: Path) -> None:
     _set(file, "IsTr", np.ones((1, 6)))
 
 
-def _no_pictures(file: Path) -> None:
+def _no_images(file: Path) -> None:
     with h5py.File(file, "r+") as content:
         del content["IsTr"]
         content.create_dataset("IsTr", (1, 0), dtype=h5py.ref_dtype)
@@ -261,7 +261,7 @@ def _no_pictures(file: Path) -> None:
     [
         (_empty, "is empty, but COFW is published in Matlab's version 7.3, which is HDF5"),
         (_version_5, "is a Matlab file of version 5, but COFW is published in"),
-        (_page, "is no HDF5 file, but COFW is published in"),
+        (_page, "is not HDF5 file, but COFW is published in"),
         (_cut_off, "is cut off or damaged ("),
         (_without_landmarks, "has no variable phisTr; it holds IsTr, bboxesTr. Is it another"),
         (_test_file_as_train_file, "has no variable IsTr; it holds IsT, bboxesT, phisT."),
@@ -269,10 +269,10 @@ def _no_pictures(file: Path) -> None:
         (_other_points, "phisTr is float64 of shape (204, 6), but numbers of shape (87, faces)"),
         (_turned_landmarks, "phisTr is float64 of shape (6, 87), but numbers of shape (87, faces)"),
         (_words_for_boxes, "bboxesTr is |S3 of shape (4, 6), but numbers of shape (4, faces)"),
-        (_one_face_less, "6 pictures in IsTr, 5 faces in phisTr and 6 in bboxesTr"),
-        (_one_box_more, "6 pictures in IsTr, 6 faces in phisTr and 7 in bboxesTr"),
-        (_pictures_as_numbers, "IsTr is float64 of shape (1, 6), but a cell of pictures"),
-        (_no_pictures, "IsTr holds no pictures"),
+        (_one_face_less, "6 images in IsTr, 5 faces in phisTr and 6 in bboxesTr"),
+        (_one_box_more, "6 images in IsTr, 6 faces in phisTr and 7 in bboxesTr"),
+        (_images_as_numbers, "IsTr is float64 of shape (1, 6), but a cell of images"),
+        (_no_images, "IsTr holds no images"),
     ],
 )
 def test_a_file_that_is_not_cofw_ends_the_run(
@@ -310,36 +310,36 @@ def _endless_box(file: Path) -> None:
     _change(file, "bboxesTr", 2, 2, np.inf)
 
 
-def _replace_picture(file: Path, make: Callable[[h5py.File], object]) -> None:
+def _replace_image(file: Path, make: Callable[[h5py.File], object]) -> None:
     with h5py.File(file, "r+") as content:
         content["IsTr"][0, 2] = make(content)
 
 
 def _null_reference(file: Path) -> None:
-    _replace_picture(file, lambda content: h5py.Reference())
+    _replace_image(file, lambda content: h5py.Reference())
 
 
 def _reference_to_a_group(file: Path) -> None:
-    _replace_picture(file, lambda content: content["#refs#"].ref)
+    _replace_image(file, lambda content: content["#refs#"].ref)
 
 
 def _dangling_reference(file: Path) -> None:
     with h5py.File(file.parent / "longer.mat", "w") as longer:
         longer["x"] = np.zeros(10 * file.stat().st_size, dtype=np.uint8)
         beyond = longer.create_dataset("y", (3, 9, 9), "u1").ref
-    _replace_picture(file, lambda content: beyond)
+    _replace_image(file, lambda content: beyond)
 
 
 def _four_channels(file: Path) -> None:
-    _replace_picture(file, lambda content: content.create_dataset("x", (4, 9, 9), "u1").ref)
+    _replace_image(file, lambda content: content.create_dataset("x", (4, 9, 9), "u1").ref)
 
 
-def _picture_of_no_width(file: Path) -> None:
-    _replace_picture(file, lambda content: content.create_dataset("x", (3, 0, 9), "u1").ref)
+def _image_of_no_width(file: Path) -> None:
+    _replace_image(file, lambda content: content.create_dataset("x", (3, 0, 9), "u1").ref)
 
 
-def _picture_of_floats(file: Path) -> None:
-    _replace_picture(file, lambda content: content.create_dataset("x", (3, 9, 9), "f8").ref)
+def _image_of_floats(file: Path) -> None:
+    _replace_image(file, lambda content: content.create_dataset("x", (3, 9, 9), "f8").ref)
 
 
 @pytest.mark.parametrize(
@@ -355,8 +355,8 @@ def _picture_of_floats(file: Path) -> None:
         (_dangling_reference, f"{TRAIN} is not there: its reference leads nowhere"),
         (_reference_to_a_group, f"{TRAIN} is not there: its reference leads to something else"),
         (_four_channels, f"{TRAIN} is uint8 of shape (4, 9, 9), but uint8 of shape (3, width"),
-        (_picture_of_no_width, f"{TRAIN} is uint8 of shape (3, 0, 9), but"),
-        (_picture_of_floats, f"{TRAIN} is float64 of shape (3, 9, 9), but"),
+        (_image_of_no_width, f"{TRAIN} is uint8 of shape (3, 0, 9), but"),
+        (_image_of_floats, f"{TRAIN} is float64 of shape (3, 9, 9), but"),
     ],
 )
 def test_a_bad_face_stops_or_is_named_and_left_out(
@@ -366,7 +366,7 @@ def test_a_bad_face_stops_or_is_named_and_left_out(
     make_bad(tmp_path / TRAIN)
     with pytest.raises(UserError, match=re.escape(sentence)) as caught:
         _read(tmp_path)
-    assert re.search(r"(face|picture) 3\b", str(caught.value))
+    assert re.search(r"(face|image) 3\b", str(caught.value))
 
     bad = BadFaces("skip")
     names = [record.name for record in _read(tmp_path, bad)]
@@ -375,7 +375,7 @@ def test_a_bad_face_stops_or_is_named_and_left_out(
     assert sentence in bad.sentences("train")[0]
 
 
-def test_a_picture_whose_bytes_are_damaged_is_a_bad_picture(tmp_path: Path) -> None:
+def test_an_image_whose_bytes_are_damaged_is_a_bad_image(tmp_path: Path) -> None:
     write_cofw(tmp_path)
     with h5py.File(tmp_path / TRAIN) as content:
         chunk = content[content["IsTr"][0, 3]].id.get_chunk_info(0)
@@ -385,6 +385,6 @@ def test_a_picture_whose_bytes_are_damaged_is_a_bad_picture(tmp_path: Path) -> N
     damaged[start : start + chunk.size] = bytes(chunk.size)
     (tmp_path / TRAIN).write_bytes(damaged)
     records = _read(tmp_path)
-    with pytest.raises(UserError, match=rf"picture 4 of .*{TRAIN} is damaged \("):
-        records[3].picture.read()
-    records[2].picture.read()
+    with pytest.raises(UserError, match=rf"image 4 of .*{TRAIN} is damaged \("):
+        records[3].image.read()
+    records[2].image.read()

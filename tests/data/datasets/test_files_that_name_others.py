@@ -37,24 +37,24 @@ def other(tmp_path: Path) -> Path:
     """An HDF5 file with what a COFW file could ask for."""
     path = tmp_path / "other.h5"
     with h5py.File(path, "w") as content:
-        content["picture"] = np.full((16, 20), 7, np.uint8)
+        content["image"] = np.full((16, 20), 7, np.uint8)
         content["phisTr"] = np.ones((87, 3))
     return path
 
 
-def _external_picture(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
+def _external_image(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
     return content["#refs#"].create_dataset(
         "x", (16, 20), dtype="u1", external=[(str(secret), 0, 320)]
     )
 
 
-def _virtual_picture(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
+def _virtual_image(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
     layout = h5py.VirtualLayout((16, 20), "u1")
-    layout[:] = h5py.VirtualSource(str(other), "picture", (16, 20))
+    layout[:] = h5py.VirtualSource(str(other), "image", (16, 20))
     return content["#refs#"].create_virtual_dataset("x", layout)
 
 
-def _no_picture(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
+def _no_image(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
     return content["phisTr"]
 
 
@@ -62,7 +62,7 @@ def _group(content: h5py.File, secret: Path, other: Path) -> h5py.Group:
     return content["#refs#"]
 
 
-def _endless_picture(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
+def _endless_image(content: h5py.File, secret: Path, other: Path) -> h5py.Dataset:
     return content["#refs#"].create_dataset(
         "x", (3, 100_000, 100_000), dtype="u1", chunks=(1, 1000, 1000)
     )
@@ -71,14 +71,14 @@ def _endless_picture(content: h5py.File, secret: Path, other: Path) -> h5py.Data
 @pytest.mark.parametrize(
     ("stored", "sentence"),
     [
-        (_external_picture, "leads to another place or file"),
-        (_virtual_picture, "leads to another place or file"),
-        (_no_picture, "is float64 of shape (87, 3)"),
+        (_external_image, "leads to another place or file"),
+        (_virtual_image, "leads to another place or file"),
+        (_no_image, "is float64 of shape (87, 3)"),
         (_group, "its reference leads to something else"),
-        (_endless_picture, "is uint8 of shape (3, 100000, 100000), larger than anything in COFW"),
+        (_endless_image, "is uint8 of shape (3, 100000, 100000), larger than anything in COFW"),
     ],
 )
-def test_a_cofw_picture_that_is_none_of_the_file_is_left_out(
+def test_a_cofw_image_that_is_none_of_the_file_is_left_out(
     tmp_path: Path, secret: Path, other: Path, stored: Callable[..., h5py.Group], sentence: str
 ) -> None:
     folder = write_cofw(tmp_path / "cofw", 3, 2, SIZE)
@@ -88,19 +88,19 @@ def test_a_cofw_picture_that_is_none_of_the_file_is_left_out(
     records = list(COFW.layout.read(COFW, folder, bad))
     assert [record.name for record in records] == ["train/1", "train/3", "test/1", "test/2"]
     ((_, said),) = bad.left_out
-    assert said.startswith(f"picture 2 of {folder / 'COFW_train_color.mat'} ")
+    assert said.startswith(f"image 2 of {folder / 'COFW_train_color.mat'} ")
     assert sentence in said
 
 
-def test_a_cofw_picture_that_is_swapped_after_the_check_is_not_read(
+def test_a_cofw_image_that_is_swapped_after_the_check_is_not_read(
     tmp_path: Path, secret: Path, other: Path
 ) -> None:
     folder = write_cofw(tmp_path / "cofw", 3, 2, SIZE)
     record = next(iter(COFW.layout.read(COFW, folder, BadFaces("error"))))
     with h5py.File(folder / "COFW_train_color.mat", "r+") as content:
-        content["IsTr"][0, 0] = _external_picture(content, secret, other).ref
+        content["IsTr"][0, 0] = _external_image(content, secret, other).ref
     with pytest.raises(UserError, match="leads to another place or file"):
-        record.picture.read()
+        record.image.read()
 
 
 def _external_link(content: h5py.File, secret: Path, other: Path) -> None:
@@ -173,7 +173,7 @@ def test_an_onnx_file_reads_no_file_outside_of_its_folder(
     folder.mkdir()
     (folder / "link").symlink_to(secret)
     path = _model_with_weights_in(folder, location.format(absolute=secret))
-    with pytest.raises(UserError, match="is no ONNX file that onnxruntime can read"):
+    with pytest.raises(UserError, match="is not an ONNX file that onnxruntime can read"):
         LandmarkDetector.load(path)
 
 
@@ -186,6 +186,6 @@ def test_an_onnx_file_that_is_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
     path, mark = tmp_path / "landmarks.onnx", tmp_path / "it-ran"
     for content in poisons(mark).values():
         path.write_bytes(content)
-        with pytest.raises(UserError, match="is no ONNX file that onnxruntime can read"):
+        with pytest.raises(UserError, match="is not an ONNX file that onnxruntime can read"):
             LandmarkDetector.load(path)
     assert not mark.exists()

@@ -73,7 +73,7 @@ def test_a_file_that_is_not_as_it_should_be_is_named_with_its_line(
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "face.pts"
     path.write_bytes(b"\xff\xd8\xff\xe0 a JPEG file, say")
-    with pytest.raises(UserError, match=r"face\.pts is no text"):
+    with pytest.raises(UserError, match=r"face\.pts is not text"):
         read_pts(path, 68)
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.cofw import COFW
-from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.pts import read_pts, write_pts
-from landmark_kd.data.datasets.wflw import PICTURES, WFLW
-from landmark_kd.imaging.images import PictureFile, read_picture
+from landmark_kd.data.datasets.wflw import IMAGES, WFLW
+from landmark_kd.imaging.images import ImageFile, read_image
 from tests.support.raw_cofw_wflw import wflw_line, write_cofw, write_wflw
 from tests.support.raw_custom import table_lines, write_table
 from tests.support.raw_faces import landmarks_in, write_face
@@ -45,16 +45,16 @@ def test_what_is_whole_is_read(tmp_path: Path) -> None:
 )
 @example(centre=(40, 30), size=300, brought=False)
 @example(centre=(40, 30), size=300, brought=True)
-def test_a_face_reaches_no_further_out_of_its_picture_than_half_of_either(
+def test_a_face_reaches_no_further_out_of_its_image_than_half_of_either(
     centre: tuple[float, float], size: float, brought: bool
 ) -> None:
     width, height = 80, 60
     box = np.array([*np.subtract(centre, size / 2), *np.add(centre, size / 2)])
     around = np.tile(centre, (COFW.points, 1))
-    around[list(COFW.topology.normalizer)] = box.reshape(2, 2)
+    around[list(COFW.scheme.normalizer)] = box.reshape(2, 2)
     record = FaceRecord(
         name="face",
-        picture=PictureFile(Path("face.png")),
+        image=ImageFile(Path("face.png")),
         landmarks=landmarks_in(width, height)[: COFW.points] if brought else around,
         photo="face",
         part=COFW.parts[0],
@@ -63,7 +63,7 @@ def test_a_face_reaches_no_further_out_of_its_picture_than_half_of_either(
     out = max(*(-0.5 - box[:2]), *(box[2:] - (width - 0.5, height - 0.5)))
     allowed = out <= 0.5 * min((box[2:] - box[:2]).max(), width)
     try:
-        check_landmarks(record, COFW.topology, width, height)
+        check_landmarks(record, COFW.scheme, width, height)
     except UserError as error:
         check_sentence(error)
         assert not allowed
@@ -109,7 +109,7 @@ def test_what_other_programs_take_for_no_number_is_none(tmp_path: Path, text: st
     lines[1] = ",".join([*first[:2], f'"{text}"', *first[3:]])
     table = write_table(tmp_path / "table", lines)
     bad = BadFaces("skip")
-    own = read_own_dataset(table)
+    own = read_custom_dataset(table)
     assert len(list(own.layout.read(own, table, bad))) == 2
     assert "line 2: x0 is " in bad.left_out[0][1]
 
@@ -132,7 +132,7 @@ GOOD_WFLW = "".join(f"{wflw_line(i, 'one.jpg')}\n" for i in range(2)).encode()
 @example(content=GOOD_WFLW.replace(b"one.jpg", b"a" * 300))
 @example(content=GOOD_WFLW.replace(b"one.jpg", b"\x1b[2J\0"))
 def test_a_damaged_wflw_list_is_refused_or_read(wflw: Path, content: bytes) -> None:
-    name = min(wflw.rglob("*.jpg")).relative_to(wflw / PICTURES).as_posix().encode()
+    name = min(wflw.rglob("*.jpg")).relative_to(wflw / IMAGES).as_posix().encode()
     (wflw / WFLW.parts[0].folder).write_bytes(content.replace(b"one.jpg", name))
     refused_or_sound(lambda: check_reading(WFLW, wflw))
 
@@ -155,17 +155,15 @@ def test_a_damaged_cofw_file_is_refused_or_read(cofw: Path, data: st.DataObject)
 
 @examples(100)
 @given(data=st.data(), suffix=st.sampled_from([".png", ".jpg"]))
-def test_a_damaged_picture_is_refused_or_read(
-    folder: Path, data: st.DataObject, suffix: str
-) -> None:
-    write_face(folder, "picture", suffix=suffix)
-    path = folder / f"picture{suffix}"
+def test_a_damaged_image_is_refused_or_read(folder: Path, data: st.DataObject, suffix: str) -> None:
+    write_face(folder, "image", suffix=suffix)
+    path = folder / f"image{suffix}"
     path.write_bytes(data.draw(damaged(path.read_bytes())))
 
     def read() -> None:
-        picture = read_picture(path)
-        assert picture.dtype == np.uint8
-        assert picture.shape[2:] == (3,)
+        image = read_image(path)
+        assert image.dtype == np.uint8
+        assert image.shape[2:] == (3,)
 
     refused_or_sound(read)
 

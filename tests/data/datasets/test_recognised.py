@@ -44,7 +44,7 @@ def test_two_data_sets_in_one_folder_need_a_name(tmp_path: Path) -> None:
     assert recognised(tmp_path, "wflw")[0] == "wflw"
 
 
-def test_an_own_description_goes_before_every_known_layout(tmp_path: Path) -> None:
+def test_a_custom_description_goes_before_every_known_layout(tmp_path: Path) -> None:
     write_300w(tmp_path)
     write_table(tmp_path, table_lines(["ann", "bob", "eve"]))
     assert recognised(tmp_path)[0] == "pts"

@@ -11,8 +11,8 @@ import pytest
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.registry import DATASETS
-from landmark_kd.imaging.images import PictureFile, read_picture
-from landmark_kd.landmarks.scheme import IBUG_68, TOPOLOGIES
+from landmark_kd.imaging.images import ImageFile, read_image
+from landmark_kd.landmarks.scheme import IBUG_68, SCHEMES
 from tests.support.raw_faces import STEMS_300W, landmarks_in, write_300w, write_face
 
 W300 = DATASETS["300w"]
@@ -31,7 +31,7 @@ def test_300w_is_read_in_its_official_layout(tmp_path: Path) -> None:
         for part, stems in STEMS_300W.items()
         for stem in stems
     ]
-    assert all(Path(str(record.picture)).is_file() for record in records)
+    assert all(Path(str(record.image)).is_file() for record in records)
     np.testing.assert_allclose(records[0].landmarks, landmarks_in(80, 60), atol=1e-3)
 
 
@@ -45,7 +45,7 @@ def test_the_published_sizes_are_those_of_the_300w_paper() -> None:
 def test_every_data_set_has_a_known_landmark_scheme_and_its_own_name() -> None:
     for name, dataset in DATASETS.items():
         assert dataset.name == name
-        assert dataset.topology is TOPOLOGIES[dataset.points]
+        assert dataset.scheme is SCHEMES[dataset.points]
         assert dataset.licence.startswith("Trained on ")
 
 
@@ -54,7 +54,7 @@ def test_faces_of_one_photo_are_known_by_their_names(tmp_path: Path) -> None:
     assert photos["afw/11_1"] == photos["afw/11_2"] == "afw/11"
     assert photos["afw/12_1"] == "afw/12"
     assert photos["helen/trainset/20_1"] == photos["helen/trainset/20_3"] == "helen/20"
-    # The number of an LFPW picture is the photo's, not the face's.
+    # The number of an LFPW image is the photo's, not the face's.
     assert photos["lfpw/trainset/image_0001"] != photos["lfpw/trainset/image_0002"]
     assert photos["ibug/image_003_1"] == "ibug/image_003"
     assert photos["ibug/image_004 _01"] == "ibug/image_004"
@@ -71,7 +71,7 @@ def test_synthetic_faces_are_a_photo_each(tmp_path: Path) -> None:
     assert len({record.photo for record in records}) == 6
 
 
-def test_pictures_of_any_suffix_are_read_and_other_files_are_not(tmp_path: Path) -> None:
+def test_images_of_any_suffix_are_read_and_other_files_are_not(tmp_path: Path) -> None:
     write_300w(tmp_path)
     afw = tmp_path / "afw"
     write_face(afw, "a", suffix=".jpg")
@@ -156,7 +156,7 @@ def test_a_set_without_train_or_test_faces_is_refused(
     tmp_path: Path, without: tuple[str, ...], split: str
 ) -> None:
     write_300w(tmp_path, without)
-    with pytest.raises(UserError, match=f"holds no {split} faces: pictures with .pts files"):
+    with pytest.raises(UserError, match=f"holds no {split} faces: images with .pts files"):
         _read(tmp_path)
 
 
@@ -164,7 +164,7 @@ def _break_text(folder: Path) -> None:
     (folder / "20_1.pts").write_text("version: 1\nn_points:  68\n{\none two\n}\n")
 
 
-def _break_picture_alone(folder: Path) -> None:
+def _break_image_alone(folder: Path) -> None:
     (folder / "20_1.pts").unlink()
 
 
@@ -172,7 +172,7 @@ def _break_landmarks_alone(folder: Path) -> None:
     (folder / "20_1.png").unlink()
 
 
-def _break_two_pictures(folder: Path) -> None:
+def _break_two_images(folder: Path) -> None:
     (folder / "20_1.jpg").write_bytes((folder / "20_1.png").read_bytes())
 
 
@@ -180,9 +180,9 @@ def _break_two_pictures(folder: Path) -> None:
     ("make_bad", "sentence"),
     [
         (_break_text, "20_1.pts, line 4: 'one two' is not two numbers x y"),
-        (_break_picture_alone, "20_1.png has no 20_1.pts beside it"),
-        (_break_landmarks_alone, "20_1.pts has no picture (.jpg, .jpeg, .png) beside it"),
-        (_break_two_pictures, "20_1.pts have one name, but a face is two files"),
+        (_break_image_alone, "20_1.png has no 20_1.pts beside it"),
+        (_break_landmarks_alone, "20_1.pts has no image (.jpg, .jpeg, .png) beside it"),
+        (_break_two_images, "20_1.pts have one name, but a face is two files"),
     ],
 )
 def test_a_bad_face_stops_or_is_named_and_left_out(
@@ -218,7 +218,7 @@ def test_all_bad_faces_are_named_not_only_the_first(tmp_path: Path) -> None:
     ("scale", "x", "y", "good"),
     [
         (1, 0, 0, True),
-        # The face is 39 pixels wide and 29 high, in the middle of a picture of 80 x 60.
+        # The face is 39 pixels wide and 29 high, in the middle of an image of 80 x 60.
         (1, -38, 0, True),
         (1, 38, 0, True),
         (1, -42, 0, False),
@@ -233,7 +233,7 @@ def test_landmarks_far_outside_or_all_in_one_place_are_bad(
     tmp_path: Path, scale: float, x: float, y: float, good: bool
 ) -> None:
     landmarks = np.array([x, y]) + scale * landmarks_in(80, 60)
-    record = FaceRecord("x", PictureFile(tmp_path / "x.png"), landmarks, "x", W300.parts[0])
+    record = FaceRecord("x", ImageFile(tmp_path / "x.png"), landmarks, "x", W300.parts[0])
     if good:
         check_landmarks(record, IBUG_68, width=80, height=60)
     else:
@@ -241,17 +241,17 @@ def test_landmarks_far_outside_or_all_in_one_place_are_bad(
             check_landmarks(record, IBUG_68, width=80, height=60)
 
 
-def test_a_picture_is_read_from_a_path_with_odd_characters(tmp_path: Path) -> None:
+def test_an_image_is_read_from_a_path_with_odd_characters(tmp_path: Path) -> None:
     write_face(tmp_path / "größe ☺", "image_092 _01")
-    assert read_picture(tmp_path / "größe ☺" / "image_092 _01.png").shape == (60, 80, 3)
+    assert read_image(tmp_path / "größe ☺" / "image_092 _01.png").shape == (60, 80, 3)
 
 
-def test_a_grey_picture_gets_three_channels_and_colours_are_blue_first(tmp_path: Path) -> None:
-    write_face(tmp_path, "grey", picture=np.full((9, 9), 7, dtype=np.uint8))
-    assert (read_picture(tmp_path / "grey.png") == 7).all()
-    assert read_picture(tmp_path / "grey.png").shape == (9, 9, 3)
-    write_face(tmp_path, "blue", picture=np.full((9, 9, 3), [200, 0, 0], dtype=np.uint8))
-    assert (read_picture(tmp_path / "blue.png") == [200, 0, 0]).all()
+def test_a_grey_image_gets_three_channels_and_colours_are_blue_first(tmp_path: Path) -> None:
+    write_face(tmp_path, "grey", image=np.full((9, 9), 7, dtype=np.uint8))
+    assert (read_image(tmp_path / "grey.png") == 7).all()
+    assert read_image(tmp_path / "grey.png").shape == (9, 9, 3)
+    write_face(tmp_path, "blue", image=np.full((9, 9, 3), [200, 0, 0], dtype=np.uint8))
+    assert (read_image(tmp_path / "blue.png") == [200, 0, 0]).all()
 
 
 def test_the_orientation_that_a_camera_noted_is_ignored(tmp_path: Path) -> None:
@@ -265,18 +265,18 @@ def test_the_orientation_that_a_camera_noted_is_ignored(tmp_path: Path) -> None:
     turned = cv2.imread(str(tmp_path / "turned.jpg"))
     assert turned is not None
     assert turned.shape == (80, 60, 3)  # OpenCV alone obeys it
-    assert read_picture(tmp_path / "turned.jpg").shape == (60, 80, 3)
+    assert read_image(tmp_path / "turned.jpg").shape == (60, 80, 3)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95])
-def test_a_picture_that_is_cut_off_does_not_decode(
+def test_an_image_that_is_cut_off_does_not_decode(
     tmp_path: Path, suffix: str, share: float
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
-    write_face(tmp_path, "face", picture=noise, suffix=suffix)
+    write_face(tmp_path, "face", image=noise, suffix=suffix)
     path = tmp_path / f"face{suffix}"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(UserError, match=rf"face{suffix} does not decode: it is"):
-        read_picture(path)
+        read_image(path)

@@ -9,7 +9,7 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
-from landmark_kd.data.datasets.wflw import FLAGS, PICTURES, WFLW
+from landmark_kd.data.datasets.wflw import FLAGS, IMAGES, WFLW
 from tests.support.raw_cofw_wflw import PHOTO_NAME, face_landmarks, wflw_line, write_wflw
 
 TRAIN, TEST = (part.folder for part in WFLW.parts)
@@ -51,9 +51,9 @@ def test_faces_of_one_photo_share_it(tmp_path: Path) -> None:
     records = _read(write_wflw(tmp_path, train=5))
     photos = [PHOTO_NAME.format(split="train", number=n) for n in (0, 0, 1, 1, 2)]
     assert [record.photo for record in records[:5]] == photos
-    assert records[0].picture == records[1].picture != records[2].picture
-    assert str(records[4].picture) == str(tmp_path / PICTURES / photos[4])
-    assert records[4].picture.read().shape == (60, 80, 3)
+    assert records[0].image == records[1].image != records[2].image
+    assert str(records[4].image) == str(tmp_path / IMAGES / photos[4])
+    assert records[4].image.read().shape == (60, 80, 3)
 
 
 def test_one_photo_written_in_two_ways_is_one(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_one_photo_written_in_two_ways_is_one(tmp_path: Path) -> None:
     _edit(tmp_path / TRAIN, 1, "0--Parade/", "./0--Parade//")
     records = _read(tmp_path)
     assert records[0].photo == records[1].photo
-    assert records[0].picture == records[1].picture
+    assert records[0].image == records[1].image
 
 
 def test_flags_put_test_faces_into_their_subsets_and_train_faces_into_none(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_lists_with_other_line_ends_marks_and_blank_lines_are_read(tmp_path: Pat
         ending = rest.removesuffix(b"\r\n")
         (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + first + b"\r\n\r\n" + ending)
     records = _read(tmp_path)
-    assert [r.picture for r in records] == [r.picture for r in expected]
+    assert [r.image for r in records] == [r.image for r in expected]
     # Line 2 is blank now, and messages have to name lines as an editor counts them.
     assert [r.name for r in records[:3]] == ["train/1", "train/3", "train/4"]
     for record, same in zip(records, expected, strict=True):
@@ -126,19 +126,19 @@ def test_lists_with_other_line_ends_marks_and_blank_lines_are_read(tmp_path: Pat
 )
 def test_a_name_is_the_rest_of_the_line_exactly(tmp_path: Path, name: str) -> None:
     write_wflw(tmp_path)
-    (tmp_path / PICTURES / name).write_bytes(
-        (tmp_path / PICTURES / PHOTO_NAME.format(split="test", number=0)).read_bytes()
+    (tmp_path / IMAGES / name).write_bytes(
+        (tmp_path / IMAGES / PHOTO_NAME.format(split="test", number=0)).read_bytes()
     )
     (tmp_path / TEST).write_text(wflw_line(0, name) + "\n", encoding="utf-8", newline="\n")
     record = _read(tmp_path)[-1]
     assert record.photo == name
-    assert str(record.picture) == str(tmp_path / PICTURES / name)
-    assert tmp_path / PICTURES / name in WFLW.layout.files(WFLW, tmp_path)
+    assert str(record.image) == str(tmp_path / IMAGES / name)
+    assert tmp_path / IMAGES / name in WFLW.layout.files(WFLW, tmp_path)
 
 
-def test_only_lists_and_the_pictures_they_name_belong_to_the_set(tmp_path: Path) -> None:
+def test_only_lists_and_the_images_they_name_belong_to_the_set(tmp_path: Path) -> None:
     write_wflw(tmp_path, train=4, test=2)
-    folder = tmp_path / PICTURES / "0--Parade"
+    folder = tmp_path / IMAGES / "0--Parade"
     (folder / "no face of a list.jpg").write_bytes(b"")
     (tmp_path / "WFLW_annotations/README").write_text("how to read the lists")
     outside = tmp_path / "outside.jpg"
@@ -155,7 +155,7 @@ def test_only_lists_and_the_pictures_they_name_belong_to_the_set(tmp_path: Path)
     assert list(WFLW.layout.files(WFLW, tmp_path)) == [
         tmp_path / TRAIN,
         tmp_path / TEST,
-        *(tmp_path / PICTURES / name for name in names),
+        *(tmp_path / IMAGES / name for name in names),
     ]
 
 
@@ -167,10 +167,10 @@ def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -
     assert all(record.subsets == () for record in by_split["train"])
     assert set(WFLW.subsets(by_split["test"])) == {"all", *FLAGS}
     assert len(list(WFLW.layout.files(WFLW, folder))) == len({r.photo for r in records}) + 2
-    pictures = {record.picture: record.picture.read() for record in records}
+    images = {record.image: record.image.read() for record in records}
     for record in records:
-        height, width = pictures[record.picture].shape[:2]
-        check_landmarks(record, WFLW.topology, width=width, height=height)
+        height, width = images[record.image].shape[:2]
+        check_landmarks(record, WFLW.scheme, width=width, height=height)
         # The authors' box is that of the landmarks in whole pixels.
         assert record.box is not None
         corners = [*record.landmarks.min(axis=0), *record.landmarks.max(axis=0)]
@@ -214,7 +214,7 @@ def test_a_folder_that_is_not_there_empty_or_a_file_names_folders_and_source(
 
 
 @pytest.mark.parametrize("name", [TRAIN, TEST, "WFLW_images"])
-def test_both_lists_and_the_pictures_are_needed(tmp_path: Path, name: str) -> None:
+def test_both_lists_and_the_images_are_needed(tmp_path: Path, name: str) -> None:
     write_wflw(tmp_path)
     (tmp_path / name).rename(tmp_path / "elsewhere")
     with pytest.raises(UserError, match=rf"{re.escape(str(tmp_path / name))} is missing"):
@@ -229,7 +229,7 @@ def test_an_empty_list_ends_the_run(tmp_path: Path, content: bytes) -> None:
         _read(tmp_path, BadFaces("skip"))
 
 
-FORMAT = "196 coordinates, 4 of a box, 6 flags and a picture's name"
+FORMAT = "196 coordinates, 4 of a box, 6 flags and an image's name"
 COORDINATE = r"^\S+ "
 BOX = r"(?<=\.\d{6} )\d+ \d+ \d+ \d+"
 NAME = "0--Parade.*"
@@ -251,11 +251,11 @@ NAME = "0--Parade.*"
         (" [01] 0--", " 2 0--", "the flag of blur is 2, not 0 or 1"),
         (r"(?<=\.\d{6} )\d+(?= )", "79", "the box from (79, "),
         (r"(?<=\.\d{6} )(\d+ \d+ \d+) \d+", r"\1 -1", ", -1) is none; x_min y_min x_max y_max"),
-        (NAME, "gone.jpg", f"{PICTURES}/gone.jpg is missing"),
-        (NAME, "0--Parade", f"{PICTURES}/0--Parade is missing"),
-        (NAME, "../x.jpg", f"the picture ../x.jpg does not lie within {PICTURES}"),
-        (NAME, "a/../../x.jpg", f"the picture a/../../x.jpg does not lie within {PICTURES}"),
-        (NAME, "/x.jpg", f"the picture /x.jpg does not lie within {PICTURES}"),
+        (NAME, "gone.jpg", f"{IMAGES}/gone.jpg is missing"),
+        (NAME, "0--Parade", f"{IMAGES}/0--Parade is missing"),
+        (NAME, "../x.jpg", f"the image ../x.jpg does not lie within {IMAGES}"),
+        (NAME, "a/../../x.jpg", f"the image a/../../x.jpg does not lie within {IMAGES}"),
+        (NAME, "/x.jpg", f"the image /x.jpg does not lie within {IMAGES}"),
         (NAME, "a\0.jpg", "is missing"),
         (NAME, "a" * 5000, "is missing"),
         (".*", "\u00a0", "has 0 entries, but 207 were expected"),

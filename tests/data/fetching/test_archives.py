@@ -275,7 +275,7 @@ def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path: Path)
 
 def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.rar").touch()
-    with pytest.raises(UserError, match=r"a\.rar is no archive that can be unpacked; \.zip, "):
+    with pytest.raises(UserError, match=r"a\.rar is not an archive that can be unpacked; \.zip, "):
         _unpack(tmp_path / "a.rar", tmp_path / "out")
 
 
@@ -324,7 +324,7 @@ def test_what_is_no_archive_is_told_by_its_content(
 ) -> None:
     path = tmp_path / "x.part"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"^a\{suffix} is no whole .* archive but {found}"):
+    with pytest.raises(UserError, match=rf"^a\{suffix} is not a whole .* archive but {found}"):
         check_kind(path, f"a{suffix}")
 
 
@@ -336,7 +336,7 @@ def test_an_archive_is_known_by_its_content_under_any_name(tmp_path: Path, suffi
 
 def test_an_archive_of_another_kind_than_its_name_is_told(tmp_path: Path) -> None:
     packed = _pack(tmp_path / "a.zip", [("a", b"x")])
-    with pytest.raises(UserError, match=r"a\.tar\.gz is no whole"):
+    with pytest.raises(UserError, match=r"a\.tar\.gz is not a whole"):
         check_kind(packed, "a.tar.gz")
     # A tar may hold a zip at its end, where zip archives are looked for.
     outer = _pack(tmp_path / "b.tar", [("a.zip", packed.read_bytes())])

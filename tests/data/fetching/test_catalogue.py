@@ -63,9 +63,9 @@ def _tgz(files: dict[str, bytes], link: str | None = None) -> bytes:
     return packed.getvalue()
 
 
-PICTURES = _zip({"a.jpg": NOISE, "a.pts": b"points"})
+IMAGES = _zip({"a.jpg": NOISE, "a.pts": b"points"})
 LISTS = _tgz({"lists/train.txt": b"train", "lists/test.txt": b"test"})
-UNPACKED = {"pictures/a.jpg": NOISE, "pictures/a.pts": b"points", "lists/train.txt": b"train"}
+UNPACKED = {"images/a.jpg": NOISE, "images/a.pts": b"points", "lists/train.txt": b"train"}
 UNPACKED["lists/test.txt"] = b"test"
 
 
@@ -78,10 +78,10 @@ class Case:
         self.cache = folder / "cache"
         self.out = folder / "raw" / "faces"
         self.catalogue = folder / "downloads.yaml"
-        server.answers["/p.zip"] = [whole(PICTURES)]
+        server.answers["/p.zip"] = [whole(IMAGES)]
         server.answers["/l.tgz"] = [whole(LISTS)]
         self.entries: list[dict[str, Any]] = [
-            self._entry("p.zip", "pictures", ["*.pts"]),
+            self._entry("p.zip", "images", ["*.pts"]),
             self._entry("l.tgz", "lists", ["train.txt", "test.txt"]),
         ]
 
@@ -122,7 +122,7 @@ class Case:
     def works(self) -> None:
         self.fetch()
         assert snapshot(self.out) == UNPACKED
-        assert sorted(path.name for path in self.out.iterdir()) == ["lists", "pictures"]
+        assert sorted(path.name for path in self.out.iterdir()) == ["lists", "images"]
         assert self.cached() == ["l.tgz", "p.zip"]
 
     def cached(self) -> list[str]:
@@ -160,7 +160,7 @@ def test_an_empty_folder_that_is_there_is_filled(case: Case) -> None:
     case.works()
 
 
-@pytest.mark.parametrize("wrapper", ["pictures/", "any name/", "a/b/"])
+@pytest.mark.parametrize("wrapper", ["images/", "any name/", "a/b/"])
 def test_folders_wrapped_around_the_content_are_dropped(case: Case, wrapper: str) -> None:
     files = {f"{wrapper}a.jpg": NOISE, f"{wrapper}a.pts": b"points", "__MACOSX/x.pts": b""}
     case.server.answers["/p.zip"] = [whole(_zip(files))]
@@ -178,16 +178,16 @@ def test_two_archives_may_share_a_folder_but_no_file(case: Case) -> None:
 
 
 def test_a_download_that_was_cut_is_resumed_by_the_next_run(case: Case) -> None:
-    case.server.answers["/p.zip"] = [whole(PICTURES, cut_at=len(PICTURES) // 2)]
+    case.server.answers["/p.zip"] = [whole(IMAGES, cut_at=len(IMAGES) // 2)]
     said = case.fails(
         f"{case.server.url('/p.zip')} could not be downloaded in 3 tries",
-        f"the connection was cut after {len(PICTURES) // 2} of {len(PICTURES)} bytes",
+        f"the connection was cut after {len(IMAGES) // 2} of {len(IMAGES)} bytes",
         "the file p.zip from https://faces.example/page",
     )
     assert str(case.cache / "faces") in said
     have = (case.cache / "faces" / "p.zip.part").stat().st_size
-    assert 0 < have <= len(PICTURES) // 2
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    assert 0 < have <= len(IMAGES) // 2
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
     assert case.server.ranges("/p.zip")[-1] == f"bytes={have}-"
 
@@ -196,7 +196,7 @@ def test_where_nobody_answers_one_file_is_tried_and_all_are_named(case: Case) ->
     case.server.answers["/p.zip"] = [status(503)]
     case.fails("the server answered 503", "l.tgz was not tried", "the file l.tgz")
     assert case.asked("/l.tgz") == 0
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
 
 
@@ -209,7 +209,7 @@ def test_a_missing_file_leaves_the_others_downloaded_and_may_come_by_hand(case: 
         "data.path",
     )
     assert case.cached() == ["l.tgz"]
-    (case.cache / "faces" / "p.zip").write_bytes(PICTURES)
+    (case.cache / "faces" / "p.zip").write_bytes(IMAGES)
     case.works()
     assert (case.asked("/p.zip"), case.asked("/l.tgz")) == (1, 1)
 
@@ -218,9 +218,9 @@ def test_a_missing_file_leaves_the_others_downloaded_and_may_come_by_hand(case: 
     ("body", "said"),
     [
         (LOGIN, "a web page, perhaps a form or a login"),
-        (b"", "p.zip is no whole zip archive but empty"),
-        (PICTURES[:-1000], "cut off, damaged or something else"),
-        (LISTS, "p.zip is no whole zip archive"),
+        (b"", "p.zip is not a whole zip archive but empty"),
+        (IMAGES[:-1000], "cut off, damaged or something else"),
+        (LISTS, "p.zip is not a whole zip archive"),
     ],
     ids=["login page", "empty", "cut", "other kind"],
 )
@@ -228,25 +228,25 @@ def test_what_is_no_archive_is_not_kept(case: Case, body: bytes, said: str) -> N
     case.server.answers["/p.zip"] = [whole(body)]
     case.fails(case.server.url("/p.zip"), said)
     assert case.cached() == ["l.tgz"]
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_a_wrong_checksum_is_told_and_the_file_is_not_kept(case: Case, algorithm: str) -> None:
-    expected = hashlib.new(algorithm, PICTURES).hexdigest()
+    expected = hashlib.new(algorithm, IMAGES).hexdigest()
     case.entries[0]["checksum"] = f"{algorithm}:{expected}"
     other = _zip({"a.pts": b"other"})
     case.server.answers["/p.zip"] = [whole(other)]
     case.fails(case.server.url("/p.zip"), expected, hashlib.new(algorithm, other).hexdigest())
     assert case.asked("/p.zip") == 1
     assert case.cached() == ["l.tgz"]
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
 
 
 def test_a_file_in_the_cache_with_a_wrong_checksum_is_downloaded_anew(case: Case) -> None:
-    case.entries[0]["checksum"] = f"md5:{hashlib.md5(PICTURES).hexdigest()}"
+    case.entries[0]["checksum"] = f"md5:{hashlib.md5(IMAGES).hexdigest()}"
     case.works()
     (case.cache / "faces" / "p.zip").write_bytes(_zip({"a.pts": b"other"}))
     case.works()
@@ -259,7 +259,7 @@ def test_a_file_in_the_cache_with_a_wrong_checksum_is_downloaded_anew(case: Case
         (_zip({"../a.pts": b"x"}), "outside of its folder"),
         (_zip({"a.pts": bytes(2_000_000)}), "more than the 1000000 bytes"),
         (_zip({f"{i}.pts": b"" for i in range(11)}), "more than the 10 files"),
-        (PICTURES.replace(NOISE[:20], NOISE[1:21]), "damaged or cut off in 'a.jpg'"),
+        (IMAGES.replace(NOISE[:20], NOISE[1:21]), "damaged or cut off in 'a.jpg'"),
         (_zip({"other.txt": b"x"}), "should hold *.pts, but holds other.txt"),
         (_zip({}), "but holds nothing"),
         (_zip({"a/x.pts": b"x", "b/x.pts": b"x"}), "should hold *.pts, but holds a, b"),
@@ -270,7 +270,7 @@ def test_an_archive_that_cannot_be_used_is_not_kept(case: Case, body: bytes, sai
     case.server.answers["/p.zip"] = [whole(body)]
     case.fails(said, "it was removed, run the same command again")
     assert case.cached() == ["l.tgz"]
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
 
 
@@ -293,15 +293,15 @@ def test_an_endless_body_is_not_kept(case: Case) -> None:
     case.server.answers["/p.zip"] = [endless()]
     case.fails("more than the 1000000 bytes")
     assert case.cached() == ["l.tgz"]
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
 
 
 def test_a_hanging_server_is_left_and_resumed(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "TIMEOUT_S", (1.0, 0.1))
-    case.server.answers["/p.zip"] = [hanging(PICTURES, 200_000)]
+    case.server.answers["/p.zip"] = [hanging(IMAGES, 200_000)]
     case.fails("no answer in time")
-    case.server.answers["/p.zip"] = [whole(PICTURES)]
+    case.server.answers["/p.zip"] = [whole(IMAGES)]
     case.works()
     assert case.server.ranges("/p.zip")[-1] is not None
 
@@ -310,7 +310,7 @@ def test_a_circle_of_redirects_is_told_and_a_good_redirect_followed(case: Case) 
     case.server.answers["/p.zip"] = [redirect("/p.zip")]
     case.fails("redirects")
     case.server.answers["/p.zip"] = [redirect("/elsewhere")]
-    case.server.answers["/elsewhere"] = [whole(PICTURES)]
+    case.server.answers["/elsewhere"] = [whole(IMAGES)]
     case.works()
 
 
@@ -324,7 +324,7 @@ def test_files_to_be_taken_by_hand_are_told_after_the_others_are_there(case: Cas
     )
     assert case.cached() == ["l.tgz"]
     assert case.asked("/p.zip") == 0
-    (case.cache / "faces" / "p.zip").write_bytes(PICTURES)
+    (case.cache / "faces" / "p.zip").write_bytes(IMAGES)
     case.works()
 
 
@@ -338,13 +338,13 @@ def test_files_to_be_taken_by_hand_are_told_after_the_others_are_there(case: Cas
 def test_a_wrong_file_taken_by_hand_is_told_and_left_to_its_owner(
     case: Case, body: bytes, said: str
 ) -> None:
-    case.entries[0] |= {"url": None, "checksum": f"md5:{hashlib.md5(PICTURES).hexdigest()}"}
+    case.entries[0] |= {"url": None, "checksum": f"md5:{hashlib.md5(IMAGES).hexdigest()}"}
     mine = case.cache / "faces" / "p.zip"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(body)
     case.fails(said)
     assert mine.read_bytes() == body
-    mine.write_bytes(PICTURES)
+    mine.write_bytes(IMAGES)
     case.works()
 
 
@@ -352,7 +352,7 @@ def test_a_damaged_file_taken_by_hand_is_left_to_its_owner(case: Case) -> None:
     case.entries[0]["url"] = None
     mine = case.cache / "faces" / "p.zip"
     mine.parent.mkdir(parents=True)
-    mine.write_bytes(PICTURES.replace(NOISE[:20], NOISE[1:21]))
+    mine.write_bytes(IMAGES.replace(NOISE[:20], NOISE[1:21]))
     case.fails("damaged", "take p.zip from https://faces.example/page once more")
     assert mine.exists()
 
@@ -379,7 +379,7 @@ def _fetch_in_a_process(out: Path, cache: Path, catalogue: Path, log: Path) -> N
 
 def test_of_two_runs_at_once_one_downloads_and_the_other_waits(case: Case) -> None:
     both_run = threading.Event()
-    case.server.answers["/p.zip"] = [whole(PICTURES, after=both_run)]
+    case.server.answers["/p.zip"] = [whole(IMAGES, after=both_run)]
     case.write_catalogue()
     outs, logs = ([case.folder / f"{what}{i}" for i in (0, 1)] for what in ("out", "log"))
     context = multiprocessing.get_context("spawn")
@@ -447,7 +447,7 @@ def test_a_mistake_in_the_catalogue_is_told_with_its_place(
 
 def test_a_catalogue_that_is_no_yaml_is_told(case: Case) -> None:
     case.catalogue.write_text("{")
-    with pytest.raises(UserError, match=r"downloads\.yaml is no valid YAML"):
+    with pytest.raises(UserError, match=r"downloads\.yaml is not valid YAML"):
         read_catalogue(case.catalogue)
 
 

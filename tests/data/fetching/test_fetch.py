@@ -20,7 +20,7 @@ from tests.support.raw_faces import STEMS_300W, snapshot, write_300w
 
 DataName = Literal["cofw", "wflw", "pts"]
 
-FACES = SyntheticParams(train=4, test=2, size=64)
+FACES = SyntheticParams(train=4, test=2, resolution=64)
 
 
 def fetch_alone(data: DataParams, out: Path, seed: int = 1) -> None:
@@ -32,7 +32,7 @@ def _fetch_300w(source: Path | str, out: Path) -> None:
     fetch_alone(data, out=out)
 
 
-def test_pictures_and_landmarks_of_300w_are_copied_and_nothing_else(tmp_path: Path) -> None:
+def test_images_and_landmarks_of_300w_are_copied_and_nothing_else(tmp_path: Path) -> None:
     source = write_300w(tmp_path / "mine", without=("ibug",))
     faces = snapshot(source)
     for other in ("afw/11_1_mirror.png", "afw/box.mat", "300w.zip", "more/x.png"):
@@ -175,15 +175,15 @@ def _fetch_unlabelled(
     fetch(data, FACES, 1, unlabelled=str(source), unlabelled_box=box, out=out)
 
 
-def test_unlabelled_pictures_are_copied_from_all_folders_and_nothing_else(tmp_path: Path) -> None:
+def test_unlabelled_images_are_copied_from_all_folders_and_nothing_else(tmp_path: Path) -> None:
     source = write_300w(tmp_path / "mine")
-    pictures = {name: b for name, b in snapshot(source).items() if not name.endswith(".pts")}
+    images = {name: b for name, b in snapshot(source).items() if not name.endswith(".pts")}
     for other in ("notes.txt", ".hidden/x.png", "afw/.x.png"):
         (source / other).parent.mkdir(exist_ok=True)
         (source / other).write_bytes(b"not asked for")
     (source / "PHOTO.JPG").write_bytes(b"a")
     _fetch_unlabelled(source, tmp_path / "raw")
-    assert snapshot(tmp_path / "raw" / "unlabelled") == pictures | {"PHOTO.JPG": b"a"}
+    assert snapshot(tmp_path / "raw" / "unlabelled") == images | {"PHOTO.JPG": b"a"}
     assert {folder.name for folder in (tmp_path / "raw").iterdir()} == {"synthetic", "unlabelled"}
 
 

@@ -13,7 +13,7 @@ from landmark_kd.data.datasets.pts import write_pts
 from landmark_kd.data.datasets.registry import DATASETS
 from landmark_kd.data.inspection import check
 from landmark_kd.data.inspection.check import CheckedData, check_data, report, training_command
-from landmark_kd.imaging.images import PictureFile, read_picture
+from landmark_kd.imaging.images import ImageFile, read_image
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_custom import coco_content, table_lines, write_coco, write_table
 from tests.support.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
@@ -41,7 +41,7 @@ def test_a_whole_set_is_reported_with_what_was_published(tmp_path: Path) -> None
         "  not complete: helen/testset has 2 of 330 published faces",
         "  not complete: lfpw/testset has 1 of 224 published faces",
         "  not complete: ibug has none of 135 published faces",
-        "pictures: 13, a face each",
+        "images: 13, a face each",
         "  validation takes train faces by 7 photos or groups of up to 3 faces",
         "size of the faces (longer side of the landmarks' box): 39 pixels in the median, 39 to 39 "
         "from 5 % to 95 %",
@@ -59,7 +59,7 @@ def test_the_real_sample_is_reported_as_it_is(shared: Path) -> None:
         "  all: 48 of 2500 published",
         "  pose: 13 of 326 published",
         "  blur: 16 of 773 published",
-        "pictures: 175, 25 with several faces, at most 5",
+        "images: 175, 25 with several faces, at most 5",
     ):
         assert line in found
 
@@ -80,8 +80,8 @@ def test_sizes_are_quantiles_of_the_longer_sides(tmp_path: Path) -> None:
     write_300w(tmp_path)
     for i in range(200):
         points = landmarks_in(80, 60) / np.ptp(landmarks_in(80, 60), axis=0).max() * (101 + i)
-        picture = np.zeros((400, 400, 3), dtype=np.uint8)
-        write_face(tmp_path / "afw", f"more_{i}", points, picture, ".jpg")
+        image = np.zeros((400, 400, 3), dtype=np.uint8)
+        write_face(tmp_path / "afw", f"more_{i}", points, image, ".jpg")
     checked = check_data(tmp_path)
     sides = [np.ptp(face.landmarks, axis=0).max() for face in checked.faces]
     low, middle, high = np.quantile(sides, (0.05, 0.5, 0.95))
@@ -105,7 +105,7 @@ def test_every_broken_face_is_found_whatever_is_wrong_with_it(tmp_path: Path) ->
     broken = dict(zip([s for _, s in checked.broken], [p for p, _ in checked.broken], strict=True))
     for name, said, folder in (
         ("11_1.pts", "cut off after 1 points", "afw"),
-        ("11_2.pts", "has no picture", "afw"),
+        ("11_2.pts", "has no image", "afw"),
         ("20_1", "outside", "helen/trainset"),
         ("image_0001.png", "does not decode", "lfpw/testset"),
         ("image_003_1.png", "is empty", "ibug"),
@@ -121,46 +121,46 @@ def test_every_broken_face_is_found_whatever_is_wrong_with_it(tmp_path: Path) ->
     assert "data.on_bad=skip" in training_command(checked)
 
 
-def test_a_picture_that_may_not_be_read_is_a_broken_face(
+def test_an_image_that_may_not_be_read_is_a_broken_face(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_300w(tmp_path)
 
-    def refused(picture: PictureFile) -> np.ndarray:
-        if picture.path.name == "11_1.png":
-            raise PermissionError(13, "Permission denied", str(picture.path))
-        return read_picture(picture.path)
+    def refused(image: ImageFile) -> np.ndarray:
+        if image.path.name == "11_1.png":
+            raise PermissionError(13, "Permission denied", str(image.path))
+        return read_image(image.path)
 
-    monkeypatch.setattr(PictureFile, "read", refused)
+    monkeypatch.setattr(ImageFile, "read", refused)
     ((_, sentence),) = check_data(tmp_path).broken
     assert sentence.endswith("afw/11_1.png cannot be read (Permission denied).")
 
 
-def test_all_faces_of_a_picture_that_does_not_decode_are_broken(tmp_path: Path) -> None:
+def test_all_faces_of_an_image_that_does_not_decode_are_broken(tmp_path: Path) -> None:
     write_wflw(tmp_path)
-    next((tmp_path / "WFLW_images").rglob("*train 1.jpg")).write_bytes(b"no picture")
+    next((tmp_path / "WFLW_images").rglob("*train 1.jpg")).write_bytes(b"no image")
     checked = check_data(tmp_path)
     assert [part.split for part, _ in checked.broken] == ["train", "train"]
     assert len(checked.faces) == 8
     found = report(checked)
     assert found.count("does not decode") == 1
-    assert found.endswith(" no picture. (2 faces)")
+    assert found.endswith(" no image. (2 faces)")
 
 
-def test_a_picture_of_several_faces_is_decoded_once(
+def test_an_image_of_several_faces_is_decoded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_wflw(tmp_path, train=10, test=8)
     read = []
     lock = threading.Lock()
 
-    def counted(picture: PictureFile) -> np.ndarray:
+    def counted(image: ImageFile) -> np.ndarray:
         with lock:
-            read.append(picture.path)
-        return read_picture(picture.path)
+            read.append(image.path)
+        return read_image(image.path)
 
-    monkeypatch.setattr(PictureFile, "read", counted)
-    assert "pictures: 9, 9 with several faces, at most 2" in lines(tmp_path)
+    monkeypatch.setattr(ImageFile, "read", counted)
+    assert "images: 9, 9 with several faces, at most 2" in lines(tmp_path)
     assert len(read) == len(set(read)) == 9
 
 
@@ -176,17 +176,17 @@ def test_only_the_first_broken_faces_are_named_unless_all_are_asked_for(tmp_path
     assert "more; --all" not in whole
 
 
-def test_a_picture_with_train_and_test_faces_is_told(tmp_path: Path) -> None:
+def test_an_image_with_train_and_test_faces_is_told(tmp_path: Path) -> None:
     write_wflw(tmp_path)
     assert not any("in train and in test" in line for line in lines(tmp_path))
     train, test = (tmp_path / part.folder for part in DATASETS["wflw"].parts)
     train.write_text(train.read_text() + test.read_text().splitlines()[0] + "\n")
     (told,) = [line for line in lines(tmp_path) if "in train and in test" in line]
-    assert told.startswith("  1 picture with faces in train and in test")
+    assert told.startswith("  1 image with faces in train and in test")
     assert told.endswith("test 0.jpg")
 
 
-def test_a_persons_own_set_is_reported_under_its_name(tmp_path: Path) -> None:
+def test_a_persons_custom_set_is_reported_under_its_name(tmp_path: Path) -> None:
     table = write_table(tmp_path / "table", table_lines(["ann", "bob", "eve"] * 3))
     found = lines(table)
     assert found[0] == f"pts (mine) in {table}"
@@ -198,7 +198,7 @@ def test_a_persons_own_set_is_reported_under_its_name(tmp_path: Path) -> None:
 
 def test_nothing_in_the_folder_changes(tmp_path: Path) -> None:
     write_300w(tmp_path)
-    (tmp_path / "afw/11_1.png").write_bytes(b"no picture")
+    (tmp_path / "afw/11_1.png").write_bytes(b"no image")
     before = snapshot(tmp_path)
     report(check_data(tmp_path))
     assert snapshot(tmp_path) == before
@@ -207,7 +207,7 @@ def test_nothing_in_the_folder_changes(tmp_path: Path) -> None:
 def test_a_set_of_broken_faces_only_is_still_reported(tmp_path: Path) -> None:
     write_300w(tmp_path)
     for file in tmp_path.rglob("*.png"):
-        file.write_bytes(b"no picture")
+        file.write_bytes(b"no image")
     checked = check_data(tmp_path)
     assert checked.faces == []
     assert "train: 0 good faces of 3148 published, 10 broken" in report(checked)

@@ -25,14 +25,14 @@ from landmark_kd.data.inspection.contact_sheet import (
     spread,
     write_contact_sheet,
 )
-from landmark_kd.imaging.images import PictureFile, read_picture
+from landmark_kd.imaging.images import ImageFile, read_image
 from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.visualization.overlay import GREEN
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_faces import write_300w
 
 
-class GreyPicture:
+class GreyImage:
     def read(self) -> np.ndarray:
         return np.full((60, 80, 3), 128, dtype=np.uint8)
 
@@ -45,13 +45,13 @@ def read(folder: Path) -> tuple[Dataset, list[FaceRecord]]:
 def faces_of(train: int, test: int) -> list[FaceRecord]:
     parts = [Part("a", "train", "train", None)] * train + [Part("b", "test", "test", None)] * test
     return [
-        FaceRecord(f"{i}", PictureFile(Path("x")), np.zeros((68, 2)), f"{i}", part)
+        FaceRecord(f"{i}", ImageFile(Path("x")), np.zeros((68, 2)), f"{i}", part)
         for i, part in enumerate(parts)
     ]
 
 
 def tiles(sheet: np.ndarray) -> list[np.ndarray]:
-    """Cut the pictures, without their captions, out of a sheet."""
+    """Cut the images, without their captions, out of a sheet."""
     step_y, step_x = TILE + CAPTION + GAP, TILE + GAP
     return [
         sheet[y : y + TILE, x : x + TILE]
@@ -60,16 +60,16 @@ def tiles(sheet: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def near(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
+def near(image: np.ndarray, colour: tuple[int, int, int]) -> int:
     """Count the pixels of about a colour."""
-    return int((np.abs(picture.astype(int) - colour).max(axis=2) < 40).sum())
+    return int((np.abs(image.astype(int) - colour).max(axis=2) < 40).sum())
 
 
 def test_the_sheet_has_a_tile_a_face_and_lines_only_on_these(tmp_path: Path) -> None:
     dataset, faces = read(write_300w(tmp_path / "300w"))
     out = tmp_path / "new" / "sheet.png"
     assert write_contact_sheet(out, dataset, faces) == 15
-    sheet = read_picture(out)
+    sheet = read_image(out)
     assert sheet.shape[1] == COLUMNS * (TILE + GAP) + GAP
     cut = tiles(sheet)
     assert len(cut) == 18
@@ -78,23 +78,23 @@ def test_the_sheet_has_a_tile_a_face_and_lines_only_on_these(tmp_path: Path) -> 
     assert not list(out.parent.glob(".*"))
 
 
-def test_landmarks_are_drawn_where_they_lie_in_the_picture(tmp_path: Path) -> None:
-    # A white dot at each landmark of a black picture: drawn in place, all of it is covered.
+def test_landmarks_are_drawn_where_they_lie_in_the_image(tmp_path: Path) -> None:
+    # A white dot at each landmark of a black image: drawn in place, all of it is covered.
     landmarks = np.array([[x, y] for y in range(60, 240, 40) for x in range(60, 300, 12)])[:68]
-    picture = np.zeros((300, 400, 3), dtype=np.uint8)
+    image = np.zeros((300, 400, 3), dtype=np.uint8)
     for x, y in landmarks.tolist():
-        cv2.circle(picture, (x, y), 1, (255, 255, 255), -1)
-    cv2.imwrite(str(tmp_path / "dots.png"), picture)
+        cv2.circle(image, (x, y), 1, (255, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "dots.png"), image)
     face = FaceRecord(
         "dots",
-        PictureFile(tmp_path / "dots.png"),
+        ImageFile(tmp_path / "dots.png"),
         landmarks.astype(float),
         "dots",
         Part("a", "train", "train", None),
     )
     dataset = Dataset("dots", IBUG_68, (face.part,), layout=None)  # type: ignore[arg-type]
     write_contact_sheet(tmp_path / "sheet.png", dataset, [face])
-    tile = tiles(read_picture(tmp_path / "sheet.png"))[0]
+    tile = tiles(read_image(tmp_path / "sheet.png"))[0]
     assert near(tile, GREEN) > 300
     assert near(tile, (255, 255, 255)) == 0
     # The crop has the landmarks' centre in its middle.
@@ -110,10 +110,10 @@ def test_boxes_and_occluded_landmarks_show_where_the_set_has_them(tmp_path: Path
         (write_cofw, True, True),
     ):
         dataset, faces = read(write(tmp_path / write.__name__))
-        # The writers' pictures are noise of all colours.
-        grey = [replace(face, picture=GreyPicture()) for face in faces]
+        # The writers' images are noise of all colours.
+        grey = [replace(face, image=GreyImage()) for face in faces]
         write_contact_sheet(tmp_path / "sheet.png", dataset, grey)
-        cut = tiles(read_picture(tmp_path / "sheet.png"))[: len(faces)]
+        cut = tiles(read_image(tmp_path / "sheet.png"))[: len(faces)]
         assert all((near(tile, BOX) > 100) == boxes for tile in cut)
         assert any(near(tile, OCCLUDED) > 20 for tile in cut) == occlusion
 

@@ -12,12 +12,12 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
-from landmark_kd.data.datasets.custom.config import OwnConfig, read_own_config
-from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.custom.config import CustomConfig, read_custom_config
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.pts import write_pts
-from landmark_kd.data.inspection.draft import draft_own_dataset, write_draft
+from landmark_kd.data.inspection.draft import draft_custom_dataset, write_draft
 from landmark_kd.data.inspection.proposals import propose_split
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 from tests.support.raw_custom import (
     FIVE_NAMES,
     FIVE_PAIRS,
@@ -25,7 +25,7 @@ from tests.support.raw_custom import (
     faces,
     table_lines,
     write_coco,
-    write_pictures,
+    write_images,
     write_pts_tree,
     write_table,
 )
@@ -39,20 +39,20 @@ def _undrafted(folder: Path) -> Path:
     return folder
 
 
-def _drafted(folder: Path) -> OwnConfig:
+def _drafted(folder: Path) -> CustomConfig:
     """Draft, and check that all faces are read by the draft as it stands."""
     assert write_draft(folder) == folder / "landmark-kd.yaml"
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     dataset.layout.check(dataset, folder)
     assert len(list(dataset.layout.read(dataset, folder, BadFaces("error")))) == 40
-    return read_own_config(folder)
+    return read_custom_config(folder)
 
 
 def test_a_table_is_drafted(tmp_path: Path) -> None:
     folder = _undrafted(write_table(tmp_path / "my faces!", table_lines(PEOPLE)))
     config = _drafted(folder)
     assert config.name == "my-faces-"
-    assert (config.annotations, config.pictures) == ("landmarks.csv", "images")
+    assert (config.annotations, config.images) == ("landmarks.csv", "images")
     assert (config.points, config.first_pixel, config.names) == (5, 0, None)
     assert config.flip_pairs == FIVE_PAIRS
     assert config.normalizer == [0, 1]
@@ -62,7 +62,7 @@ def test_a_table_is_drafted(tmp_path: Path) -> None:
 
 def test_a_coco_file_brings_names_lines_and_groups(tmp_path: Path) -> None:
     config = _drafted(_undrafted(write_coco(tmp_path, coco_content(PEOPLE), 40)))
-    assert (config.annotations, config.pictures) == ("faces.json", "images")
+    assert (config.annotations, config.images) == ("faces.json", "images")
     assert config.names == FIVE_NAMES
     assert config.flip_pairs == FIVE_PAIRS
     assert config.normalizer_name == "left_eye and right_eye"
@@ -88,7 +88,7 @@ def test_the_normalizer_is_the_eyes_where_names_tell_them(
 
 def test_pts_files_are_drafted_and_count_from_one(tmp_path: Path) -> None:
     config = _drafted(_undrafted(write_pts_tree(tmp_path, PEOPLE)))
-    assert (config.annotations, config.pictures, config.first_pixel) == ("pts", "images", 1)
+    assert (config.annotations, config.images, config.first_pixel) == ("pts", "images", 1)
     assert config.flip_pairs == FIVE_PAIRS
     assert (config.split.column, config.split.test) == ("folder", 0.2)
 
@@ -106,11 +106,11 @@ def test_the_known_schemes_are_recognized_by_real_shapes(
 ) -> None:
     shapes = np.load(shared / "data" / "shapes" / name)[key][:40]
     for i, shape in enumerate(shapes):
-        write_pictures(tmp_path, [f"{i:02}.png"])
+        write_images(tmp_path, [f"{i:02}.png"])
         write_pts(tmp_path / f"{i:02}.pts", shape)
     config = _drafted(tmp_path)
-    assert f"The known {points}-point scheme fits." in draft_own_dataset(tmp_path)
-    ours, known = config.topology(), TOPOLOGIES[points]
+    assert f"The known {points}-point scheme fits." in draft_custom_dataset(tmp_path)
+    ours, known = config.scheme(), SCHEMES[points]
     assert json.dumps(ours.to_json()) == json.dumps(known.to_json())
 
 
@@ -120,15 +120,15 @@ def test_a_scheme_of_68_other_points_is_not_taken_for_the_known_one(
     shapes = np.load(shared / "data" / "shapes" / "300w_68.npz")["pts"][:40]
     order = np.random.default_rng(0).permutation(68)
     for i, shape in enumerate(shapes):
-        write_pictures(tmp_path, [f"{i:02}.png"])
+        write_images(tmp_path, [f"{i:02}.png"])
         write_pts(tmp_path / f"{i:02}.pts", shape[order])
     config = _drafted(tmp_path)
-    text = draft_own_dataset(tmp_path)
+    text = draft_custom_dataset(tmp_path)
     assert "CHECK: these pairs are proposed from the faces' shapes alone." in text
     assert re.search(r"differs from its mirror image by at most\n# \d+\.\d %", text)
     place = np.argsort(order)
-    expected = place[TOPOLOGIES[68].flip[order]]
-    np.testing.assert_array_equal(config.topology().flip, expected)
+    expected = place[SCHEMES[68].flip[order]]
+    np.testing.assert_array_equal(config.scheme().flip, expected)
     assert config.names is None
 
 
@@ -157,22 +157,22 @@ def test_the_split_column_is_one_that_tells_people(
 def test_faces_that_cannot_be_read_are_counted_in_a_comment(tmp_path: Path) -> None:
     lines = table_lines(PEOPLE)
     lines[3] = re.sub(r"[^,]+$", "nan", lines[3])
-    text = draft_own_dataset(_undrafted(write_table(tmp_path, lines)))
+    text = draft_custom_dataset(_undrafted(write_table(tmp_path, lines)))
     assert "# 40 faces of 5 points. 1 of them cannot be read; the first: " in text
     assert "landmarks.csv, line 4: y4 is nan" in text
 
 
-def test_pictures_are_found_where_they_are(tmp_path: Path) -> None:
+def test_images_are_found_where_they_are(tmp_path: Path) -> None:
     lines = [line.replace("p0", "sub/p0") for line in table_lines(PEOPLE)]
     folder = _undrafted(write_table(tmp_path, lines))
     (folder / "images").rename(folder / "photos")
-    assert _drafted(folder).pictures == "photos"
+    assert _drafted(folder).images == "photos"
     (folder / "landmark-kd.yaml").unlink()
     shutil.move(folder / "photos" / "sub", folder / "sub")
-    assert _drafted(folder).pictures == "."
+    assert _drafted(folder).images == "."
     (folder / "landmark-kd.yaml").unlink()
     shutil.rmtree(folder / "sub")
-    with pytest.raises(UserError, match=r"hold none of the pictures that landmarks.csv names, suc"):
+    with pytest.raises(UserError, match=r"hold none of the images that landmarks.csv names, suc"):
         write_draft(folder)
     assert not (folder / "landmark-kd.yaml").exists()
 
@@ -237,7 +237,7 @@ def test_a_table_or_json_of_other_things_does_not_disturb(tmp_path: Path) -> Non
 def test_a_folder_without_annotations_says_what_was_wanted(
     tmp_path: Path, name: str | None, text: str, sentence: str
 ) -> None:
-    write_pictures(tmp_path, ["a.png"])
+    write_images(tmp_path, ["a.png"])
     if name:
         (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=re.escape(sentence)):
@@ -246,5 +246,5 @@ def test_a_folder_without_annotations_says_what_was_wanted(
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere is no folder"):
-        draft_own_dataset(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        draft_custom_dataset(tmp_path / "nowhere")

@@ -13,7 +13,7 @@ from landmark_kd.data.inspection.symmetry import (
     propose_symmetry,
     symmetry_of,
 )
-from landmark_kd.landmarks.scheme import TOPOLOGIES, flip_of_pairs
+from landmark_kd.landmarks.scheme import SCHEMES, flip_of_pairs
 from tests.support.raw_custom import FIVE, FIVE_PAIRS, faces
 
 FILES = {68: ("300w_68.npz", "pts"), 29: ("cofw_29.npz", "train"), 98: ("wflw_test_98.npz", "pts")}
@@ -29,8 +29,8 @@ def test_pairs_of_real_shapes_are_those_of_the_known_schemes(
     shapes = np.load(shared / "data" / "shapes" / name)[key].astype(np.float64)
     mean = mean_shape(shapes[:count])
     found = propose_symmetry(mean)
-    np.testing.assert_array_equal(found.flip, TOPOLOGIES[points].flip)
-    a, b = TOPOLOGIES[points].normalizer
+    np.testing.assert_array_equal(found.flip, SCHEMES[points].flip)
+    a, b = SCHEMES[points].normalizer
     unit = np.linalg.norm(mean[a] - mean[b])
     # Of all shapes 0.9, 0.9 and 1.7 % of the outer eye corners' distance; of twenty 6 to 9 %.
     assert found.distances.max() / unit < (0.02 if count is None else 0.1)

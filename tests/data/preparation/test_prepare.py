@@ -22,11 +22,11 @@ from landmark_kd.data.preparation import prepare as prepare_module
 from landmark_kd.data.preparation.prepare import prepare, validation_split
 from landmark_kd.faces.prepared import Faces, load_faces
 from landmark_kd.imaging import face_detector, images
-from landmark_kd.imaging.images import PictureFile, read_picture
+from landmark_kd.imaging.images import ImageFile, read_image
 from landmark_kd.landmarks import geometry
 from tests.support.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
 
-CROP = CropParams(size=48, teacher_size=None, margin=0.25, box="landmarks", context=1.5)
+CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
 
 
 def _prepare(
@@ -92,16 +92,18 @@ def test_the_same_input_gives_the_same_bytes(raw: Path, tmp_path: Path) -> None:
 def test_a_dot_at_a_landmark_is_where_the_prepared_face_says(
     tmp_path: Path, side: int, context: float
 ) -> None:
-    crop = CropParams(size=64, teacher_size=None, margin=0.25, box="landmarks", context=context)
-    # Crop pixels of 0.8 to 10 picture pixels; the dot is as large as one or two of either.
+    crop = CropParams(
+        resolution=64, teacher_resolution=None, margin=0.25, box="landmarks", context=context
+    )
+    # Crop pixels of 0.8 to 10 image pixels; the dot is as large as one or two of either.
     radius = max(1.0, side / 64)
     landmarks = np.random.default_rng(3).uniform([0.4, 0.6], [1.4, 1.6], (68, 2)) * side
     shown = list(range(0, 68, 7))
     for i in shown:
         stem = f"face_{i:02}"
-        picture = _dot(landmarks[i], radius, (round(side * 2.1), round(side * 1.9)))
+        image = _dot(landmarks[i], radius, (round(side * 2.1), round(side * 1.9)))
         for split in ("train", "test"):
-            write_face(tmp_path / "raw/synthetic" / split, stem, landmarks, picture)
+            write_face(tmp_path / "raw/synthetic" / split, stem, landmarks, image)
     train, _ = _prepare(tmp_path / "raw", tmp_path / "faces", crop=crop, name="synthetic")
     said = geometry.from_network(train.crop_landmarks(), 64)
     for row, i in enumerate(shown):
@@ -114,18 +116,18 @@ def test_the_teachers_faces_are_the_same_crops_in_their_own_size(
 ) -> None:
     landmarks = np.random.default_rng(3).uniform([60, 90], [210, 240], (68, 2))
     for i in range(0, 68, 17):
-        picture = _dot(landmarks[i], 2.5, (315, 285))
+        image = _dot(landmarks[i], 2.5, (315, 285))
         for split in ("train", "test"):
-            write_face(tmp_path / "raw/synthetic" / split, f"face_{i:02}", landmarks, picture)
+            write_face(tmp_path / "raw/synthetic" / split, f"face_{i:02}", landmarks, image)
     decoded: list[Path] = []
 
     def read_and_note(path: Path) -> np.ndarray:
         decoded.append(path)
-        return read_picture(path)
+        return read_image(path)
 
     monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
-    monkeypatch.setattr(images, "read_picture", read_and_note)
-    crop = CROP.model_copy(update={"teacher_size": 112})
+    monkeypatch.setattr(images, "read_image", read_and_note)
+    crop = CROP.model_copy(update={"teacher_resolution": 112})
     out = tmp_path / "faces"
     for split, students in zip(
         ("train", "test"),
@@ -151,11 +153,11 @@ def test_the_teachers_faces_are_the_same_crops_in_their_own_size(
     assert len(decoded) == 8
 
 
-@pytest.mark.parametrize("teacher_size", [None, CROP.size])
-def test_teachers_of_the_students_size_have_their_faces_and_no_second_pictures(
+@pytest.mark.parametrize("teacher_size", [None, CROP.resolution])
+def test_teachers_of_the_students_size_have_their_faces_and_no_second_images(
     raw: Path, tmp_path: Path, teacher_size: int | None
 ) -> None:
-    crop = CROP.model_copy(update={"teacher_size": teacher_size})
+    crop = CROP.model_copy(update={"teacher_resolution": teacher_size})
     train, test = _prepare(raw, tmp_path / "faces", crop=crop)
     for split, students in (("train", train), ("test", test)):
         folder = tmp_path / "faces" / f"teacher_{split}"
@@ -170,7 +172,7 @@ def test_what_depends_on_the_teachers_faces_sees_the_students_change(
     raw: Path, tmp_path: Path
 ) -> None:
     _prepare(raw, tmp_path / "a")
-    write_face(raw / "300w/afw", "11_1", picture=np.full((60, 80, 3), 90, dtype=np.uint8))
+    write_face(raw / "300w/afw", "11_1", image=np.full((60, 80, 3), 90, dtype=np.uint8))
     _prepare(raw, tmp_path / "b")
     for split, same in (("teacher_train", False), ("teacher_test", True)):
         assert (snapshot(tmp_path / "a" / split) == snapshot(tmp_path / "b" / split)) == same
@@ -180,15 +182,15 @@ def test_with_a_teacher_size_of_its_own_another_size_leaves_the_teachers_faces_a
     raw: Path, tmp_path: Path
 ) -> None:
     for out, size in (("a", 48), ("b", 64)):
-        crop = CROP.model_copy(update={"size": size, "teacher_size": 96})
+        crop = CROP.model_copy(update={"resolution": size, "teacher_resolution": 96})
         _prepare(raw, tmp_path / out, crop=crop)
     for split, same in (("teacher_train", True), ("teacher_test", True), ("train", False)):
         assert (snapshot(tmp_path / "a" / split) == snapshot(tmp_path / "b" / split)) == same
 
 
-def test_pictures_are_stored_red_first(raw: Path, tmp_path: Path) -> None:
+def test_images_are_stored_red_first(raw: Path, tmp_path: Path) -> None:
     blue = np.full((60, 80, 3), [250, 20, 10], dtype=np.uint8)
-    write_face(raw / "300w" / "afw", "11_1", picture=blue)
+    write_face(raw / "300w" / "afw", "11_1", image=blue)
     train, _ = _prepare(raw, tmp_path / "faces")
     assert (train.images[0] == [10, 20, 250]).all()
 
@@ -234,17 +236,17 @@ def _replace_third_point(file: Path, line: str) -> None:
 
 
 def _make_bad(folder: Path, kind: str) -> None:
-    if kind == "truncated picture":
+    if kind == "truncated image":
         _truncate(folder / "11_2.png")
-    elif kind == "text as picture":
-        (folder / "11_2.png").write_text("not a picture")
+    elif kind == "text as image":
+        (folder / "11_2.png").write_text("not an image")
     elif kind == "67 points":
         _replace_third_point(folder / "11_2.pts", "")
     elif kind == "nan":
         _replace_third_point(folder / "11_2.pts", "nan 3")
     elif kind == "text":
         _replace_third_point(folder / "11_2.pts", "nose tip")
-    elif kind == "no picture":
+    elif kind == "no image":
         (folder / "11_2.png").unlink()
     elif kind == "no landmarks":
         (folder / "11_2.pts").unlink()
@@ -255,12 +257,12 @@ def _make_bad(folder: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
-        ("truncated picture", "11_2.png does not decode"),
-        ("text as picture", "11_2.png does not decode"),
+        ("truncated image", "11_2.png does not decode"),
+        ("text as image", "11_2.png does not decode"),
         ("67 points", "11_2.pts, line 71: ends after 67 points, not 68"),
         ("nan", "11_2.pts, line 6: 'nan 3' is not finite"),
         ("text", "11_2.pts, line 6: 'nose tip' is not two numbers x y"),
-        ("no picture", "11_2.pts has no picture"),
+        ("no image", "11_2.pts has no image"),
         ("no landmarks", "11_2.png has no 11_2.pts"),
         ("far outside", "pixels outside of its 80 x 60 pixels"),
     ],
@@ -288,12 +290,12 @@ def test_a_bad_face_stops_the_run_or_is_named_counted_and_left_out(
     assert not any("bad" in sentence for sentence in test.info.missing)
 
 
-def test_pictures_still_belong_to_their_faces_when_others_are_left_out(
+def test_images_still_belong_to_their_faces_when_others_are_left_out(
     raw: Path, tmp_path: Path
 ) -> None:
     afw = raw / "300w" / "afw"
     for level, stem in ((10, "11_1"), (20, "11_2"), (30, "12_1")):
-        write_face(afw, stem, picture=np.full((60, 80, 3), level, dtype=np.uint8))
+        write_face(afw, stem, image=np.full((60, 80, 3), level, dtype=np.uint8))
     _truncate(afw / "11_2.png")
     train, _ = _prepare(raw, tmp_path / "faces", on_bad="skip")
     assert train.table["name"].tolist()[:2] == ["afw/11_1", "afw/12_1"]
@@ -301,31 +303,31 @@ def test_pictures_still_belong_to_their_faces_when_others_are_left_out(
     assert (train.images[1] == 30).all()
 
 
-def test_a_picture_with_several_faces_is_decoded_once_for_neighbours(
+def test_an_image_with_several_faces_is_decoded_once_for_neighbours(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = DATASETS["300w"]
     afw = raw / "300w" / "afw"
     for level, stem in ((10, "11_1"), (20, "11_2")):
-        write_face(afw, stem, picture=np.full((60, 80, 3), level, dtype=np.uint8))
+        write_face(afw, stem, image=np.full((60, 80, 3), level, dtype=np.uint8))
     order = ["11_1", "11_1", "11_2", "11_1"]
 
     def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
         for part in (dataset.parts[0], dataset.parts[-1]):
             for i, stem in enumerate(order):
-                picture = PictureFile(folder / "afw" / f"{stem}.png")
-                yield FaceRecord(f"{i}", picture, landmarks_in(80, 60), f"{i}", part)
+                image = ImageFile(folder / "afw" / f"{stem}.png")
+                yield FaceRecord(f"{i}", image, landmarks_in(80, 60), f"{i}", part)
 
     decoded: list[str] = []
 
     def read_and_note(path: Path) -> np.ndarray:
         decoded.append(path.stem)
-        return read_picture(path)
+        return read_image(path)
 
     layout = replace(dataset.layout, read=read)
     monkeypatch.setitem(DATASETS, "300w", replace(dataset, layout=layout))
     monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
-    monkeypatch.setattr(images, "read_picture", read_and_note)
+    monkeypatch.setattr(images, "read_image", read_and_note)
     train, test = _prepare(raw, tmp_path / "faces")
     # Two threads may finish in either order.
     assert sorted(decoded) == ["11_1"] * 4 + ["11_2"] * 2
@@ -381,13 +383,15 @@ def test_a_missing_raw_folder_is_named(tmp_path: Path) -> None:
 def test_boxes_that_a_data_set_does_not_bring_are_asked_for_in_vain(
     raw: Path, tmp_path: Path
 ) -> None:
-    crop = CropParams(size=48, teacher_size=None, margin=0.25, box="dataset", context=1.5)
+    crop = CropParams(
+        resolution=48, teacher_resolution=None, margin=0.25, box="dataset", context=1.5
+    )
     with pytest.raises(UserError, match=r"crop\.box is dataset, but afw/11_1 has no box"):
         _prepare(raw, tmp_path / "faces", crop=crop)
 
 
 def _faces_set(folder: Path, shift: tuple[float, float] = (0, 0)) -> None:
-    """A synthetic set of blank pictures with a face in each, `shift`ed from face to face."""
+    """A synthetic set of blank images with a face in each, `shift`ed from face to face."""
     for split, count in (("train", 40), ("test", 6)):
         for i in range(count):
             landmarks = landmarks_in(80, 60) + np.array(shift) * i
@@ -436,9 +440,9 @@ def test_the_detectors_box_is_cut_and_faces_it_does_not_find_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _faces_set(tmp_path)
-    # A picture of its own grey value is the one that the detector does not find.
+    # An image of its own grey value is the one that the detector does not find.
     folder = tmp_path / "raw/synthetic/test"
-    write_face(folder, "face_03", picture=np.full((60, 80, 3), 77, dtype=np.uint8))
+    write_face(folder, "face_03", image=np.full((60, 80, 3), 77, dtype=np.uint8))
     _a_haar_box_of_double_size(monkeypatch, lost=(77,))
     # Moves the detector's box to a place that is not the landmarks' box.
     monkeypatch.setattr(cropping, "measure_box_in_haar", lambda records, crop: None)
@@ -449,10 +453,12 @@ def test_the_detectors_box_is_cut_and_faces_it_does_not_find_are_counted(
     centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     found = np.concatenate([centre - extent, centre + extent])
     wanted = face_detector.landmark_boxes(found[None], face_detector.LANDMARK_BOX)[0]
-    expected = geometry.invert(geometry.square_crop(wanted, CROP.margin, CROP.size))
+    expected = geometry.invert(geometry.square_crop(wanted, CROP.margin, CROP.resolution))
     np.testing.assert_allclose(test.crop_to_image[0], expected)
     by_landmarks = geometry.invert(
-        geometry.square_crop(geometry.landmarks_box(test.landmarks[3]), CROP.margin, CROP.size)
+        geometry.square_crop(
+            geometry.landmarks_box(test.landmarks[3]), CROP.margin, CROP.resolution
+        )
     )
     np.testing.assert_allclose(test.crop_to_image[3], by_landmarks)
     assert any("did not find 1 of 6 test faces" in sentence for sentence in test.info.missing)
@@ -504,7 +510,7 @@ def _dot(centre: np.ndarray, radius: float, shape: tuple[int, int]) -> np.ndarra
 
 
 def _brightest(image: np.ndarray) -> np.ndarray:
-    """Return the centre of gravity (x, y) of a picture's brightness."""
+    """Return the centre of gravity (x, y) of an image's brightness."""
     weight = image.mean(axis=2)
     y, x = np.mgrid[: image.shape[0], : image.shape[1]]
     return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()

@@ -24,13 +24,13 @@ from landmark_kd.landmarks.scheme import IBUG_68, convert
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
 
-CROP = CropParams(size=48, teacher_size=None, margin=0.25, box="landmarks", context=1.5)
+CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
 TRAIN_FACES = sum(len(STEMS_300W[part]) for part in ("afw", "helen/trainset", "lfpw/trainset"))
-# Grey of the labelled pictures.
+# Grey of the labelled images.
 LABELLED = 250
 
 
-def picture(grey: int) -> np.ndarray:
+def grey_image(grey: int) -> np.ndarray:
     return np.full((60, 80, 3), grey, dtype=np.uint8)
 
 
@@ -40,7 +40,7 @@ def raw(tmp_path: Path) -> Path:
     for split in ("train", "test"):
         for i in range(4):
             folder = tmp_path / "raw/synthetic" / split
-            write_face(folder, f"face_{i}", picture=picture(LABELLED + (split == "test")))
+            write_face(folder, f"face_{i}", image=grey_image(LABELLED + (split == "test")))
     return tmp_path / "raw"
 
 
@@ -67,20 +67,20 @@ def run(
     return load_faces(out / "unlabelled")
 
 
-def write_pictures(folder: Path, greys: dict[str, int]) -> None:
+def write_images(folder: Path, greys: dict[str, int]) -> None:
     for name, grey in greys.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(cv2.imencode(".png", picture(grey))[1].tobytes())
+        (folder / name).write_bytes(cv2.imencode(".png", grey_image(grey))[1].tobytes())
 
 
 def found_box(grey: int) -> np.ndarray:
-    """Where the `detector` finds the surest face of a picture."""
+    """Where the `detector` finds the highest-scoring face of an image."""
     return np.array([10 + grey / 10, 5, 30 + grey / 10, 25])
 
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A detector that finds two faces in a picture, and none in pictures of odd grey."""
+    """A detector that finds two faces in an image, and none in images of odd grey."""
 
     def find(image: np.ndarray, box_in_haar: object) -> tuple[np.ndarray, np.ndarray]:
         grey = int(image[0, 0, 0])
@@ -94,7 +94,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_unlabelled_faces_there_are_none_in_either_size(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    crop = CROP.model_copy(update={"teacher_size": 64})
+    crop = CROP.model_copy(update={"teacher_resolution": 64})
     faces = run(raw, tmp_path / "faces", crop=crop)
     assert (len(faces), faces.images.shape) == (0, (0, 72, 72, 3))
     assert faces.crop_landmarks().shape == (0, 68, 2)
@@ -103,11 +103,11 @@ def test_without_unlabelled_faces_there_are_none_in_either_size(
 
 
 @pytest.mark.usefixtures("detector")
-def test_the_surest_face_of_each_picture_is_cut_and_has_no_landmarks(
+def test_the_highest_scoring_face_of_each_image_is_cut_and_has_no_landmarks(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_pictures(raw / "unlabelled", {"b/2.png": 20, "a.png": 100, "b/c/1.png": 21, "z.png": 40})
-    crop = CROP.model_copy(update={"teacher_size": 64})
+    write_images(raw / "unlabelled", {"b/2.png": 20, "a.png": 100, "b/c/1.png": 21, "z.png": 40})
+    crop = CROP.model_copy(update={"teacher_resolution": 64})
     faces = run(raw, tmp_path / "faces", crop=crop)
     assert faces.table["name"].tolist() == ["a.png", "b/2.png", "z.png"]
     assert np.isnan(faces.landmarks).all()
@@ -120,29 +120,29 @@ def test_the_surest_face_of_each_picture_is_cut_and_has_no_landmarks(
             expected = geometry.invert(geometry.square_crop(found_box(grey), CROP.margin, size))
             np.testing.assert_allclose(found.crop_to_image[row], expected)
     said = capsys.readouterr().out
-    assert "unlabelled: 3 faces of 4 pictures, without landmarks" in said
-    assert "left out: 1 pictures in which the detector found no face" in said
-    assert faces.info.missing == ["1 pictures in which the detector found no face"]
+    assert "unlabelled: 3 faces of 4 images, without landmarks" in said
+    assert "left out: 1 images in which the detector found no face" in said
+    assert faces.info.missing == ["1 images in which the detector found no face"]
 
 
 @pytest.mark.usefixtures("detector")
-def test_a_picture_of_the_data_set_is_no_unlabelled_one_whatever_its_name(
+def test_an_image_of_the_data_set_is_no_unlabelled_one_whatever_its_name(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Of train and of test; the detector would find a face in the former.
     greys = {"a.png": LABELLED, "b.png": LABELLED + 1, "c.png": 8}
-    write_pictures(raw / "unlabelled", greys)
+    write_images(raw / "unlabelled", greys)
     faces = run(raw, tmp_path / "faces")
     assert faces.table["name"].tolist() == ["c.png"]
     said = capsys.readouterr().out
-    assert "left out: 2 faces of pictures that the data set itself has" in said
+    assert "left out: 2 faces of images that the data set itself has" in said
 
 
 @pytest.mark.usefixtures("detector")
 def test_a_limit_takes_a_seeded_choice_of_which_more_is_a_part_of_more(
     raw: Path, tmp_path: Path
 ) -> None:
-    write_pictures(raw / "unlabelled", {f"{i:02}.png": i for i in range(40)})
+    write_images(raw / "unlabelled", {f"{i:02}.png": i for i in range(40)})
 
     def names(limit: int | None, seed: int = 1) -> list[str]:
         faces = run(raw, tmp_path / f"faces_{limit}_{seed}", limit=limit, seed=seed)
@@ -156,34 +156,34 @@ def test_a_limit_takes_a_seeded_choice_of_which_more_is_a_part_of_more(
 
 
 @pytest.mark.usefixtures("detector")
-def test_broken_pictures_are_left_out_and_counted(
+def test_broken_images_are_left_out_and_counted(
     raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_pictures(raw / "unlabelled", {"a.png": 10, "b.png": 20})
-    (raw / "unlabelled/a.png").write_bytes(b"no picture")
+    write_images(raw / "unlabelled", {"a.png": 10, "b.png": 20})
+    (raw / "unlabelled/a.png").write_bytes(b"no image")
     faces = run(raw, tmp_path / "faces")
     assert faces.table["name"].tolist() == ["b.png"]
-    assert "1 bad faces, the first because the picture" in capsys.readouterr().out
+    assert "1 bad faces, the first because the image" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("detector")
-def test_pictures_without_any_face_stop_the_run_and_leave_what_was_there(
+def test_images_without_any_face_stop_the_run_and_leave_what_was_there(
     raw: Path, tmp_path: Path
 ) -> None:
-    write_pictures(raw / "unlabelled", {"a.png": 10})
+    write_images(raw / "unlabelled", {"a.png": 10})
     run(raw, tmp_path / "faces")
     before = snapshot(tmp_path / "faces")
-    write_pictures(raw / "unlabelled", {"a.png": 11})
-    with pytest.raises(UserError, match="no face to learn from: 1 pictures in which the detector"):
+    write_images(raw / "unlabelled", {"a.png": 11})
+    with pytest.raises(UserError, match="no face to learn from: 1 images in which the detector"):
         run(raw, tmp_path / "faces")
     assert snapshot(tmp_path / "faces") == before
 
 
 def write_other_set(folder: Path) -> Path:
-    """A set in 300-W's layout, each picture of a grey of its own."""
+    """A set in 300-W's layout, each image of a grey of its own."""
     write_300w(folder)
     for number, (part, stem) in enumerate((p, s) for p, names in STEMS_300W.items() for s in names):
-        write_face(folder / part, stem, picture=picture(number))
+        write_face(folder / part, stem, image=grey_image(number))
     return folder
 
 
@@ -196,7 +196,7 @@ def test_of_another_data_set_the_train_faces_are_cut_in_their_landmarks_box(
     assert not any("testset" in name or "ibug" in name for name in faces.table["name"])
     assert np.isnan(faces.landmarks).all()
     box = geometry.landmarks_box(landmarks_in(80, 60))
-    expected = geometry.invert(geometry.square_crop(box, CROP.margin, CROP.size))
+    expected = geometry.invert(geometry.square_crop(box, CROP.margin, CROP.resolution))
     np.testing.assert_allclose(faces.crop_to_image[3], expected, atol=1e-3)
 
 
@@ -228,8 +228,8 @@ def test_landmarks_of_another_scheme_tell_the_box_that_they_have_in_the_one_to_l
     faces = run(raw, tmp_path / "faces", box="landmarks")
     records = [r for r in WFLW.layout.read(WFLW, folder, BadFaces("error")) if r.split == "train"]
     assert len(faces) == len(records)
-    box = geometry.landmarks_box(convert(records[0].landmarks, WFLW.topology, IBUG_68))
-    expected = geometry.invert(geometry.square_crop(box, CROP.margin, CROP.size))
+    box = geometry.landmarks_box(convert(records[0].landmarks, WFLW.scheme, IBUG_68))
+    expected = geometry.invert(geometry.square_crop(box, CROP.margin, CROP.resolution))
     np.testing.assert_allclose(faces.crop_to_image[0], expected)
 
 

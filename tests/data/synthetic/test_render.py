@@ -15,10 +15,10 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.synthetic.render import render_face, write_dataset
 from landmark_kd.data.synthetic.shape import MAX_PITCH, MAX_ROLL, MAX_YAW, sample_head
 from landmark_kd.landmarks.head import load_prior
-from landmark_kd.landmarks.scheme import TOPOLOGIES
+from landmark_kd.landmarks.scheme import SCHEMES
 
 Faces = list[tuple[np.ndarray, np.ndarray]]
-SHIFT = 6.0  # pixels, about 9 % of the inter-ocular distance of a face in a picture of 192
+SHIFT = 6.0  # pixels, about 9 % of the inter-ocular distance of a face in an image of 192
 FOUR_WAYS = [(SHIFT, 0.0), (-SHIFT, 0.0), (0.0, SHIFT), (0.0, -SHIFT)]
 
 
@@ -89,13 +89,13 @@ def test_points_files_count_from_one_in_ibug_layout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [112, 192])
-def test_a_face_is_an_8_bit_picture_with_68_points(size: int) -> None:
+def test_a_face_is_an_8_bit_image_with_68_points(size: int) -> None:
     image, landmarks = render_face(np.random.default_rng(0), size)
     assert (image.shape, image.dtype) == ((size, size, 3), np.uint8)
     assert (landmarks.shape, landmarks.dtype) == ((68, 2), np.float64)
 
 
-def test_all_points_lie_inside_the_picture_with_context_around_them() -> None:
+def test_all_points_lie_inside_the_image_with_context_around_them() -> None:
     for i in range(500):
         landmarks = sample_head(np.random.default_rng([9, i]), 192).landmarks
         low, high = landmarks.min(axis=0), landmarks.max(axis=0)
@@ -122,7 +122,7 @@ def test_lids_and_lips_never_cross() -> None:
             assert points[upper, 1] <= points[lower, 1] + 1e-9
 
 
-def test_pictures_show_open_and_closed_eyes_and_mouths() -> None:
+def test_images_show_open_and_closed_eyes_and_mouths() -> None:
     heads = [sample_head(np.random.default_rng([9, i]), 192) for i in range(300)]
     eyes = np.array([head.points[41, 1] - head.points[37, 1] for head in heads])
     mouths = np.array([head.points[66, 1] - head.points[62, 1] for head in heads])
@@ -156,13 +156,13 @@ def around(plane: np.ndarray, points: np.ndarray, radius: float = 8.0) -> float:
 
 
 def darkness(image: np.ndarray, points: np.ndarray) -> float:
-    """How much darker the points are than what is around them, in deviations of the picture."""
+    """How much darker the points are than what is around them, in deviations of the image."""
     plane = grey(image)
     return (around(plane, points) - value_at(plane, points)) / float(plane.std())
 
 
 def edge(image: np.ndarray, points: np.ndarray) -> float:
-    """How much steeper the picture is on the points than around them."""
+    """How much steeper the image is on the points than around them."""
     plane = steepness(image)
     return value_at(plane, points) / around(plane, points)
 
@@ -224,10 +224,10 @@ def test_opencvs_frontal_detector_finds_most_faces(faces: Faces) -> None:
 
 def test_the_priors_mean_is_its_own_mirror_image() -> None:
     mean = load_prior().mean
-    mirror = mean[TOPOLOGIES[68].flip] * (-1, 1, 1)
+    mirror = mean[SCHEMES[68].flip] * (-1, 1, 1)
     normalizing_distance = np.linalg.norm(mean[45] - mean[36])
     assert np.linalg.norm(mean - mirror, axis=1).max() < 0.03 * normalizing_distance
-    assert mean[45, 0] > mean[36, 0]  # point 36 is on the picture's left
+    assert mean[45, 0] > mean[36, 0]  # point 36 is on the image's left
     assert mean[8, 1] > mean[27, 1]  # the chin is below the nose
 
 

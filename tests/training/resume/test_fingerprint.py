@@ -70,7 +70,7 @@ def test_every_change_of_settings_faces_targets_or_weights_changes_it(faces: Fac
     assert len(set(hashes)) == len(hashes)
 
 
-def test_a_picture_is_found_changed_behind_the_first_chunk_too(
+def test_an_image_is_found_changed_behind_the_first_chunk_too(
     faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = of(faces)

@@ -24,7 +24,7 @@ from landmark_kd.faces.prepared import Faces
 from landmark_kd.training.loader import Batch
 from landmark_kd.training.resume.checkpoints import Checkpoint, Checkpoints
 from landmark_kd.training.resume.scratch import VARIABLE
-from landmark_kd.training.tasks import Goal
+from landmark_kd.training.tasks import Task
 from tests.conftest import PROJECT
 from tests.support.limits import files_end_after
 from tests.support.prepared_faces import prepared_faces
@@ -137,7 +137,7 @@ class Noisy:
 
     def __init__(self, faces: Faces, stop_at: int | None = None) -> None:
         self.stop_at = stop_at
-        self.goal = Goal(faces.crop_landmarks()[:, None], lambda net, device: self.loss, {})
+        self.task = Task(faces.crop_landmarks()[:, None], lambda net, device: self.loss, {})
 
     def loss(self, pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         if self.stop_at == 0:
@@ -176,7 +176,7 @@ def noisy_training(
     **student: Any,
 ) -> None:
     settings = tiny_params(OFTEN | (base or {}), epochs=3, **student)
-    tiny_train(faces, folder, settings=settings, goal=Noisy(faces, stop_at).goal)
+    tiny_train(faces, folder, settings=settings, task=Noisy(faces, stop_at).task)
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_a_damaged_checkpoint_is_said_and_left_out(
     runs.assert_as_if_never_stopped()
 
 
-def test_a_changed_parameter_or_picture_never_takes_up_an_old_checkpoint(
+def test_a_changed_parameter_or_image_never_takes_up_an_old_checkpoint(
     runs: Runs, tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs.break_off(step=3)

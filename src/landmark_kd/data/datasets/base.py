@@ -15,14 +15,14 @@ from typing import Literal
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.imaging.images import Picture
+from landmark_kd.imaging.images import Image
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 
 Split = Literal["train", "test"]
 
-# A landmark or box further outside of its picture than this share of the face's size, or of the
-# picture's longer side, is a mistake: annotators do place a cheek or a chin that the picture's
+# A landmark or box further outside of its image than this share of the face's size, or of the
+# image's longer side, is a mistake: annotators do place a cheek or a chin that the image's
 # edge cuts off.
 FAR_OUTSIDE = 0.5
 
@@ -50,8 +50,8 @@ class FaceRecord:
 
     Attributes:
         name: unique in the data set.
-        picture: where it is and how it is read.
-        landmarks: (K, 2) float64, 0-based pixels of the picture.
+        image: where it is and how it is read.
+        landmarks: (K, 2) float64, 0-based pixels of the image.
         photo: faces that share it are never in train and validation both; mostly the photo's
             name.
         part: the part of the data set it belongs to.
@@ -61,7 +61,7 @@ class FaceRecord:
     """
 
     name: str
-    picture: Picture
+    image: Image
     landmarks: np.ndarray
     photo: str
     part: Part
@@ -128,8 +128,8 @@ class Dataset:
     """What a data set is.
 
     Attributes:
-        name: as in `data.name`; of a person's own set, the name it was given.
-        topology: of its landmarks.
+        name: as in `data.name`; of a person's custom set, the name it was given.
+        scheme: of its landmarks.
         parts: what it is made of; a subset may have several parts.
         layout: how it lies in a folder.
         unions: subsets that are made of other subsets, all of which have to be there.
@@ -140,7 +140,7 @@ class Dataset:
     """
 
     name: str
-    topology: Topology
+    scheme: LandmarkScheme
     parts: tuple[Part, ...]
     layout: Layout
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -151,7 +151,7 @@ class Dataset:
 
     @property
     def points(self) -> int:
-        return self.topology.points
+        return self.scheme.points
 
     def subsets(self, faces: Sequence[FaceRecord]) -> dict[str, np.ndarray]:
         """Return the indices of the faces of each subset, none of them empty.
@@ -201,26 +201,26 @@ class Dataset:
         return sentences
 
 
-def rows_by_picture(records: Sequence[FaceRecord]) -> list[list[int]]:
-    """Return the indices of the faces of each picture, so that it is read once for all of them."""
-    rows: dict[Picture, list[int]] = {}
+def rows_by_image(records: Sequence[FaceRecord]) -> list[list[int]]:
+    """Return the indices of the faces of each image, so that it is read once for all of them."""
+    rows: dict[Image, list[int]] = {}
     for row, record in enumerate(records):
-        rows.setdefault(record.picture, []).append(row)
+        rows.setdefault(record.image, []).append(row)
     return list(rows.values())
 
 
-def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: int) -> None:
-    """Check that a face lies in its picture of `width` x `height` pixels and has a size.
+def check_landmarks(record: FaceRecord, scheme: LandmarkScheme, width: int, height: int) -> None:
+    """Check that a face lies in its image of `width` x `height` pixels and has a size.
 
     Raises:
         UserError: landmarks or the data set's box lie far outside, or the normaliser's two points
             in one place (the error measure divides by their distance).
     """
-    first, second = topology.normalizer
+    first, second = scheme.normalizer
     if np.array_equal(record.landmarks[first], record.landmarks[second]):
         raise UserError(
-            f"the landmarks of {record.name} in {record.picture} have both "
-            f"{topology.normalizer_name} in one place."
+            f"the landmarks of {record.name} in {record.image} have both "
+            f"{scheme.normalizer_name} in one place."
         )
     boxes = {"landmarks": geometry.landmarks_box(record.landmarks)}
     if record.box is not None:
@@ -229,10 +229,10 @@ def check_landmarks(record: FaceRecord, topology: Topology, width: int, height: 
         x0, y0, x1, y1 = box.tolist()
         size = max(x1 - x0, y1 - y0)
         outside = max(-0.5 - x0, -0.5 - y0, x1 - (width - 0.5), y1 - (height - 0.5))
-        whose, most = min(("face", size), ("picture", max(width, height)), key=lambda most: most[1])
+        whose, most = min(("face", size), ("image", max(width, height)), key=lambda most: most[1])
         if outside > FAR_OUTSIDE * most:
             raise UserError(
-                f"the {what} of {record.name} in {record.picture} reach{'es' * (what == 'box')} "
+                f"the {what} of {record.name} in {record.image} reach{'es' * (what == 'box')} "
                 f"{outside:.4g} pixels outside of its {width} x {height} pixels, more than half of "
                 f"the {whose}'s {most:.4g}."
             )

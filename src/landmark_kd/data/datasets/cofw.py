@@ -1,10 +1,10 @@
-"""COFW: two Matlab files with the pictures, 29 landmarks and hidden points of faces.
+"""COFW: two Matlab files with the images, 29 landmarks and hidden points of faces.
 
 Caltech publishes them in version 7.3 of Matlab's format, which is HDF5. HDF5 counts axes the
-other way round: a picture of H rows and W columns is stored as (3, W, H), a grey one as (W, H).
+other way round: an image of H rows and W columns is stored as (3, W, H), a grey one as (W, H).
 Of N faces a file holds
 
-- IsTr or IsT (1, N): references to the pictures, uint8, RGB or grey;
+- IsTr or IsT (1, N): references to the images, uint8, RGB or grey;
 - phisTr or phisT (87, N): 29 x, then 29 y, then 29 flags, 1 where a point is hidden;
 - bboxesTr or bboxesT (4, N): x, y, width and height of a box.
 
@@ -42,7 +42,7 @@ GREY_EDITION = {
 # What h5py raises where content is damaged; which of them depends on the place.
 DAMAGED = (OSError, RuntimeError, ValueError, KeyError)
 
-# Bytes of a variable or a picture; COFW's largest has about a million. More is damage, or a file
+# Bytes of a variable or an image; COFW's largest has about a million. More is damage, or a file
 # made to fill the memory.
 LARGEST = 2**28
 # Links, virtual data sets and external storage would let a file read any other.
@@ -51,7 +51,7 @@ OTHER_FILES = "leads to another place or file, which nothing in COFW does"
 
 @dataclass(frozen=True)
 class _Variables:
-    pictures: str
+    images: str
     landmarks: str
     boxes: str
 
@@ -63,12 +63,12 @@ _VARIABLES: dict[Split, _Variables] = {
 
 
 @dataclass(frozen=True)
-class CofwPicture:
-    """A picture in one of COFW's files, which is open only while the picture is read.
+class CofwImage:
+    """An image in one of COFW's files, which is open only while the image is read.
 
     Attributes:
         file: the .mat file.
-        variable: of the references to its pictures.
+        variable: of the references to its images.
         number: of the face, counted from 1.
     """
 
@@ -77,20 +77,20 @@ class CofwPicture:
     number: int
 
     def read(self) -> np.ndarray:
-        """Return the picture (H, W, 3) uint8 BGR.
+        """Return the image (H, W, 3) uint8 BGR.
 
         Raises:
-            UserError: it is not there, damaged or no picture.
+            UserError: it is not there, damaged or no image.
         """
         with _opened(self.file) as content:
             references = _references(self.file, content, self.variable)
-            stored = _stored_picture(content, references[self.number - 1], str(self))
+            stored = _stored_image(content, references[self.number - 1], str(self))
             pixels = _values(stored, str(self))
         colours = cv2.COLOR_GRAY2BGR if pixels.ndim == 2 else cv2.COLOR_RGB2BGR
         return cv2.cvtColor(np.ascontiguousarray(pixels.T), colours)
 
     def __str__(self) -> str:
-        return f"picture {self.number} of {self.file}"
+        return f"image {self.number} of {self.file}"
 
 
 def _check_layout(dataset: Dataset, folder: Path) -> None:
@@ -118,7 +118,7 @@ def _files(dataset: Dataset, folder: Path) -> list[Path]:
 
 
 def _read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-    """Yield the faces of both files in their order; each picture is a photo of its own."""
+    """Yield the faces of both files in their order; each image is a photo of its own."""
     _check_layout(dataset, folder)
     for part in dataset.parts:
         yield from _read_file(dataset, part, folder / part.folder, bad)
@@ -127,30 +127,30 @@ def _read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]
 def _read_file(dataset: Dataset, part: Part, file: Path, bad: BadFaces) -> Iterator[FaceRecord]:
     variables = _VARIABLES[part.split]
     with _opened(file) as content:
-        references = _references(file, content, variables.pictures)
+        references = _references(file, content, variables.images)
         landmarks = _matrix(file, content, variables.landmarks, 3 * dataset.points)
         boxes = _matrix(file, content, variables.boxes, 4)
-        pictures = [CofwPicture(file, variables.pictures, i + 1) for i in range(len(references))]
+        images = [CofwImage(file, variables.images, i + 1) for i in range(len(references))]
         faults = [
-            _picture_fault(content, reference, str(picture))
-            for reference, picture in zip(references, pictures, strict=True)
+            _image_fault(content, reference, str(image))
+            for reference, image in zip(references, images, strict=True)
         ]
-    if not len(pictures) == len(landmarks) == len(boxes):
+    if not len(images) == len(landmarks) == len(boxes):
         raise UserError(
-            f"{file} does not fit together: it has {len(pictures)} pictures in "
-            f"{variables.pictures}, {len(landmarks)} faces in {variables.landmarks} and "
+            f"{file} does not fit together: it has {len(images)} images in "
+            f"{variables.images}, {len(landmarks)} faces in {variables.landmarks} and "
             f"{len(boxes)} in {variables.boxes}; get it anew: {dataset.source}."
         )
-    for picture, fault, values, box in zip(pictures, faults, landmarks, boxes, strict=True):
-        where = f"{file}, face {picture.number}"
-        name = f"{part.split}/{picture.number}"
+    for image, fault, values, box in zip(images, faults, landmarks, boxes, strict=True):
+        where = f"{file}, face {image.number}"
+        name = f"{part.split}/{image.number}"
         try:
             if fault:
                 raise fault
             points, occluded = _points(values, f"{where} in {variables.landmarks}")
             record = FaceRecord(
                 name=name,
-                picture=picture,
+                image=image,
                 landmarks=points,
                 photo=name,
                 part=part,
@@ -194,7 +194,7 @@ def _opened(file: Path) -> Iterator[h5py.File]:
     """Open a file for reading.
 
     Raises:
-        UserError: it is no HDF5 or cut off.
+        UserError: it is not HDF5 or cut off.
     """
     with file.open("rb") as raw:
         start = raw.read(128)
@@ -218,7 +218,7 @@ def _what_it_is(start: bytes) -> str:
         return "is empty"
     if start.startswith(b"MATLAB 5.0 MAT-file"):
         return "is a Matlab file of version 5"
-    return "is no HDF5 file"
+    return "is not HDF5 file"
 
 
 def _variable(file: Path, content: h5py.File, name: str) -> h5py.Dataset:
@@ -240,17 +240,17 @@ def _variable(file: Path, content: h5py.File, name: str) -> h5py.Dataset:
 
 
 def _references(file: Path, content: h5py.File, name: str) -> np.ndarray:
-    """Return the references (N,) to the pictures."""
+    """Return the references (N,) to the images."""
     variable = _variable(file, content, name)
     dtype, shape = _form(variable, f"{name} of {file}")
     if h5py.check_ref_dtype(dtype) is not h5py.Reference or len(shape) != 2:
         raise UserError(
-            f"{file}: {name} is {dtype} of shape {shape}, but a cell of pictures was expected, "
+            f"{file}: {name} is {dtype} of shape {shape}, but a cell of images was expected, "
             "which is (1, faces) references."
         )
     references = _values(variable, f"{name} of {file}").ravel()
     if not len(references):
-        raise UserError(f"{file}: {name} holds no pictures.")
+        raise UserError(f"{file}: {name} holds no images.")
     return references
 
 
@@ -266,15 +266,15 @@ def _matrix(file: Path, content: h5py.File, name: str, rows: int) -> np.ndarray:
     return _values(variable, f"{name} of {file}").astype(np.float64).T
 
 
-def _picture_fault(content: h5py.File, reference: Any, where: str) -> UserError | None:
+def _image_fault(content: h5py.File, reference: Any, where: str) -> UserError | None:
     try:
-        _stored_picture(content, reference, where)
+        _stored_image(content, reference, where)
     except UserError as error:
         return error
     return None
 
 
-def _stored_picture(content: h5py.File, reference: Any, where: str) -> h5py.Dataset:
+def _stored_image(content: h5py.File, reference: Any, where: str) -> h5py.Dataset:
     try:
         stored = content[reference]
     except DAMAGED:
@@ -318,7 +318,7 @@ def _values(stored: h5py.Dataset, where: str) -> np.ndarray:
 
 COFW = Dataset(
     name="cofw",
-    topology=COFW_29,
+    scheme=COFW_29,
     parts=(
         Part("COFW_train_color.mat", "train", "train", 1345),
         Part("COFW_test_color.mat", "test", "cofw", 507),

@@ -33,13 +33,13 @@ def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -
         first_pixel: what the file calls the first pixel.
 
     Raises:
-        UserError: the file is no text, is cut off, holds another number of points, or something
-            that is no finite number; the sentence names file and line.
+        UserError: the file is not text, is cut off, holds another number of points, or something
+            that is not a finite number; the sentence names file and line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no text, but a .pts file is.") from None
+        raise UserError(f"{path} is not text, but a .pts file is.") from None
     entries = [(i, line.strip()) for i, line in enumerate(lines, start=1) if line.strip()]
     opened = next((k for k, (_, line) in enumerate(entries) if line == "{"), None)
     if opened is None:
@@ -73,7 +73,7 @@ def to_number(text: str) -> float:
             other program that reads such files refuses them.
     """
     if "_" in text or not text.isascii():
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return float(text)
 
 

@@ -1,4 +1,4 @@
-"""Data sets that are folders of pictures with a .pts file beside each of them."""
+"""Data sets that are folders of images with a .pts file beside each of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import read_pts
-from landmark_kd.imaging.images import PictureFile
+from landmark_kd.imaging.images import ImageFile
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 LANDMARKS_SUFFIX = ".pts"
-# The iBUG group also hands out mirrored copies of its pictures; augmentation mirrors here.
+# The iBUG group also hands out mirrored copies of its images; augmentation mirrors here.
 MIRRORED_ENDING = "_mirror"
 
 
@@ -22,7 +22,7 @@ PhotoOf = Callable[[Part, str], str]
 
 
 def pts_folders(photo: PhotoOf) -> Layout:
-    """Return the layout of a data set whose parts are folders of pictures and .pts files.
+    """Return the layout of a data set whose parts are folders of images and .pts files.
 
     It reads all parts that are on disk, parts in order, faces by name.
     """
@@ -50,23 +50,23 @@ def check_layout(dataset: Dataset, folder: Path) -> None:
         if not any(part_files(folder, part) for part in parts):
             wanted = _listed(p.folder for p in parts)
             raise UserError(
-                f"{folder} holds no {split} faces: pictures with .pts files beside them are "
+                f"{folder} holds no {split} faces: images with .pts files beside them are "
                 f"looked for in {wanted}{source}."
             )
 
 
 def part_files(folder: Path, part: Part) -> list[Path]:
-    """The pictures and .pts files of a part, sorted; none where the part is not on disk."""
+    """The images and .pts files of a part, sorted; none where the part is not on disk."""
     path = folder / part.folder
     return files_in(path) if path.is_dir() else []
 
 
 def files_in(path: Path) -> list[Path]:
-    """The pictures and .pts files that lie in a folder itself, sorted."""
+    """The images and .pts files that lie in a folder itself, sorted."""
     return sorted(
         file
         for file in path.iterdir()
-        if file.suffix.lower() in (*PICTURE_SUFFIXES, LANDMARKS_SUFFIX)
+        if file.suffix.lower() in (*IMAGE_SUFFIXES, LANDMARKS_SUFFIX)
         and not file.stem.endswith(MIRRORED_ENDING)
         and not file.name.startswith(".")
         and file.is_file()
@@ -81,18 +81,18 @@ def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
     return faces
 
 
-def picture_and_pts(files: list[Path]) -> tuple[Path, Path]:
-    """Return picture and .pts file of one face from the files that share its name.
+def image_and_pts(files: list[Path]) -> tuple[Path, Path]:
+    """Return image and .pts file of one face from the files that share its name.
 
     Raises:
-        UserError: one of them is missing, or there are two pictures.
+        UserError: one of them is missing, or there are two images.
     """
     landmarks = [file for file in files if file.suffix.lower() == LANDMARKS_SUFFIX]
     images = [file for file in files if file not in landmarks]
     if not landmarks:
-        raise UserError(f"the picture {images[0]} has no {files[0].stem}.pts beside it.")
+        raise UserError(f"the image {images[0]} has no {files[0].stem}.pts beside it.")
     if not images:
-        raise UserError(f"{landmarks[0]} has no picture ({', '.join(PICTURE_SUFFIXES)}) beside it.")
+        raise UserError(f"{landmarks[0]} has no image ({', '.join(IMAGE_SUFFIXES)}) beside it.")
     if len(files) > 2:
         raise UserError(f"{_listed(map(str, files))} have one name, but a face is two files.")
     return images[0], landmarks[0]
@@ -107,10 +107,10 @@ def _read_part(
 ) -> Iterator[FaceRecord]:
     for stem, files in by_stem(part_files(folder, part)).items():
         try:
-            image, landmarks = picture_and_pts(files)
+            image, landmarks = image_and_pts(files)
             record = FaceRecord(
                 name=f"{part.folder}/{stem}",
-                picture=PictureFile(image),
+                image=ImageFile(image),
                 landmarks=read_pts(landmarks, dataset.points),
                 photo=photo(part, stem),
                 part=part,

@@ -13,7 +13,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import Dataset, Part
 from landmark_kd.data.datasets.cofw import COFW
 from landmark_kd.data.datasets.custom.config import CONFIG_NAME
-from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.layout import NotHereError, neighbours
 from landmark_kd.data.datasets.pts_folders import pts_folders
 from landmark_kd.data.datasets.wflw import WFLW
@@ -23,11 +23,11 @@ from landmark_kd.landmarks.scheme import IBUG_68
 # folders train and test with .pts files are rather a set of the user's own.
 SYNTHETIC = "synthetic"
 
-# `data.name` of a person's own data set.
-OWN = "pts"
+# `data.name` of a person's custom data set.
+CUSTOM = "pts"
 
 
-def _photo_is_the_picture(part: Part, stem: str) -> str:
+def _photo_is_the_image(part: Part, stem: str) -> str:
     return f"{part.folder}/{stem}"
 
 
@@ -44,17 +44,17 @@ def _photo_without_face_number(part: Part, stem: str) -> str:
 DATASETS = {
     "synthetic": Dataset(
         name="synthetic",
-        topology=IBUG_68,
+        scheme=IBUG_68,
         parts=(Part("train", "train", "train", None), Part("test", "test", "test", None)),
-        layout=pts_folders(_photo_is_the_picture),
+        layout=pts_folders(_photo_is_the_image),
         licence=(
-            "Trained on rendered faces without pictures of people; the statistics of their shapes "
+            "Trained on rendered faces without images of people; the statistics of their shapes "
             "come from the 300-W annotations, which are for research."
         ),
     ),
     "300w": Dataset(
         name="300w",
-        topology=IBUG_68,
+        scheme=IBUG_68,
         parts=(
             Part("afw", "train", "train", 337),
             Part("helen/trainset", "train", "train", 2000),
@@ -83,9 +83,9 @@ def dataset_at(name: str, folder: Path) -> Dataset:
     """Return what the data set `data.name` is; a person's own (pts) says so in its folder.
 
     Raises:
-        UserError: the folder of an own data set has no landmark-kd.yaml, or a wrong one.
+        UserError: the folder of a custom data set has no landmark-kd.yaml, or a wrong one.
     """
-    return read_own_dataset(folder) if name == OWN else DATASETS[name]
+    return read_custom_dataset(folder) if name == CUSTOM else DATASETS[name]
 
 
 def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
@@ -93,7 +93,7 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
 
     Args:
         name: the `data.name` to take it for; None finds it out. A folder with a landmark-kd.yaml
-            is the user's own set (pts).
+            is the user's custom set (pts).
 
     Returns:
         `data.name`, and what the data set is.
@@ -107,7 +107,7 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; give the folder of the data set that it belongs to.")
     if name is None and (folder / CONFIG_NAME).exists():
-        name = OWN
+        name = CUSTOM
     if name is not None:
         dataset = dataset_at(name, folder)
         dataset.layout.check(dataset, folder)
@@ -132,7 +132,7 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
 
 
 def _nearest(folder: Path, errors: list[UserError]) -> str:
-    """Return the sentence that helps most where a folder is no data set that is known."""
+    """Return the sentence that helps most where a folder is not a data set that is known."""
     absent = [error for error in errors if isinstance(error, NotHereError)]
     partly = [error for error in errors if error not in absent]
     if partly:

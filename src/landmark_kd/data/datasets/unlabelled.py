@@ -1,4 +1,4 @@
-"""Pictures of faces without trusted landmarks: the files, and the faces that they show."""
+"""Images of faces without trusted landmarks: the files, and the faces that they show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from landmark_kd.config.paths import UNLABELLED
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, Part
 from landmark_kd.data.datasets.registry import recognised
-from landmark_kd.imaging.images import PICTURE_SUFFIXES, PictureFile
-from landmark_kd.landmarks.scheme import Topology, convert
+from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile
+from landmark_kd.landmarks.scheme import LandmarkScheme, convert
 
 _PART = Part(UNLABELLED, "train", UNLABELLED, None)
 
@@ -23,52 +23,52 @@ def unlabelled_files(folder: Path, box: UnlabelledBox) -> list[Path]:
     """Return the files that are needed of a folder with unlabelled faces.
 
     Args:
-        box: detector: all pictures in it and in its folders. landmarks: a data set's own files.
+        box: detector: all images in it and in its folders. landmarks: a data set's own files.
 
     Raises:
-        UserError: it is not there, has no pictures, or is no data set where it has to be one.
+        UserError: it is not there, has no images, or is not a data set where it has to be one.
     """
     if box == "landmarks":
         _, dataset = recognised(folder)
         return list(dataset.layout.files(dataset, folder))
     if not folder.is_dir():
         raise UserError(
-            f"unlabelled.path is {folder}, which is no folder; give one with face pictures."
+            f"unlabelled.path is {folder}, which is not a folder; give one with face images."
         )
-    files = list(_pictures_in(folder))
+    files = list(_images_in(folder))
     if not files:
         raise UserError(
-            f"unlabelled.path is {folder}, but it holds no pictures "
-            f"({', '.join(PICTURE_SUFFIXES)}); give a folder that does or, for a data set that "
+            f"unlabelled.path is {folder}, but it holds no images "
+            f"({', '.join(IMAGE_SUFFIXES)}); give a folder that does or, for a data set that "
             "keeps them otherwise, take landmarks as unlabelled.box."
         )
     return files
 
 
 def unlabelled_records(
-    folder: Path, box: UnlabelledBox, topology: Topology, bad: BadFaces
+    folder: Path, box: UnlabelledBox, scheme: LandmarkScheme, bad: BadFaces
 ) -> list[FaceRecord]:
     """Return the unlabelled faces of a folder.
 
     Args:
-        box: detector: a face a picture, whose landmarks are NaN until a detector has found it.
+        box: detector: a face an image, whose landmarks are NaN until a detector has found it.
             landmarks: the train faces of a data set, whose landmarks are there to tell the box
             and for nothing else; its test faces stay unseen, for other runs to be measured on.
-        topology: the scheme that a network is to learn. Landmarks of another one are turned into
+        scheme: the scheme that a network is to learn. Landmarks of another one are turned into
             it, so that their box encloses as much of a face.
 
     Raises:
         UserError: the data set's landmarks cannot be turned into the scheme.
     """
     if box == "detector":
-        return [_face_in(file, folder, topology) for file in _pictures_in(folder)]
+        return [_face_in(file, folder, scheme) for file in _images_in(folder)]
     _, dataset = recognised(folder)
     records = [r for r in dataset.layout.read(dataset, folder, bad) if r.split == "train"]
 
     def as_learnt(landmarks: np.ndarray) -> np.ndarray:
-        if dataset.points == topology.points:
+        if dataset.points == scheme.points:
             return landmarks
-        return convert(landmarks, dataset.topology, topology)
+        return convert(landmarks, dataset.scheme, scheme)
 
     try:
         return [
@@ -82,15 +82,15 @@ def unlabelled_records(
         ) from None
 
 
-def _face_in(file: Path, folder: Path, topology: Topology) -> FaceRecord:
+def _face_in(file: Path, folder: Path, scheme: LandmarkScheme) -> FaceRecord:
     name = file.relative_to(folder).as_posix()
-    nowhere = np.full((topology.points, 2), np.nan)
-    return FaceRecord(name, PictureFile(file), nowhere, photo=name, part=_PART)
+    nowhere = np.full((scheme.points, 2), np.nan)
+    return FaceRecord(name, ImageFile(file), nowhere, photo=name, part=_PART)
 
 
-def _pictures_in(folder: Path) -> Iterator[Path]:
-    """Yield the pictures in a folder and in all folders within it, sorted, hidden ones left out."""
+def _images_in(folder: Path) -> Iterator[Path]:
+    """Yield the images in a folder and in all folders within it, sorted, hidden ones left out."""
     for path in sorted(folder.rglob("*")):
         hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if path.suffix.lower() in PICTURE_SUFFIXES and not hidden and path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
             yield path

@@ -1,7 +1,7 @@
 """WFLW: folders of photos, and two lists with 98 landmarks, a box and six flags a face.
 
 A line of a list is one face: 98 times x y, the box x_min y_min x_max y_max, the flags pose,
-expression, illumination, make-up, occlusion and blur, then the picture's name below WFLW_images,
+expression, illumination, make-up, occlusion and blur, then the image's name below WFLW_images,
 all with blanks between. A photo may have several faces. Pixels are 0-based as they stand.
 
 Source: Wu et al., "Look at Boundary: A Boundary-Aware Face Alignment Algorithm", CVPR 2018.
@@ -21,10 +21,10 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import to_number
-from landmark_kd.imaging.images import PictureFile
+from landmark_kd.imaging.images import ImageFile
 from landmark_kd.landmarks.scheme import WFLW_98
 
-PICTURES = "WFLW_images"
+IMAGES = "WFLW_images"
 ANNOTATIONS = "WFLW_annotations"
 LIST = ANNOTATIONS + "/list_98pt_rect_attr_train_test/list_98pt_rect_attr_{split}.txt"
 
@@ -40,7 +40,7 @@ FLAGS = {
 COORDINATES = 2 * WFLW_98.points
 BOX = 4
 NUMBERS = COORDINATES + BOX + len(FLAGS)
-LINE = f"{COORDINATES} coordinates, {BOX} of a box, {len(FLAGS)} flags and a picture's name"
+LINE = f"{COORDINATES} coordinates, {BOX} of a box, {len(FLAGS)} flags and an image's name"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -52,13 +52,13 @@ class _Line:
         where: file and number of the line, for messages.
         number: of the line in its file, counted from 1.
         fields: NUMBERS texts.
-        picture: the rest of the line, exactly.
+        image: the rest of the line, exactly.
     """
 
     where: str
     number: int
     fields: list[str]
-    picture: str
+    image: str
 
 
 def _check_layout(dataset: Dataset, folder: Path) -> None:
@@ -66,12 +66,12 @@ def _check_layout(dataset: Dataset, folder: Path) -> None:
     check_folder(
         dataset,
         folder,
-        f"the folders {PICTURES} and {ANNOTATIONS}",
-        lambda other: any((other / name).is_dir() for name in (PICTURES, ANNOTATIONS)),
+        f"the folders {IMAGES} and {ANNOTATIONS}",
+        lambda other: any((other / name).is_dir() for name in (IMAGES, ANNOTATIONS)),
     )
-    if not (folder / PICTURES).is_dir():
+    if not (folder / IMAGES).is_dir():
         raise UserError(
-            f"the folder {folder / PICTURES} is missing: it belongs beside {ANNOTATIONS} and "
+            f"the folder {folder / IMAGES} is missing: it belongs beside {ANNOTATIONS} and "
             f"holds the photos; {dataset.source}."
         )
     for name in lists:
@@ -83,17 +83,17 @@ def _check_layout(dataset: Dataset, folder: Path) -> None:
 
 
 def _files(dataset: Dataset, folder: Path) -> list[Path]:
-    """The lists, and the pictures they name as far as they are there."""
+    """The lists, and the images they name as far as they are there."""
     lists = [folder / part.folder for part in dataset.parts]
-    pictures: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     for file in lists:
         for number, content in _lines(file):
             try:
-                picture = _picture(folder, _split(file, number, content))
+                image = _image(folder, _split(file, number, content))
             except UserError:  # for `_read` to tell
                 continue
-            pictures[picture.path] = None
-    return [*lists, *pictures]
+            images[image.path] = None
+    return [*lists, *images]
 
 
 def _read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
@@ -116,7 +116,7 @@ def _read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """Yield number and content of each line that is not blank.
 
-    Only a line feed ends a line: a picture's name may hold what Python takes for a line's end.
+    Only a line feed ends a line: an image's name may hold what Python takes for a line's end.
     """
     with file.open("rb") as content:
         for number, line in enumerate(content, start=1):
@@ -131,16 +131,16 @@ def _split(file: Path, number: int, content: bytes) -> _Line:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{where}: is not UTF-8 text, but a line is {LINE}.") from None
-    # The last number is split off apart: a blank more would belong to the picture's name.
+    # The last number is split off apart: a blank more would belong to the image's name.
     fields = text.split(maxsplit=NUMBERS - 1)
-    picture = ""
+    image = ""
     if len(fields) == NUMBERS:
-        fields[-1], _, picture = fields[-1].partition(" ")
-    if not picture:
+        fields[-1], _, image = fields[-1].partition(" ")
+    if not image:
         raise UserError(
             f"{where}: has {len(fields)} entries, but {NUMBERS + 1} were expected: {LINE}."
         )
-    return _Line(where, number, fields, picture)
+    return _Line(where, number, fields, image)
 
 
 def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
@@ -160,9 +160,9 @@ def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
         )
     return FaceRecord(
         name=f"{part.split}/{line.number}",
-        picture=_picture(folder, line),
+        image=_image(folder, line),
         landmarks=numbers[:COORDINATES].reshape(-1, 2),
-        photo=str(PurePosixPath(line.picture)),
+        photo=str(PurePosixPath(line.image)),
         part=part,
         subsets=tuple(compress(FLAGS, flags)) if part.split == "test" else (),
         box=box,
@@ -182,14 +182,14 @@ def _numbers(line: _Line) -> np.ndarray:
     return numbers
 
 
-def _picture(folder: Path, line: _Line) -> PictureFile:
-    name = PurePosixPath(line.picture)
+def _image(folder: Path, line: _Line) -> ImageFile:
+    name = PurePosixPath(line.image)
     if name.is_absolute() or ".." in name.parts:
-        raise UserError(f"{line.where}: the picture {name} does not lie within {PICTURES}.")
-    path = folder / PICTURES / name
+        raise UserError(f"{line.where}: the image {name} does not lie within {IMAGES}.")
+    path = folder / IMAGES / name
     if not os.path.isfile(path):  # False too for a name that no file can have
-        raise UserError(f"{line.where}: the picture {path} is missing.")
-    return PictureFile(path)
+        raise UserError(f"{line.where}: the image {path} is missing.")
+    return ImageFile(path)
 
 
 def _is_number(text: str) -> bool:
@@ -208,7 +208,7 @@ def _entry(line: _Line, i: int) -> str:
 
 WFLW = Dataset(
     name="wflw",
-    topology=WFLW_98,
+    scheme=WFLW_98,
     parts=(
         Part(LIST.format(split="train"), "train", "train", 7500),
         Part(LIST.format(split="test"), "test", "all", 2500),

@@ -118,7 +118,7 @@ def check_kind(path: Path, name: str) -> None:
             found = "empty"
         elif head.startswith(b"<"):
             found = "a web page, perhaps a form or a login"
-        raise UserError(f"{name} is no whole {kind} archive but {found}.")
+        raise UserError(f"{name} is not a whole {kind} archive but {found}.")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _kind_of(name: str) -> Kind:
     for suffix, kind in SUFFIXES.items():
         if name.lower().endswith(suffix):
             return kind
-    raise UserError(f"{name} is no archive that can be unpacked; {', '.join(SUFFIXES)} can be.")
+    raise UserError(f"{name} is not an archive that can be unpacked; {', '.join(SUFFIXES)} can be.")
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def _relative_path(archive: Path, member: _Member) -> PurePosixPath:
     if name.startswith("/") or windows.drive or "\\" in name or ".." in parts:
         raise _refusal(archive, f"holds {name!r}, which would lie outside of its folder")
     if any(ord(letter) < 0x20 for letter in name) or (not parts and not member.is_folder):
-        raise _refusal(archive, f"holds {name!r}, which is no name of a file")
+        raise _refusal(archive, f"holds {name!r}, which is not a name of a file")
     sizes = [len(os.fsencode(part)) for part in parts]
     if sum(sizes) + len(sizes) > _MAX_PATH_BYTES or max(sizes, default=0) > _MAX_NAME_BYTES:
         raise _refusal(archive, f"holds {name[:40]!r}…, whose name is too long")

@@ -126,7 +126,7 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
-        raise UserError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def fetch(
                 folder / data.name,
                 train=synthetic.train,
                 test=synthetic.test,
-                size=synthetic.size,
+                size=synthetic.resolution,
                 seed=seed,
                 workers=os.cpu_count() or 1,
             )

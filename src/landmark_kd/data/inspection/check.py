@@ -21,7 +21,7 @@ from landmark_kd.data.datasets.base import (
     Part,
     Split,
     check_landmarks,
-    rows_by_picture,
+    rows_by_image,
 )
 from landmark_kd.data.datasets.registry import SYNTHETIC, recognised
 from landmark_kd.landmarks import geometry
@@ -54,13 +54,13 @@ class CheckedData:
 
 
 def check_data(folder: Path, name: str | None = None) -> CheckedData:
-    """Read all annotations and decode all pictures of a data set; broken faces are collected.
+    """Read all annotations and decode all images of a data set; broken faces are collected.
 
     Args:
         name: the `data.name` to take the folder for; None finds it out.
 
     Raises:
-        UserError: the folder is no data set that is known, or a file that belongs to all faces
+        UserError: the folder is not a data set that is known, or a file that belongs to all faces
             (a list, a table) cannot be read.
     """
     data_name, dataset = recognised(folder, name)
@@ -73,12 +73,12 @@ def check_data(folder: Path, name: str | None = None) -> CheckedData:
 
     found: dict[int, UserError] = {}
     with ProgressBar(
-        total=len(records), desc="reading pictures", unit="face", disable=None
+        total=len(records), desc="reading images", unit="face", disable=None
     ) as progress:
-        # One picture a thread is in memory, and nothing of it comes back.
-        groups = rows_by_picture(records)
-        for rows, of_picture in zip(groups, threaded_map(faults, groups), strict=True):
-            found.update(of_picture)
+        # One image a thread is in memory, and nothing of it comes back.
+        groups = rows_by_image(records)
+        for rows, of_image in zip(groups, threaded_map(faults, groups), strict=True):
+            found.update(of_image)
             progress.update(len(rows))
     for row in sorted(found):
         bad.add(records[row].part, found[row])
@@ -116,20 +116,20 @@ def training_command(checked: CheckedData) -> str:
 def _faults(
     dataset: Dataset, records: Sequence[FaceRecord], rows: list[int]
 ) -> Iterator[tuple[int, UserError]]:
-    """Yield the broken ones among the faces of one picture, with what is wrong."""
-    picture = records[rows[0]].picture
+    """Yield the broken ones among the faces of one image, with what is wrong."""
+    image = records[rows[0]].image
     try:
-        height, width = picture.read().shape[:2]
+        height, width = image.read().shape[:2]
     except UserError as error:
         yield from ((row, error) for row in rows)
         return
     except OSError as error:
-        sentence = UserError(f"{picture} cannot be read ({error.strerror or error}).")
+        sentence = UserError(f"{image} cannot be read ({error.strerror or error}).")
         yield from ((row, sentence) for row in rows)
         return
     for row in rows:
         try:
-            check_landmarks(records[row], dataset.topology, width=width, height=height)
+            check_landmarks(records[row], dataset.scheme, width=width, height=height)
         except UserError as error:
             yield row, error
 
@@ -140,7 +140,7 @@ def _head(checked: CheckedData) -> Iterator[str]:
     yield f"{checked.name}{own} in {checked.folder}"
     yield (
         f"  {dataset.points} landmarks a face; errors are measured in units of the distance "
-        f"between the {dataset.topology.normalizer_name}"
+        f"between the {dataset.scheme.normalizer_name}"
     )
     if dataset.licence:
         yield f"  licence: {dataset.licence}"
@@ -166,24 +166,24 @@ def _counts(checked: CheckedData) -> Iterator[str]:
 
 
 def _photos(checked: CheckedData) -> Iterator[str]:
-    """Yield how faces share pictures, and photos or whatever else keeps them together."""
+    """Yield how faces share images, and photos or whatever else keeps them together."""
     faces = checked.faces
-    pictures = Counter(face.picture for face in faces)
-    shared = [n for n in pictures.values() if n > 1]
+    images = Counter(face.image for face in faces)
+    shared = [n for n in images.values() if n > 1]
     several = (
         f"{len(shared)} with several faces, at most {max(shared)}" if shared else "a face each"
     )
-    yield f"pictures: {len(pictures)}, {several}"
+    yield f"images: {len(images)}, {several}"
     groups = Counter(face.photo for face in faces if face.split == "train")
     if groups:
         yield (
             f"  validation takes train faces by {len(groups)} photos or groups of up to "
             f"{max(groups.values())} faces"
         )
-    train, test = ({f.picture for f in faces if f.split == split} for split in SPLITS)
-    if both := sorted(str(picture) for picture in train & test):
+    train, test = ({f.image for f in faces if f.split == split} for split in SPLITS)
+    if both := sorted(str(image) for image in train & test):
         yield (
-            f"  {_count(len(both), 'picture')} with faces in train and in test, which makes test "
+            f"  {_count(len(both), 'image')} with faces in train and in test, which makes test "
             f"errors too small: {_shortened(both)}"
         )
 
@@ -224,7 +224,7 @@ def _broken(checked: CheckedData, all_broken: bool) -> Iterator[str]:
         yield "broken: none"
         return
     yield f"broken: {_count(len(checked.broken), 'face')}"
-    # A picture that does not decode breaks all of its faces with one sentence.
+    # An image that does not decode breaks all of its faces with one sentence.
     sentences = Counter(sentence for _, sentence in checked.broken)
     shown = list(sentences)[: None if all_broken else BROKEN_SHOWN]
     for sentence in shown:

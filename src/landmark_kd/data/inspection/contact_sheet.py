@@ -1,4 +1,4 @@
-"""A sheet of small pictures of a data set's faces with their landmarks, to look at."""
+"""A sheet of small images of a data set's faces with their landmarks, to look at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.data.datasets.base import Dataset, FaceRecord
 from landmark_kd.imaging.crops import sample
-from landmark_kd.imaging.images import write_picture
+from landmark_kd.imaging.images import write_image
 from landmark_kd.landmarks import geometry
 from landmark_kd.visualization.overlay import GREEN, Colour, draw_landmarks
 
@@ -44,7 +44,7 @@ def check_sheet_path(path: Path, dataset_folder: Path) -> None:
     """Refuse, before any work, a sheet that cannot be written or would lie in the data set.
 
     Raises:
-        UserError: its ending is no picture's, it is a folder, or it lies in `dataset_folder`.
+        UserError: its ending is not an image's, it is a folder, or it lies in `dataset_folder`.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(
@@ -61,19 +61,19 @@ def check_sheet_path(path: Path, dataset_folder: Path) -> None:
 
 
 def write_contact_sheet(path: Path, dataset: Dataset, faces: Sequence[FaceRecord]) -> int:
-    """Write a picture of up to COLUMNS x ROWS faces spread evenly over splits and files.
+    """Write an image of up to COLUMNS x ROWS faces spread evenly over splits and files.
 
     Landmarks are green, those marked as occluded red, a box that the data set brings is blue.
 
     Args:
         path: ends in one of SUFFIXES.
-        faces: at least one; their pictures are read.
+        faces: at least one; their images are read.
 
     Returns:
         The number of faces shown.
 
     Raises:
-        UserError: a picture does not decode.
+        UserError: an image does not decode.
     """
     shown = spread(faces, COLUMNS * ROWS)
     tiles = list(threaded_map(lambda face: _tile(face, dataset), shown))
@@ -85,7 +85,7 @@ def write_contact_sheet(path: Path, dataset: Dataset, faces: Sequence[FaceRecord
         y, x = np.array(divmod(number, COLUMNS)) * step + [HEAD, GAP]
         sheet[y : y + len(tile), x : x + TILE] = tile
     _write(sheet, f"{dataset.name}: {len(shown)} of {len(faces)} faces; {_legend(shown)}", 25, GAP)
-    write_picture(path, sheet)
+    write_image(path, sheet)
     return len(shown)
 
 
@@ -113,15 +113,15 @@ def _tile(face: FaceRecord, dataset: Dataset) -> np.ndarray:
     if face.box is not None:
         corners = np.concatenate([corners, face.box.reshape(2, 2)])
     to_tile = geometry.square_crop(geometry.landmarks_box(corners), MARGIN, TILE)
-    picture = sample(face.picture.read(), to_tile, TILE)
+    image = sample(face.image.read(), to_tile, TILE)
     if face.box is not None:
-        _rectangle(picture, geometry.apply(to_tile, face.box.reshape(2, 2)))
+        _rectangle(image, geometry.apply(to_tile, face.box.reshape(2, 2)))
     points = geometry.apply(to_tile, face.landmarks)
-    picture = draw_landmarks(picture, points, dataset.topology.contours, GREEN, thickness=1)
+    image = draw_landmarks(image, points, dataset.scheme.contours, GREEN, thickness=1)
     if face.occluded is not None and face.occluded.any():
-        picture = draw_landmarks(picture, points[face.occluded], (), OCCLUDED, thickness=2)
+        image = draw_landmarks(image, points[face.occluded], (), OCCLUDED, thickness=2)
     tile = np.full((TILE + CAPTION, TILE, 3), PAPER, dtype=np.uint8)
-    tile[:TILE] = picture
+    tile[:TILE] = image
     subsets = ", ".join(dict.fromkeys((face.part.subset, *face.subsets)))
     about = subsets if subsets == face.split else f"{face.split}: {subsets}"
     _write(tile, _fitting(f"{about}, {size:.0f} px", keep_end=False), TILE + 2 * LINE - 4, 0)
@@ -129,10 +129,10 @@ def _tile(face: FaceRecord, dataset: Dataset) -> np.ndarray:
     return tile
 
 
-def _rectangle(picture: np.ndarray, corners: np.ndarray) -> None:
+def _rectangle(image: np.ndarray, corners: np.ndarray) -> None:
     (x0, y0), (x1, y1) = corners
     line = np.rint(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) * 2**SHIFT).astype(np.int32)
-    cv2.polylines(picture, [line], True, BOX, 2, cv2.LINE_AA, SHIFT)
+    cv2.polylines(image, [line], True, BOX, 2, cv2.LINE_AA, SHIFT)
 
 
 def _legend(faces: Sequence[FaceRecord]) -> str:
@@ -159,5 +159,5 @@ def _width(text: str) -> int:
     return cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0]
 
 
-def _write(picture: np.ndarray, text: str, y: int, x: int) -> None:
-    cv2.putText(picture, text, (x, y), FONT, FONT_SCALE, INK, 1, cv2.LINE_AA)
+def _write(image: np.ndarray, text: str, y: int, x: int) -> None:
+    cv2.putText(image, text, (x, y), FONT, FONT_SCALE, INK, 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""A first landmark-kd.yaml for a folder of annotated pictures, for its owner to check."""
+"""A first landmark-kd.yaml for a folder of annotated images, for its owner to check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
-from landmark_kd.data.datasets.custom.annotations import Annotations, Marks, OwnFace
+from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace, Marks
 from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
@@ -26,13 +26,13 @@ from landmark_kd.data.datasets.custom.table import IMAGE, Table, read_table
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
 from landmark_kd.data.datasets.pts_folders import LANDMARKS_SUFFIX
 from landmark_kd.data.inspection.proposals import propose_scheme, propose_split
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Begins the comments of a draft that its owner has to look at.
 TO_CHECK = "# CHECK:"
 
-# Names of pictures that are looked for to find their folder.
-TRIED_PICTURES = 50
+# Names of images that are looked for to find their folder.
+TRIED_IMAGES = 50
 
 
 def write_draft(folder: Path) -> Path:
@@ -44,38 +44,40 @@ def write_draft(folder: Path) -> Path:
     path = folder / CONFIG_NAME
     if path.exists():
         raise UserError(f"{path} is there already; remove it first to have a new one drafted.")
-    text = draft_own_dataset(folder)
+    text = draft_custom_dataset(folder)
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
 
-def draft_own_dataset(folder: Path) -> str:
+def draft_custom_dataset(folder: Path) -> str:
     """Return a first landmark-kd.yaml, with comments, for the annotations found in a folder.
 
     Raises:
         UserError: there are no annotations that can be read, or several.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; give the one that holds pictures and annotations.")
+        raise UserError(
+            f"{folder} is not a folder; give the one that holds images and annotations."
+        )
     annotations, source = _find(folder)
     first_pixel = int(FIRST_PIXEL) if annotations == PTS else 0
     faces = source.faces(source.points, first_pixel, None)
     if isinstance(source, PtsTree):
         within = source.folder
     else:
-        within = _pictures_folder(folder, annotations, faces)
-    pictures = within.relative_to(folder).as_posix()
+        within = _images_folder(folder, annotations, faces)
+    images = within.relative_to(folder).as_posix()
     marked = [face.marks for face in faces if isinstance(face.marks, Marks)]
     wrong = [face.marks for face in faces if isinstance(face.marks, UserError)]
     if not marked:
         raise wrong[0]
-    scheme = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
+    proposed = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
     split = propose_split(source.columns())
     unread = f" {len(wrong)} of them cannot be read; the first: {wrong[0]}" if wrong else ""
-    guess = "" if scheme.known else " (CHECK: a guess)"
-    topology = scheme.topology
-    pairs = [(i, int(j)) for i, j in enumerate(topology.flip) if i < j]
+    guess = "" if proposed.known else " (CHECK: a guess)"
+    scheme = proposed.scheme
+    pairs = [(i, int(j)) for i, j in enumerate(scheme.flip) if i < j]
     return f"""\
 # A draft by landmark-kd of what the data set in this folder is; check it, above all what is
 # marked CHECK. Points count from 0. Found:
@@ -83,36 +85,36 @@ def draft_own_dataset(folder: Path) -> str:
 
 # Names the test faces in tables and reports: letters, digits, - _ .
 name: {_text(_name(folder))}
-# A table (.csv), a COCO key-point file (.json), or pts: a .pts file beside each picture.
+# A table (.csv), a COCO key-point file (.json), or pts: a .pts file beside each image.
 annotations: {_text(annotations)}
-# The folder that names of pictures are relative to; with pts the one that is searched.
-pictures: {_text(pictures)}
+# The folder that names of images are relative to; with pts the one that is searched.
+images: {_text(images)}
 {TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
 first_pixel: {first_pixel}
 points: {source.points}
 # A name for each point, or null.
-names:{_names(topology) if scheme.named else " null"}
+names:{_names(scheme) if proposed.named else " null"}
 # The points that swap places when a face is mirrored; all others lie on the middle line.
-# {scheme.note}
+# {proposed.note}
 # The mean of {len(marked)} faces differs from its mirror image by at most
-# {scheme.asymmetry:.1f} % of the normalizer's distance, at point {scheme.worst_point}.
+# {proposed.asymmetry:.1f} % of the normalizer's distance, at point {proposed.worst_point}.
 flip_pairs:{_block(f"[{a}, {b}]" for a, b in pairs)}
 # Errors are measured in distances between these two points{guess}.
-normalizer: {list(topology.normalizer)}
-normalizer_name: {_text(topology.normalizer_name)}
+normalizer: {list(scheme.normalizer)}
+normalizer_name: {_text(scheme.normalizer_name)}
 # Two groups of points whose means stand for the pupils, or null.
-pupils: {json.dumps(topology.pupils)}
+pupils: {json.dumps(scheme.pupils)}
 # Lines to draw through points.
-contours:{_block(map(_contour, topology.contours))}
+contours:{_block(map(_contour, scheme.contours))}
 {TO_CHECK} the test faces; {_comment(split.note)}
 split:
   # {_column_note(annotations)}
-  # Faces of one value are never both in training and in test; null: each picture on its own.
+  # Faces of one value are never both in training and in test; null: each image on its own.
   column: {_text(split.column)}
   # Share of the faces that are test faces; null: the column itself says train or test.
   test: {json.dumps(split.test)}
   seed: 0
-{TO_CHECK} what the pictures and landmarks may be used for; it goes into trained networks.
+{TO_CHECK} what the images and landmarks may be used for; it goes into trained networks.
 licence: {_text(f"Trained on {_name(folder)}, whose licence its owner has not stated.")}
 """
 
@@ -146,7 +148,7 @@ def _find(folder: Path) -> tuple[str, Annotations]:
     raise UserError(
         f"{folder} holds no annotations that can be read{why}: wanted is one .csv table with the "
         "columns image, x0, y0, x1, y1, …, one COCO .json with key points, or a .pts file beside "
-        "each picture."
+        "each image."
     )
 
 
@@ -166,16 +168,16 @@ def _faces_table(path: Path) -> Table:
     return table
 
 
-def _pictures_folder(folder: Path, annotations: str, faces: Sequence[OwnFace]) -> Path:
-    """The folder, `folder` or one within, in which most of the named pictures are."""
-    names = dict.fromkeys(face.picture for face in faces if face.picture)
-    tried = [name for name in names if not leaves_folder(name)][:TRIED_PICTURES]
+def _images_folder(folder: Path, annotations: str, faces: Sequence[CustomFace]) -> Path:
+    """The folder, `folder` or one within, in which most of the named images are."""
+    names = dict.fromkeys(face.image for face in faces if face.image)
+    tried = [name for name in names if not leaves_folder(name)][:TRIED_IMAGES]
     folders = list(folders_below(folder))
     present = {path: sum(os.path.isfile(path / name) for name in tried) for path in folders}
     best = max(folders, key=lambda path: present[path])
     if not present[best]:
         raise UserError(
-            f"{folder} and the folders in it hold none of the pictures that {annotations} names"
+            f"{folder} and the folders in it hold none of the images that {annotations} names"
             + (f", such as {tried[0]}." if tried else ".")
         )
     return best
@@ -183,7 +185,7 @@ def _pictures_folder(folder: Path, annotations: str, faces: Sequence[OwnFace]) -
 
 def _column_note(annotations: str) -> str:
     if annotations == PTS:
-        return f"{FOLDER_COLUMN}: the top folder below `pictures` that a picture lies in; or null."
+        return f"{FOLDER_COLUMN}: the top folder below `images` that an image lies in; or null."
     return (
         "A field of the annotations or images."
         if annotations.lower().endswith(".json")
@@ -197,8 +199,8 @@ def _name(folder: Path) -> str:
     return f"{name}-own" if name.casefold() in RESERVED_NAMES else name
 
 
-def _names(topology: Topology) -> str:
-    return "".join(f"\n- {_text(name)}  # {i}" for i, name in enumerate(topology.names))
+def _names(scheme: LandmarkScheme) -> str:
+    return "".join(f"\n- {_text(name)}  # {i}" for i, name in enumerate(scheme.names))
 
 
 def _contour(line: tuple[tuple[int, ...], bool]) -> str:

@@ -12,13 +12,13 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.custom.annotations import Annotations
 from landmark_kd.data.datasets.custom.coco import Coco
 from landmark_kd.data.inspection.symmetry import mean_shape, propose_symmetry, symmetry_of
-from landmark_kd.landmarks.scheme import TOPOLOGIES, Topology
+from landmark_kd.landmarks.scheme import SCHEMES, LandmarkScheme
 
 TEST_SHARE = 0.2
 # A scheme of as many points fits if mirroring by its pairs brings the mean face as close to
 # itself as the best pairs do, give or take this share.
 FIT_TOLERANCE = 0.1
-# Columns that commonly say whose face it is, the surest first.
+# Columns that commonly say whose face it is, the most telling first.
 PERSON_COLUMNS = ("person", "subject", "identity", "individual", "name", "actor", "id", "video")
 # Fewer groups than these, of a column with another name, are too few for a fair choice.
 ENOUGH_GROUPS = 5
@@ -29,7 +29,7 @@ class ProposedScheme:
     """A landmark scheme and why it is proposed.
 
     Attributes:
-        topology: the scheme.
+        scheme: the scheme.
         known: whether it is one of the schemes that many data sets share.
         named: whether its points' names say anything.
         note: where it comes from, in a sentence.
@@ -38,7 +38,7 @@ class ProposedScheme:
         worst_point: that point.
     """
 
-    topology: Topology
+    scheme: LandmarkScheme
     known: bool
     named: bool
     note: str
@@ -66,7 +66,7 @@ def propose_scheme(source: Annotations, shapes: np.ndarray, folder: Path) -> Pro
     except ValueError as error:
         raise UserError(f"{folder}: {error}: each face's points are all in one place.") from None
     best = propose_symmetry(mean)
-    known = TOPOLOGIES.get(len(mean))
+    known = SCHEMES.get(len(mean))
     fits = known is not None and (
         symmetry_of(mean, known.flip).distances.sum() <= (1 + FIT_TOLERANCE) * best.distances.sum()
     )
@@ -74,15 +74,15 @@ def propose_scheme(source: Annotations, shapes: np.ndarray, folder: Path) -> Pro
     if isinstance(source, Coco) and source.names and len(set(source.names)) == len(mean):
         names = source.names
     if known is not None and fits:
-        topology = known if names is None else replace(known, names=names)
+        scheme = known if names is None else replace(known, names=names)
         note = f"The known {len(mean)}-point scheme fits."
     else:
-        topology = _unknown_scheme(source, names, mean, best.flip)
+        scheme = _unknown_scheme(source, names, mean, best.flip)
         note = "CHECK: these pairs are proposed from the faces' shapes alone."
-    distances = symmetry_of(mean, topology.flip).distances
-    a, b = topology.normalizer
+    distances = symmetry_of(mean, scheme.flip).distances
+    a, b = scheme.normalizer
     return ProposedScheme(
-        topology=topology,
+        scheme=scheme,
         known=fits,
         named=fits or names is not None,
         note=note,
@@ -92,7 +92,7 @@ def propose_scheme(source: Annotations, shapes: np.ndarray, folder: Path) -> Pro
 
 
 def propose_split(columns: dict[str, list[str]]) -> ProposedSplit:
-    """Propose how to tell test faces: as a column says, by people, or by pictures.
+    """Propose how to tell test faces: as a column says, by people, or by images.
 
     Args:
         columns: the values, face by face, of what the faces could be split by.
@@ -114,19 +114,19 @@ def propose_split(columns: dict[str, list[str]]) -> ProposedSplit:
     if chosen:
         note = f"{chosen[0]} has {len(usable[chosen[0]])} values, taken for people."
         return ProposedSplit(chosen[0], TEST_SHARE, note)
-    note = "where people are in several pictures, say which column tells them."
+    note = "where people are in several images, say which column tells them."
     return ProposedSplit(None, TEST_SHARE, note)
 
 
 def _unknown_scheme(
     source: Annotations, names: tuple[str, ...] | None, mean: np.ndarray, flip: np.ndarray
-) -> Topology:
+) -> LandmarkScheme:
     """A scheme nobody knows, from its points' mirror images and what a COCO file says of them."""
     names = names or tuple(f"point_{i}" for i in range(len(mean)))
     edges = source.skeleton if isinstance(source, Coco) else ()
     a, b, called = _normalizer(names, mean, flip)
     lines = tuple((line, False) for line in _chained(edges) if max(line) < len(mean))
-    return Topology(names, flip, (a, b), called, None, lines)
+    return LandmarkScheme(names, flip, (a, b), called, None, lines)
 
 
 def _normalizer(names: Sequence[str], mean: np.ndarray, flip: np.ndarray) -> tuple[int, int, str]:

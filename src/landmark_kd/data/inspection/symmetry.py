@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from landmark_kd.landmarks.procrustes import checked_shapes, procrustes_mean
 from landmark_kd.landmarks.scheme import frozen_flip
 
-# The faces' middle line in pictures is upright, give or take this, in degrees; it is looked for
+# The faces' middle line in images is upright, give or take this, in degrees; it is looked for
 # first at each step. A scheme of few points (eyes and mouth corners) also has weaker symmetries,
 # of upper and lower half or along a diagonal, which the limit leaves out.
 TILT_LIMIT, TILT_STEP = 30, 5

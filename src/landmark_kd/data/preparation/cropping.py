@@ -1,4 +1,4 @@
-"""Cuts faces out of their pictures, in the boxes that `crop.box` asks for."""
+"""Cuts faces out of their images, in the boxes that `crop.box` asks for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
 from landmark_kd.imaging.face_detector import BoxInHaar, haar_box, in_haar, typical_box_in_haar
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.scheme import Topology
+from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Train faces on which the place of the box in a detector's box is measured.
 FACES_MEASURED = 200
@@ -32,8 +32,8 @@ def measure_box_in_haar(records: Sequence[FaceRecord], crop: CropParams) -> BoxI
     def measure(record: FaceRecord) -> np.ndarray | None:
         box = _given_box(record, crop)
         try:
-            found = haar_box(record.picture.read(), box)
-        except (UserError, ValueError):  # no picture, or a box without extent
+            found = haar_box(record.image.read(), box)
+        except (UserError, ValueError):  # no image, or a box without extent
             return None
         return None if found is None else in_haar(box, found)
 
@@ -43,11 +43,11 @@ def measure_box_in_haar(records: Sequence[FaceRecord], crop: CropParams) -> BoxI
 
 @dataclass(frozen=True)
 class Crop:
-    """A face cut out of its picture in one size.
+    """A face cut out of its image in one size.
 
     Attributes:
         image: (S, S, 3) uint8 RGB, the crop and its border.
-        crop_map: (2, 3) from the picture's pixels to the crop's.
+        crop_map: (2, 3) from the image's pixels to the crop's.
     """
 
     image: np.ndarray
@@ -55,12 +55,12 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class CutFace:
-    """A face that was cut out of its picture.
+class CroppedFace:
+    """A face that was cut out of its image.
 
     Attributes:
         record: as the data set gives it.
-        crops: of the same box, one for each of the cutter's.
+        crops: of the same box, one for each of the cropper's.
         found: False where the detector was asked for the box and did not find the face.
     """
 
@@ -70,35 +70,35 @@ class CutFace:
 
 
 @dataclass(frozen=True)
-class Cutter:
-    """Cuts faces out of their pictures.
+class Cropper:
+    """Cuts faces out of their images.
 
     Attributes:
-        topology: of the landmarks.
+        scheme: of the landmarks.
         crops: box, margin and size of the crops; several differ in size alone.
         box_in_haar: where the crop's box lies in a Haar box, None where that is not known.
     """
 
-    topology: Topology
+    scheme: LandmarkScheme
     crops: tuple[CropParams, ...]
     box_in_haar: BoxInHaar | None
 
-    def __call__(self, records: Sequence[FaceRecord]) -> list[CutFace | tuple[Part, UserError]]:
-        """Cut the faces of one picture, which is read once; bad ones come back as errors."""
+    def __call__(self, records: Sequence[FaceRecord]) -> list[CroppedFace | tuple[Part, UserError]]:
+        """Cut the faces of one image, which is read once; bad ones come back as errors."""
         try:
-            image = records[0].picture.read()
+            image = records[0].image.read()
         except UserError as error:
             return [(record.part, error) for record in records]
         return [self._cut(record, image) for record in records]
 
-    def _cut(self, record: FaceRecord, image: np.ndarray) -> CutFace | tuple[Part, UserError]:
+    def _cut(self, record: FaceRecord, image: np.ndarray) -> CroppedFace | tuple[Part, UserError]:
         height, width = image.shape[:2]
         try:
-            check_landmarks(record, self.topology, width=width, height=height)
+            check_landmarks(record, self.scheme, width=width, height=height)
         except UserError as error:
             return record.part, error
         box, found = self._box(record, image)
-        return CutFace(record, tuple(cut_out(image, box, crop) for crop in self.crops), found)
+        return CroppedFace(record, tuple(crop_face(image, box, crop) for crop in self.crops), found)
 
     def _box(self, record: FaceRecord, image: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return the box to cut, and whether the detector found the face (where it is asked)."""
@@ -113,19 +113,25 @@ class Cutter:
         )[0], True
 
 
+def stored_border(crop: CropParams) -> int:
+    """Whole pixels stored on each side of the crop."""
+    return round(crop.resolution * (crop.context - 1) / 2)
+
+
 def stored_shape(crop: CropParams) -> tuple[int, int, int]:
-    """Return the shape of a stored picture, the crop and its border."""
-    side = crop.size + 2 * crop.border
+    """Return the shape of a stored image, the crop and its border."""
+    side = crop.resolution + 2 * stored_border(crop)
     return side, side, 3
 
 
-def cut_out(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
-    """Cut a box out of a picture (H, W, 3) BGR.
+def crop_face(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
+    """Cut a box out of an image (H, W, 3) BGR.
 
     The crop has its border around it, and is itself exactly the inner part.
     """
-    crop_map = geometry.square_crop(box, crop.margin, crop.size)
-    beside_border = np.array([[1, 0, crop.border], [0, 1, crop.border]], dtype=np.float64)
+    border = stored_border(crop)
+    crop_map = geometry.square_crop(box, crop.margin, crop.resolution)
+    beside_border = np.array([[1, 0, border], [0, 1, border]], dtype=np.float64)
     side = stored_shape(crop)[0]
     stored = sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]
     return Crop(stored, crop_map)

@@ -18,7 +18,12 @@ from landmark_kd.core.parallel import threaded_map
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Split
 from landmark_kd.data.datasets.registry import dataset_at
-from landmark_kd.data.preparation.cropping import CutFace, Cutter, measure_box_in_haar
+from landmark_kd.data.preparation.cropping import (
+    CroppedFace,
+    Cropper,
+    measure_box_in_haar,
+    stored_border,
+)
 from landmark_kd.data.preparation.unlabelled import prepare_unlabelled
 from landmark_kd.data.preparation.writer import FacesWriter, faces_writer
 from landmark_kd.faces.info import FacesInfo
@@ -60,13 +65,15 @@ def prepare(
         split: [record for record in records if record.split == split]
         for split in ("train", "test")
     }
-    crops = (crop,) if crop.for_teachers.size == crop.size else (crop, crop.for_teachers)
-    cutter = Cutter(dataset.topology, crops, measure_box_in_haar(by_split["train"], crop))
+    crops: tuple[CropParams, ...] = (crop,)
+    if crop.teacher_resolution not in (None, crop.resolution):
+        crops += (crop.model_copy(update={"resolution": crop.teacher_resolution}),)
+    cropper = Cropper(dataset.scheme, crops, measure_box_in_haar(by_split["train"], crop))
     infos: dict[Split, FacesInfo] = {}
     with ExitStack() as stack:
         for split, of_split in by_split.items():
             writer = stack.enter_context(faces_writer(out, split, crops))
-            cut = _write_pictures(writer, of_split, bad, cutter)
+            cut = _write_images(writer, of_split, bad, cropper)
             left_out = bad.sentences(split)
             if not cut:
                 raise UserError(
@@ -79,7 +86,7 @@ def prepare(
             table = _table(dataset, faces)
             if split == "train":
                 table["validation"] = validation_split(table["photo"], validation, seed)
-            info = _info(dataset, split, cut, len(left_out), cutter)
+            info = _info(dataset, split, cut, len(left_out), cropper)
             marked = [face.occluded for face in faces if face.occluded is not None]
             writer.all_else(
                 np.stack([face.landmarks for face in faces]),
@@ -134,19 +141,19 @@ def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int)
     return chosen[photo_of_face]
 
 
-def _write_pictures(
-    writer: FacesWriter, records: Iterable[FaceRecord], bad: BadFaces, cutter: Cutter
-) -> list[CutFace]:
-    """Write all pictures; return the faces, without their crops."""
+def _write_images(
+    writer: FacesWriter, records: Iterable[FaceRecord], bad: BadFaces, cropper: Cropper
+) -> list[CroppedFace]:
+    """Write all images; return the faces, without their crops."""
     kept = []
-    photos = (list(same) for _, same in groupby(records, key=lambda record: record.picture))
+    photos = (list(same) for _, same in groupby(records, key=lambda record: record.image))
     with (
-        writer.pictures() as append,
+        writer.images() as append,
         ProgressBar(desc="cutting faces", unit="face", disable=None) as progress,
     ):
-        for faces in threaded_map(cutter, photos):
+        for faces in threaded_map(cropper, photos):
             for face in faces:
-                if isinstance(face, CutFace):
+                if isinstance(face, CroppedFace):
                     append(face.crops)
                     kept.append(replace(face, crops=()))
                 else:
@@ -173,9 +180,9 @@ def _subsets(dataset: Dataset, faces: Sequence[FaceRecord]) -> list[str]:
 
 
 def _info(
-    dataset: Dataset, split: Split, cut: Sequence[CutFace], left_out: int, cutter: Cutter
+    dataset: Dataset, split: Split, cut: Sequence[CroppedFace], left_out: int, cropper: Cropper
 ) -> FacesInfo:
-    crop = cutter.crops[0]
+    crop = cropper.crops[0]
     missing = dataset.missing([face.record for face in cut], split)
     if left_out:
         missing.append(f"{left_out} bad {split} face{'s' * (left_out > 1)} left out")
@@ -187,12 +194,12 @@ def _info(
     return FacesInfo(
         dataset=dataset.name,
         licence=dataset.licence,
-        topology=dataset.topology,
-        crop_size=crop.size,
-        border=crop.border,
+        scheme=dataset.scheme,
+        crop_size=crop.resolution,
+        border=stored_border(crop),
         margin=crop.margin,
         box=crop.box,
-        box_in_haar=cutter.box_in_haar,
+        box_in_haar=cropper.box_in_haar,
         published=dataset.published_counts(split),
         missing=missing,
     )

@@ -13,7 +13,7 @@ import pandas as pd
 
 from landmark_kd.config.params import CropParams
 from landmark_kd.core.files import replaced_folder
-from landmark_kd.data.preparation.cropping import Crop, stored_shape
+from landmark_kd.data.preparation.cropping import Crop, stored_border, stored_shape
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.faces.prepared import TEACHER_PREFIX, save_faces, save_same_faces
 from landmark_kd.landmarks import geometry
@@ -21,7 +21,7 @@ from landmark_kd.landmarks import geometry
 
 @dataclass(frozen=True)
 class FacesWriter:
-    """Writes the faces of one kind, such as train: first all pictures, then all else.
+    """Writes the faces of one kind, such as train: first all images, then all else.
 
     Attributes:
         name: of the students' folder.
@@ -35,7 +35,7 @@ class FacesWriter:
     _maps: list[tuple[np.ndarray, ...]] = field(default_factory=list)
 
     @contextmanager
-    def pictures(self) -> Iterator[Callable[[Sequence[Crop]], None]]:
+    def images(self) -> Iterator[Callable[[Sequence[Crop]], None]]:
         """Yield a function that appends the next face, its crops in the order of `crops`."""
         with ExitStack() as stack:
             appends = [
@@ -44,8 +44,8 @@ class FacesWriter:
             ]
 
             def append(crops: Sequence[Crop]) -> None:
-                for append_picture, crop in zip(appends, crops, strict=True):
-                    append_picture(crop.image)
+                for append_image, crop in zip(appends, crops, strict=True):
+                    append_image(crop.image)
                 self._maps.append(tuple(crop.crop_map for crop in crops))
 
             yield append
@@ -57,17 +57,17 @@ class FacesWriter:
         info: FacesInfo,
         occluded: np.ndarray | None = None,
     ) -> None:
-        """Write what belongs to the N pictures.
+        """Write what belongs to the N images.
 
         Args:
-            landmarks: (N, K, 2), pixels of the original pictures.
+            landmarks: (N, K, 2), pixels of the original images.
             table: a row a face.
             info: of the students' faces.
             occluded: (N, K) bool.
         """
         for number, (folder, crop) in enumerate(self._parts()):
             maps = np.array([maps[number] for maps in self._maps]).reshape(-1, 2, 3)
-            of_size = replace(info, crop_size=crop.size, border=crop.border)
+            of_size = replace(info, crop_size=crop.resolution, border=stored_border(crop))
             save_faces(folder, landmarks, geometry.invert(maps), table, of_size, occluded=occluded)
         if len(self.crops) == 1:
             save_same_faces(self.folders[1], self.name, self.folders[0])

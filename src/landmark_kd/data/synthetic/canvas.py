@@ -1,6 +1,6 @@
 """Painting with smooth edges: the brush of the synthetic faces.
 
-All points are pixels of the finished picture; colours are BGR, 0 to 255.
+All points are pixels of the finished image; colours are BGR, 0 to 255.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Colour = np.ndarray | Sequence[float]
 
 
 class Canvas:
-    """A float32 picture at `SUPERSAMPLING` times the finished picture's size.
+    """A float32 image at `SUPERSAMPLING` times the finished image's size.
 
     Attributes:
         image: (S, S, 3) float32 BGR, S = SUPERSAMPLING * size.
@@ -34,7 +34,7 @@ class Canvas:
         self.image = cv2.resize(image.astype(np.float32), (side, side))
 
     def finished(self) -> np.ndarray:
-        """The picture at its own size, (size, size, 3) float32."""
+        """The image at its own size, (size, size, 3) float32."""
         return cv2.resize(self.image, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
     def fill(
@@ -129,7 +129,7 @@ def _clipped(mask: np.ndarray, clip: np.ndarray | None, region: Region) -> np.nd
 
 
 def _fixed(points: np.ndarray, region: Region) -> np.ndarray:
-    # Pixel i of the finished picture is the mean of canvas pixels 2i and 2i + 1, centre 2i + 0.5.
+    # Pixel i of the finished image is the mean of canvas pixels 2i and 2i + 1, centre 2i + 0.5.
     on_canvas = points * SUPERSAMPLING + (SUPERSAMPLING - 1) / 2
     on_canvas = on_canvas - (region[1].start, region[0].start)
     return np.round(on_canvas * (1 << _SHIFT)).astype(np.int32)

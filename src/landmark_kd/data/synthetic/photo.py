@@ -146,7 +146,7 @@ def light_on_head(
 
 def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Lens, sensor and compression: (H, W, 3) float32 in, uint8 out."""
-    scale = image.shape[0] / 192  # blurs are given for pictures of 192 pixels
+    scale = image.shape[0] / 192  # blurs are given for images of 192 pixels
     exposure = rng.uniform(0.85, 1.25)
     contrast = rng.uniform(0.75, 1.1)
     cast = rng.uniform(0.92, 1.08, 3) if rng.random() < 0.7 else rng.uniform(0.78, 1.15, 3)
@@ -161,7 +161,7 @@ def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     if defect < 0.25:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.8) * scale)
     elif defect < 0.35:
-        length = 1 + 2 * max(1, round(rng.uniform(1, 3.5) * scale))  # odd: the picture stays put
+        length = 1 + 2 * max(1, round(rng.uniform(1, 3.5) * scale))  # odd: the image stays put
         angle = rng.uniform(0, np.pi)
         kernel = np.zeros((length, length), np.float32)
         middle = (length - 1) / 2

@@ -2,7 +2,7 @@
 
 Shapes come from a statistical model of real faces, pose from a 3D camera; every feature is
 painted along its landmarks. `synthetic_shape` samples heads; `synthetic_head`, `_features`, `_hair`
-and `_occluders` paint them; `synthetic_photo` makes pictures of them.
+and `_occluders` paint them; `synthetic_photo` makes images of them.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def render_face(rng: np.random.Generator, size: int = 192) -> tuple[np.ndarray, 
 
     Args:
         rng: the only source of chance.
-        size: width and height of the picture, pixels.
+        size: width and height of the image, pixels.
 
     Returns:
         image (size, size, 3) uint8 BGR, and landmarks (68, 2) float64 in pixels, 0-based, pixel
-        centres at integers, x right, y down, all inside the picture. A landmark that something
+        centres at integers, x right, y down, all inside the image. A landmark that something
         hides is where it would be seen.
     """
     head = sample_head(rng, size)
@@ -89,7 +89,7 @@ def write_dataset(
         folder: made if it is not there.
         train: faces in `folder/train`.
         test: faces in `folder/test`.
-        size: width and height of the pictures, pixels.
+        size: width and height of the images, pixels.
         seed: not negative.
         workers: processes; 1 or less draws in this one.
 
@@ -111,8 +111,8 @@ def write_dataset(
     except BrokenProcessPool:
         raise UserError(
             f"one of the {workers} processes that draw the synthetic faces ended, most often since "
-            "the memory ran out; end other programs, or lower synthetic.size, and run the same "
-            "command again."
+            "the memory ran out; end other programs, or lower synthetic.resolution, and run the "
+            "same command again."
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Heads in 3D for the synthetic faces: shape, expression, pose and camera.
 
 Head coordinates: unit is the mean face's distance of the outer eye corners (about 90 mm), x to
-the right of the picture, y down, z towards the viewer, origin at the centroid of the landmarks.
+the right of the image, y down, z towards the viewer, origin at the centroid of the landmarks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SKULL_RADII = np.array([0.85, 0.93, 1.07])
 
 MODE_LIMIT = 2.2  # standard deviations; beyond it faces turn into caricatures
 MAX_YAW, MAX_PITCH, MAX_ROLL = 40.0, 20.0, 25.0  # degrees
-FACE_SPAN = (0.46, 0.58)  # longer side of the landmarks' box, of the picture's width
-FACE_OFFSET = 0.06  # of the box's centre from the picture's centre, of the picture's width
+FACE_SPAN = (0.46, 0.58)  # longer side of the landmarks' box, of the image's width
+FACE_OFFSET = 0.06  # of the box's centre from the image's centre, of the image's width
 EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
 # (inner upper, inner lower, outer upper, outer lower) of the lips' left, middle and right.
 LIP_COLUMNS = ((61, 67, 50, 58), (62, 66, 51, 57), (63, 65, 52, 56))
@@ -116,7 +116,7 @@ def slide_to_silhouette(points: np.ndarray, camera: Camera) -> np.ndarray:
 
     `camera` must be without roll: outward is then simply left or right.
 
-    People mark the jaw line of the averted side where the cheek ends in the picture. Each point
+    People mark the jaw line of the averted side where the cheek ends in the image. Each point
     may therefore wander along the face's horizontal cross-section towards the front, and stays
     where it reaches farthest out.
 
@@ -198,7 +198,7 @@ def _sample_angle(rng: np.random.Generator, spread: float, limit: float) -> floa
 
 
 def sample_head(rng: np.random.Generator, size: int) -> Head:
-    """Sample a head whose landmarks lie inside a picture of `size` × `size` pixels."""
+    """Sample a head whose landmarks lie inside an image of `size` × `size` pixels."""
     points = _sample_points(rng)
     yaw = _sample_angle(rng, 13.0, MAX_YAW)
     pitch = _sample_angle(rng, 6.0, MAX_PITCH)

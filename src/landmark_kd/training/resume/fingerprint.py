@@ -33,9 +33,9 @@ def fingerprint(
 ) -> str:
     """Return the SHA-256 of all that a training's result depends on.
 
-    Everything is hashed by content, the pictures too: sizes and times of files say less, change
+    Everything is hashed by content, the images too: sizes and times of files say less, change
     with every `dvc checkout`, and DVC's own sums are of the last run, not of what lies there. It
-    takes about two seconds a gigabyte, of pictures that training reads many times.
+    takes about two seconds a gigabyte, of images that training reads many times.
 
     Args:
         settings: parameters, seed, number of processes, as JSON has them.

@@ -13,9 +13,9 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
-from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks
 from landmark_kd.data.datasets.custom.coco import Coco, read_coco
-from landmark_kd.data.datasets.custom.dataset import read_own_dataset
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from tests.support.raw_custom import FIVE_NAMES, coco_content, faces, write_coco
 
 PEOPLE = ["ann", "ann", "bob", "cy"]
@@ -33,7 +33,7 @@ def _coco(folder: Path, content: Any) -> Coco:
     return read_coco(path)
 
 
-def _faces(folder: Path, content: Content) -> list[OwnFace]:
+def _faces(folder: Path, content: Content) -> list[CustomFace]:
     return _coco(folder, content).faces(5, 0, None)
 
 
@@ -43,7 +43,7 @@ def test_key_points_boxes_and_groups_are_read(tmp_path: Path, content: Content) 
     assert coco.skeleton == ((0, 2), (2, 1), (3, 4))
     assert coco.columns() == {"person": PEOPLE}
     found = coco.faces(5, 1, "person")
-    assert [(f.picture, f.group) for f in found] == [
+    assert [(f.image, f.group) for f in found] == [
         (f"p{i:03}.png", person) for i, person in enumerate(PEOPLE)
     ]
     for face, landmarks in zip(found, faces(4), strict=True):
@@ -61,7 +61,7 @@ def test_a_field_of_the_annotation_goes_before_the_images(tmp_path: Path, conten
 def test_hidden_points_are_marked_on_all_faces_if_on_any(tmp_path: Path, content: Content) -> None:
     content["annotations"][2]["keypoints"][2 + 3 * 4] = 1
     folder = write_coco(tmp_path / "own", content, 4)
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     assert dataset.boxes
     records = list(dataset.layout.read(dataset, folder, BadFaces("error")))
     np.testing.assert_array_equal(
@@ -74,7 +74,7 @@ def test_hidden_points_are_marked_on_all_faces_if_on_any(tmp_path: Path, content
 def test_the_set_has_boxes_only_if_each_face_has_one(tmp_path: Path, content: Content) -> None:
     del content["annotations"][1]["bbox"]
     folder = write_coco(tmp_path / "own", content, 4)
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     assert not dataset.boxes
     assert all(r.box is None for r in dataset.layout.read(dataset, folder, BadFaces("error")))
 
@@ -84,7 +84,7 @@ def test_crowds_and_other_things_are_no_faces(tmp_path: Path, content: Content) 
     car = {"id": 7, "image_id": 0, "category_id": 2, "bbox": [1, 2, 3, 4]}
     content["annotations"].append(car)
     content["annotations"][0]["iscrowd"] = 1
-    assert [f.picture for f in _faces(tmp_path, content)] == ["p001.png", "p002.png", "p003.png"]
+    assert [f.image for f in _faces(tmp_path, content)] == ["p001.png", "p002.png", "p003.png"]
 
 
 def test_a_file_without_categories_is_read(tmp_path: Path, content: Content) -> None:
@@ -111,8 +111,8 @@ def _set_point(place: int, value: float) -> Callable[[Content], None]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (_set("image_id", 99), "annotation 101: its image_id 99 is no image's id"),
-        (_set("image_id", None), "annotation 101: its image_id None is no image's id"),
+        (_set("image_id", 99), "annotation 101: its image_id 99 is not an image's id"),
+        (_set("image_id", None), "annotation 101: its image_id None is not an image's id"),
         (_set("keypoints", [1, 2, 2] * 4), "annotation 101: has 4 key points (12 numbers"),
         (_set("keypoints", [1, 2] * 5), "annotation 101: has 3.33333 key points (10 numbers"),
         (_set("keypoints", [1, 2, "x"] * 5), "annotation 101: 'keypoints' must be the numbers"),
@@ -175,7 +175,7 @@ def _all_crowds(content: Content) -> None:
         (_without_keypoints, "has no key points: none of its 4 annotations has 'keypoints'"),
         (_image_twice, "images[2]: another image has the id 0 too"),
         (_annotation_twice, "annotations[2]: another annotation has the id 100 too"),
-        (_without_images, "is no COCO key-point file: it has no list 'images'"),
+        (_without_images, "is not a COCO key-point file: it has no list 'images'"),
         (_unnamed_image, "image 1: has no file_name"),
         (_no_object, "annotations[3]: must be an object, but is '5'"),
         (_no_id, "annotations[3]: its id must be a number or a text, but is None"),
@@ -194,13 +194,13 @@ def test_a_file_that_makes_no_sense_is_refused_whole(
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000])
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "faces.json").write_bytes(text)
-    with pytest.raises(UserError, match=r"faces\.json is no JSON"):
+    with pytest.raises(UserError, match=r"faces\.json is not JSON"):
         read_coco(tmp_path / "faces.json")
 
 
 @pytest.mark.parametrize("content", [[], {}, 5, {"images": {}, "annotations": []}])
 def test_json_that_is_no_coco_is_refused(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(UserError, match="is no COCO key-point file"):
+    with pytest.raises(UserError, match="is not a COCO key-point file"):
         _coco(tmp_path, content)
 
 

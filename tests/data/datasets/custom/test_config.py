@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.config import RESERVED_NAMES, read_own_config
+from landmark_kd.data.datasets.custom.config import RESERVED_NAMES, read_custom_config
 from landmark_kd.data.datasets.registry import DATASETS
 from tests.support.raw_custom import CONFIG, FIVE_NAMES, write_config
 
 
 def _message(folder: Path) -> str:
     with pytest.raises(UserError) as caught:
-        read_own_config(folder)
+        read_custom_config(folder)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -25,26 +25,26 @@ def _message(folder: Path) -> str:
 
 def test_the_yaml_becomes_a_landmark_scheme(tmp_path: Path) -> None:
     write_config(tmp_path)
-    topology = read_own_config(tmp_path).topology()
-    assert topology.points == 5
-    assert topology.names == tuple(FIVE_NAMES)
-    np.testing.assert_array_equal(topology.flip, [1, 0, 2, 4, 3])
-    assert topology.normalizer == (0, 1)
-    assert topology.normalizer_name == "eyes"
-    assert topology.pupils == ((0,), (1,))
-    assert topology.contours == (((3, 4), False),)
+    scheme = read_custom_config(tmp_path).scheme()
+    assert scheme.points == 5
+    assert scheme.names == tuple(FIVE_NAMES)
+    np.testing.assert_array_equal(scheme.flip, [1, 0, 2, 4, 3])
+    assert scheme.normalizer == (0, 1)
+    assert scheme.normalizer_name == "eyes"
+    assert scheme.pupils == ((0,), (1,))
+    assert scheme.contours == (((3, 4), False),)
 
 
 def test_names_pupils_and_contours_may_be_left_out(tmp_path: Path) -> None:
     content = {k: v for k, v in CONFIG.items() if k not in ("names", "pupils", "contours")}
     (tmp_path / "landmark-kd.yaml").write_text(yaml.safe_dump(content))
-    topology = read_own_config(tmp_path).topology()
-    assert topology.names == ("point_0", "point_1", "point_2", "point_3", "point_4")
-    assert topology.pupils is None
-    assert topology.contours == ()
+    scheme = read_custom_config(tmp_path).scheme()
+    assert scheme.names == ("point_0", "point_1", "point_2", "point_3", "point_4")
+    assert scheme.pupils is None
+    assert scheme.contours == ()
 
 
-def test_an_own_set_cannot_take_the_name_of_any_subset_that_is_built_in() -> None:
+def test_a_custom_set_cannot_take_the_name_of_any_subset_that_is_built_in() -> None:
     names = {
         name
         for dataset in DATASETS.values()
@@ -78,7 +78,7 @@ def _split(**changes: Any) -> dict[str, Any]:
         ({"contours": [{"points": [0, 9], "closed": True}]}, ["contours.0 has point 9"]),
         (
             {"contours": [{"points": [0, 1], "closde": True}]},
-            ["contours.0.closde is no known key", "did you mean closed?"],
+            ["contours.0.closde is not a known key", "did you mean closed?"],
         ),
         ({"names": ["a", "b"]}, ["names are 2, but points is 5"]),
         ({"names": ["a", "b", "c", "d", "a"]}, ["names has 'a' twice"]),
@@ -88,15 +88,15 @@ def _split(**changes: Any) -> dict[str, Any]:
         ({"name": 300}, ["name is 300, but input should be a valid string"]),
         ({"annotations": "landmarks.txt"}, ["'landmarks.txt'; it must be a .csv file, a .json"]),
         ({"annotations": "../landmarks.csv"}, ["annotations: '../landmarks.csv' must lie within"]),
-        ({"pictures": "/data/images"}, ["pictures: '/data/images' must lie within"]),
-        ({"pictures": "C:\\images"}, ["must lie within"]),
-        ({"pictures": "..\\images"}, ["must lie within"]),
+        ({"images": "/data/images"}, ["images: '/data/images' must lie within"]),
+        ({"images": "C:\\images"}, ["must lie within"]),
+        ({"images": "..\\images"}, ["must lie within"]),
         ({"first_pixel": 2}, ["first_pixel is 2, but input should be 0 or 1"]),
         ({"points": "five"}, ["points is 'five'", "integer"]),
-        ({"colour": 1}, ["colour is no known key", "contours"]),
+        ({"colour": 1}, ["colour is not a known key", "contours"]),
         (_split(test=1.5), ["split.test is 1.5, but", "less than 1"]),
         (_split(test=None), ["split: column and test are both null"]),
-        (_split(sed=1), ["split.sed is no known key", "did you mean seed?"]),
+        (_split(sed=1), ["split.sed is not a known key", "did you mean seed?"]),
         (
             {"annotations": "pts", **_split(column="person")},
             ["split.column is 'person', but with annotations: pts it is folder"],
@@ -122,8 +122,8 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"name: [", "is no valid YAML"),
-        (b"\xff\xfe\x00", "is no valid YAML"),
+        (b"name: [", "is not valid YAML"),
+        (b"\xff\xfe\x00", "is not valid YAML"),
         (b"", "must hold keys such as name, annotations and points, but holds None"),
         (b"- 1\n- 2\n", "must hold keys such as"),
     ],

@@ -1,4 +1,4 @@
-"""A person's own data set: its split, its records, its files."""
+"""A person's custom data set: its split, its records, its files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
-from landmark_kd.data.datasets.custom.dataset import choose_test, read_own_dataset
+from landmark_kd.data.datasets.custom.dataset import choose_test, read_custom_dataset
 from landmark_kd.data.inspection.draft import write_draft
 from tests.support.raw_custom import (
     coco_content,
@@ -26,23 +26,23 @@ from tests.support.raw_custom import (
 
 PEOPLE = [f"person{i // 4}" for i in range(40)]  # ten people, four faces each
 BY_PERSON = {"column": "person", "test": 0.2, "seed": 0}
-BY_PICTURE = {"column": None, "test": 0.2, "seed": 0}
+BY_IMAGE = {"column": None, "test": 0.2, "seed": 0}
 AS_SAID = {"column": "part", "test": None, "seed": 0}
 SAID = ["train"] * 30 + ["test"] * 10
 
 
 def _read(folder: Path, bad: BadFaces | None = None) -> list[FaceRecord]:
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     return list(dataset.layout.read(dataset, folder, bad or BadFaces("error")))
 
 
 def _check(folder: Path) -> None:
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     dataset.layout.check(dataset, folder)
 
 
 def _files(folder: Path) -> list[str]:
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     found = dataset.layout.files(dataset, folder)
     return [file.relative_to(folder).as_posix() for file in found]
 
@@ -72,8 +72,8 @@ def test_each_format_gives_the_same_faces_split_by_person(tmp_path: Path, kind: 
     assert sum(record.split == "test" for record in records) == 8
     assert {record.part.subset for record in records if record.split == "test"} == {"mine"}
     for record in records:
-        check_landmarks(record, read_own_dataset(folder).topology, width=80, height=80)
-        assert record.picture.read().shape == (80, 80, 3)
+        check_landmarks(record, read_custom_dataset(folder).scheme, width=80, height=80)
+        assert record.image.read().shape == (80, 80, 3)
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -121,8 +121,8 @@ def test_another_seed_is_another_split_and_a_bad_face_changes_none(tmp_path: Pat
     assert len(bad.left_out) == 1
 
 
-def test_without_a_column_each_picture_is_on_its_own(tmp_path: Path) -> None:
-    records = _read(write_table(tmp_path, table_lines(PEOPLE), split=BY_PICTURE))
+def test_without_a_column_each_image_is_on_its_own(tmp_path: Path) -> None:
+    records = _read(write_table(tmp_path, table_lines(PEOPLE), split=BY_IMAGE))
     assert [record.photo for record in records] == [record.name for record in records]
     test = {record.name for record in records if record.split == "test"}
     assert len(test) == 8
@@ -144,23 +144,23 @@ def test_folders_may_be_named_train_and_test(tmp_path: Path) -> None:
     }
 
 
-def test_people_who_share_a_picture_are_in_one_split(tmp_path: Path) -> None:
+def test_people_who_share_an_image_are_in_one_split(tmp_path: Path) -> None:
     lines = table_lines(PEOPLE)
-    for i in range(0, 40, 8):  # person 0 is in a picture of person 1, person 2 in one of 3, …
+    for i in range(0, 40, 8):  # person 0 is in an image of person 1, person 2 in one of 3, …
         lines[1 + i] = lines[1 + i].replace(f"p{i:03}", f"p{i + 4:03}")
     records = _read(write_table(tmp_path, lines, split=BY_PERSON))
-    pictures = {
-        split: {str(r.picture) for r in records if r.split == split} for split in ("train", "test")
+    images = {
+        split: {str(r.image) for r in records if r.split == split} for split in ("train", "test")
     }
-    assert not pictures["train"] & pictures["test"]
+    assert not images["train"] & images["test"]
     assert len({record.photo for record in records}) == 5
     assert [r.name for r in records if "p004" in r.name] == ["p004.png#1", "p004.png#2"]
 
 
-def test_one_picture_under_two_spellings_is_one(tmp_path: Path) -> None:
+def test_one_image_under_two_spellings_is_one(tmp_path: Path) -> None:
     lines = table_lines(PEOPLE)
     lines[2] = lines[2].replace("p001.png", "./p000.png")
-    records = _read(write_table(tmp_path, lines, split=BY_PICTURE))
+    records = _read(write_table(tmp_path, lines, split=BY_IMAGE))
     assert [r.name for r in records[:2]] == ["p000.png#1", "p000.png#2"]
     assert records[0].photo == records[1].photo
 
@@ -179,7 +179,7 @@ def test_test_faces_reach_their_share_and_no_split_is_empty() -> None:
     ("people", "split", "sentence"),
     [
         (["ann"] * 4, BY_PERSON, "has 1 values of person, but training and test faces need at"),
-        (["ann"], BY_PICTURE, "has 1 pictures, but training and test"),
+        (["ann"], BY_IMAGE, "has 1 images, but training and test"),
         (["train", "val"], AS_SAID, "line 3: part is 'val', but with split.test: null in"),
         (["train", "train"], AS_SAID, "part says test of no face"),
         (["test", "test"], AS_SAID, "part says train of no face"),
@@ -194,17 +194,17 @@ def test_a_split_that_cannot_be_made_is_said(
         _check(tmp_path)
 
 
-def test_people_who_all_share_pictures_make_no_split(tmp_path: Path) -> None:
+def test_people_who_all_share_images_make_no_split(tmp_path: Path) -> None:
     lines = [re.sub(r"p00\d", "p000", line) for line in table_lines(["ann", "bob"])]
     write_table(tmp_path, lines, split=BY_PERSON)
-    with pytest.raises(UserError, match="1 values of person once those that share a picture are"):
+    with pytest.raises(UserError, match="1 values of person once those that share an image are"):
         _check(tmp_path)
 
 
-def test_a_picture_said_to_be_of_both_splits_is_refused(tmp_path: Path) -> None:
+def test_an_image_said_to_be_of_both_splits_is_refused(tmp_path: Path) -> None:
     lines = [re.sub(r"p00\d", "p000", line) for line in table_lines(["train", "test"], "part")]
     write_table(tmp_path, lines, split=AS_SAID)
-    with pytest.raises(UserError, match=r"line 3: is test, but .*line 2 with the same picture"):
+    with pytest.raises(UserError, match=r"line 3: is test, but .*line 2 with the same image"):
         _check(tmp_path)
 
 
@@ -231,9 +231,9 @@ def _nobody(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("make_bad", "sentence"),
     [
-        (_missing, "landmarks.csv, line 4: the picture gone.png is not in"),
-        (_above, "landmarks.csv, line 4: the picture ../landmarks.csv must lie within"),
-        (_absolute, "landmarks.csv, line 4: the picture /etc/hostname must lie within"),
+        (_missing, "landmarks.csv, line 4: the image gone.png is not in"),
+        (_above, "landmarks.csv, line 4: the image ../landmarks.csv must lie within"),
+        (_absolute, "landmarks.csv, line 4: the image /etc/hostname must lie within"),
         (_twice, "landmarks.csv, line 4: repeats"),
         (_nobody, "landmarks.csv, line 4: has no value of person"),
     ],
@@ -258,27 +258,29 @@ def test_a_bad_face_stops_or_is_named_and_left_out(
 def test_duplicate_rows_are_named_both(tmp_path: Path) -> None:
     lines = table_lines(PEOPLE)
     write_table(tmp_path, [*lines, lines[7]])
-    with pytest.raises(UserError, match=r"csv, line 42: repeats .*csv, line 8, with the same pic"):
+    with pytest.raises(
+        UserError, match=r"csv, line 42: repeats .*csv, line 8, with the same image"
+    ):
         _read(tmp_path)
 
 
-def test_two_faces_of_one_picture_are_no_duplicates(tmp_path: Path) -> None:
+def test_two_faces_of_one_image_are_no_duplicates(tmp_path: Path) -> None:
     lines = table_lines(PEOPLE)
     lines[2] = lines[2].replace("p001", "p000")
     assert len(_read(write_table(tmp_path, lines))) == 40
 
 
-def test_pictures_looked_for_in_the_wrong_folder_are_said_once(tmp_path: Path) -> None:
-    write_table(tmp_path, table_lines(PEOPLE), pictures=".")
-    with pytest.raises(UserError, match="holds none of the 40 pictures that the annotations name"):
+def test_images_looked_for_in_the_wrong_folder_are_said_once(tmp_path: Path) -> None:
+    write_table(tmp_path, table_lines(PEOPLE), images=".")
+    with pytest.raises(UserError, match="holds none of the 40 images that the annotations name"):
         _check(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"annotations": "other.csv"}, "other.csv is no file, but annotations in"),
-        ({"pictures": "photos"}, "photos is no folder, but pictures in"),
+        ({"annotations": "other.csv"}, "other.csv is not a file, but annotations in"),
+        ({"images": "photos"}, "photos is not a folder, but images in"),
     ],
 )
 def test_what_the_yaml_names_must_be_there(
@@ -287,7 +289,7 @@ def test_what_the_yaml_names_must_be_there(
     write_table(tmp_path, table_lines(PEOPLE))
     write_config(tmp_path, **changes)
     with pytest.raises(UserError, match=re.escape(sentence)):
-        read_own_dataset(tmp_path)
+        read_custom_dataset(tmp_path)
 
 
 def test_real_frames_of_347_people_are_split_by_person(shared: Path, tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_real_frames_of_347_people_are_split_by_person(shared: Path, tmp_path: P
     shutil.copyfile(shared / "data/ytf/landmarks.csv", folder / "landmarks.csv")
     (folder / "images").symlink_to(shared / "data/ytf/images")
     write_draft(folder)
-    dataset = read_own_dataset(folder)
+    dataset = read_custom_dataset(folder)
     assert (dataset.name, dataset.points, dataset.boxes) == ("ytf", 68, False)
     records = _read(folder)
     assert len(records) == 4232

@@ -1,4 +1,4 @@
-"""Whatever stands in the files of a person's own set: faces, a true draft, or one sentence."""
+"""Whatever stands in the files of a person's custom set: faces, a true draft, or one sentence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
-from landmark_kd.data.datasets.custom.config import read_own_config
-from landmark_kd.data.datasets.custom.dataset import read_own_dataset
-from landmark_kd.data.inspection.draft import draft_own_dataset
+from landmark_kd.data.datasets.custom.config import read_custom_config
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
+from landmark_kd.data.inspection.draft import draft_custom_dataset
 from tests.support.raw_custom import (
     coco_content,
     table_lines,
@@ -39,7 +39,7 @@ def test_what_is_whole_is_read_and_drafted(tmp_path: Path) -> None:
         write_coco(tmp_path / "coco", coco_content(PEOPLE), len(PEOPLE)),
         write_pts_tree(tmp_path / "tree", PEOPLE),
     ):
-        dataset = read_own_dataset(folder)
+        dataset = read_custom_dataset(folder)
         check_reading(dataset, folder)
         assert len(list(dataset.layout.read(dataset, folder, BadFaces("error")))) == len(PEOPLE)
         check_draft(folder)
@@ -62,7 +62,7 @@ def test_a_damaged_table_is_refused_or_read_and_so_is_its_draft(
     table: Path, content: bytes
 ) -> None:
     (table / "landmarks.csv").write_bytes(content)
-    refused_or_sound(lambda: check_reading(read_own_dataset(table), table))
+    refused_or_sound(lambda: check_reading(read_custom_dataset(table), table))
     refused_or_sound(lambda: check_draft(table))
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_coco_file_is_refused_or_read_and_so_is_its_draft(
     coco: Path, content: bytes
 ) -> None:
     (coco / "faces.json").write_bytes(content)
-    refused_or_sound(lambda: check_reading(read_own_dataset(coco), coco))
+    refused_or_sound(lambda: check_reading(read_custom_dataset(coco), coco))
     refused_or_sound(lambda: check_draft(coco))
 
 
@@ -97,10 +97,10 @@ def check_draft(folder: Path) -> None:
     """Draft a description; one that is written can be read, and is a scheme of the set."""
     path = folder / "landmark-kd.yaml"
     kept = path.read_bytes()
-    text = draft_own_dataset(folder)
+    text = draft_custom_dataset(folder)
     try:
         path.write_text(text, encoding="utf-8")
-        points = read_own_config(folder).topology().points
+        points = read_custom_config(folder).scheme().points
     except UserError as error:
         raise AssertionError(f"the draft is wrong: {error}") from None
     finally:
@@ -110,7 +110,7 @@ def check_draft(folder: Path) -> None:
 
 @examples(150)
 @given(data=st.data())
-def test_a_damaged_description_of_an_own_set_is_refused_or_read(
+def test_a_damaged_description_of_a_custom_set_is_refused_or_read(
     table: Path, data: st.DataObject
 ) -> None:
     (table / "landmarks.csv").write_bytes(GOOD_TABLE)
@@ -118,16 +118,16 @@ def test_a_damaged_description_of_an_own_set_is_refused_or_read(
     kept = path.read_bytes()
     try:
         path.write_bytes(data.draw(damaged(kept)))
-        refused_or_sound(lambda: check_reading(read_own_dataset(table), table))
+        refused_or_sound(lambda: check_reading(read_custom_dataset(table), table))
     finally:
         path.write_bytes(kept)
 
 
-@pytest.mark.parametrize("key", ["annotations", "pictures"])
+@pytest.mark.parametrize("key", ["annotations", "images"])
 def test_a_name_too_long_for_any_file_is_no_file(tmp_path: Path, key: str) -> None:
     write_table(tmp_path, table_lines(PEOPLE), **{key: "a" * 300 + ".csv"})
     with pytest.raises(UserError, match=f"but {key} in .* names it"):
-        read_own_dataset(tmp_path)
+        read_custom_dataset(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_a_damaged_pts_file_of_a_tree_is_left_out_or_read(tree: Path, data: st.D
     kept = path.read_bytes()
     try:
         path.write_bytes(data.draw(damaged(kept)))
-        dataset = read_own_dataset(tree)
+        dataset = read_custom_dataset(tree)
         check_reading(dataset, tree)
         records = list(dataset.layout.read(dataset, tree, BadFaces("skip")))
         assert len(records) >= len(PEOPLE) - 1
@@ -167,7 +167,7 @@ def test_tables_and_coco_files_keep_landmarks_to_the_last_bit(
         write_table(folder / "t", lines, first_pixel=first_pixel),
         write_coco(folder / "c", content, len(people), first_pixel=first_pixel),
     ):
-        dataset = read_own_dataset(written)
+        dataset = read_custom_dataset(written)
         records = dataset.layout.read(dataset, written, BadFaces("error"))
         for record in records:
             i = int(record.name[1:4])

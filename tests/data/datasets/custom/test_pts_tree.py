@@ -1,4 +1,4 @@
-"""Folders of pictures and .pts files, at any depth."""
+"""Folders of images and .pts files, at any depth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.custom.annotations import Marks
 from landmark_kd.data.datasets.custom.pts_tree import read_pts_tree
 from landmark_kd.data.datasets.pts import write_pts
-from tests.support.raw_custom import FIVE, write_pictures, write_pts_tree
+from tests.support.raw_custom import FIVE, write_images, write_pts_tree
 
 PEOPLE = ["ann", "bob", "bob/deep", "."]
 
@@ -23,7 +23,7 @@ def images(tmp_path: Path) -> Path:
 def test_faces_are_found_in_subfolders_and_grouped_by_the_top_one(images: Path) -> None:
     tree = read_pts_tree(images)
     assert tree.points == 5
-    assert [(f.picture, f.group) for f in tree.faces(5, 1, "folder")] == [
+    assert [(f.image, f.group) for f in tree.faces(5, 1, "folder")] == [
         ("p003.png", None),
         ("ann/p000.png", "ann"),
         ("bob/p001.png", "bob"),
@@ -41,21 +41,21 @@ def test_mixed_numbers_of_points_are_said_with_file_and_line(images: Path) -> No
 
 def test_a_face_of_one_file_is_bad(images: Path) -> None:
     (images / "ann/p000.png").unlink()
-    write_pictures(images, ["bob/alone.png"])
-    wrong = [str(f.marks) for f in read_pts_tree(images).faces(5, 1, None) if f.picture is None]
+    write_images(images, ["bob/alone.png"])
+    wrong = [str(f.marks) for f in read_pts_tree(images).faces(5, 1, None) if f.image is None]
     assert len(wrong) == 2
-    assert "p000.pts has no picture" in wrong[0]
+    assert "p000.pts has no image" in wrong[0]
     assert "alone.png has no alone.pts beside it" in wrong[1]
 
 
 def test_hidden_and_mirrored_files_and_links_upwards_are_passed_by(images: Path) -> None:
-    write_pictures(images, [".thumbs/a.png", "ann/._p000.png", "ann/p000_mirror.png"])
+    write_images(images, [".thumbs/a.png", "ann/._p000.png", "ann/p000_mirror.png"])
     (images / "ann" / "again").symlink_to(images)
     assert len(read_pts_tree(images).faces(5, 1, None)) == 4
 
 
 def test_a_folder_without_pts_files_is_refused(tmp_path: Path) -> None:
-    write_pictures(tmp_path, ["a/b.png"])
+    write_images(tmp_path, ["a/b.png"])
     with pytest.raises(UserError, match=r"and its subfolders hold no \.pts file"):
         read_pts_tree(tmp_path)
 

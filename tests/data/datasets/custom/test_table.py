@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks
 from landmark_kd.data.datasets.custom.table import read_table
 from tests.support.raw_custom import faces, table_lines
 
@@ -22,7 +22,7 @@ def _write(folder: Path, lines: list[str], encoding: str = "utf-8", end: str = "
     return path
 
 
-def _faces(path: Path, points: int = 5, column: str | None = None) -> list[OwnFace]:
+def _faces(path: Path, points: int = 5, column: str | None = None) -> list[CustomFace]:
     return read_table(path).faces(points, 0, column)
 
 
@@ -31,12 +31,12 @@ def _with_boxes(boxes: list[str]) -> list[str]:
     return [header, *(f"{line},{box}" for line, box in zip(LINES[1:], boxes, strict=True))]
 
 
-def _marks(face: OwnFace) -> Marks:
+def _marks(face: CustomFace) -> Marks:
     assert isinstance(face.marks, Marks)
     return face.marks
 
 
-def _sentence(face: OwnFace) -> str:
+def _sentence(face: CustomFace) -> str:
     assert isinstance(face.marks, UserError)
     return str(face.marks)
 
@@ -46,7 +46,7 @@ def _sentence(face: OwnFace) -> str:
 )
 def test_a_table_is_read_as_spreadsheets_write_it(tmp_path: Path, encoding: str, end: str) -> None:
     found = _faces(_write(tmp_path, LINES, encoding, end), column="person")
-    assert [(f.picture, f.group) for f in found] == [
+    assert [(f.image, f.group) for f in found] == [
         ("p000.png", "ann"),
         ("p001.png", "bob"),
         ("p002.png", "cy"),
@@ -76,7 +76,7 @@ def test_boxes_are_corner_width_and_height(tmp_path: Path) -> None:
     [
         (LINES[2].replace(",bob", ""), "line 3: has 11 columns, but line 1 names 12"),
         (LINES[2] + ",7", "line 3: has 13 columns, but line 1 names 12"),
-        (re.sub(r"bob,[^,]+", "bob,left", LINES[2]), "line 3: x0 is 'left', which is no number"),
+        (re.sub(r"bob,[^,]+", "bob,left", LINES[2]), "line 3: x0 is 'left', which is not a number"),
         (re.sub(r"bob,[^,]+", "bob, ", LINES[2]), "line 3: x0 is empty"),
         (re.sub(r"[^,]+$", "nan", LINES[2]), "line 3: y4 is nan, which is not finite"),
         (re.sub(r"[^,]+$", "1e999", LINES[2]), "line 3: y4 is 1e999, which is not finite"),
@@ -137,8 +137,8 @@ def test_a_wrong_header_is_said_before_any_face(
     [
         (b"", "is empty, but a table of faces begins with image,x0,y0"),
         (LINES[0].encode(), "holds no face"),
-        ("image,größe\n".encode("latin-1"), "is no UTF-8 text"),
-        (b'image,x0,y0\n"a.png,1,2\n', "line 2: is no line of a .csv file"),
+        ("image,größe\n".encode("latin-1"), "is not UTF-8 text"),
+        (b'image,x0,y0\n"a.png,1,2\n', "line 2: is not a line of a .csv file"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""What the files of a person's own data set say of each face, before splits and pictures."""
+"""What the files of a person's custom data set say of each face, before splits and images."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Marks:
 
 
 @dataclass(frozen=True)
-class OwnFace:
+class CustomFace:
     """A face of the files, good or bad.
 
     Attributes:
         where: file and place in it, for sentences.
-        picture: name of its picture, relative to the set's pictures; None where it has none.
+        image: name of its image, relative to the set's images; None where it has none.
         group: value of the split column; None without a column, or where the value is missing.
         marks: what is marked, or what is wrong with it.
     """
 
     where: str
-    picture: str | None
+    image: str | None
     group: str | None
     marks: Marks | UserError
 
@@ -59,7 +59,7 @@ class Annotations(Protocol):
     def columns(self) -> dict[str, list[str]]:
         """The values, face by face, of what the faces could be split by."""
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
         """Read all faces, in a fixed order.
 
         Args:
@@ -73,8 +73,8 @@ class Annotations(Protocol):
         """
 
 
-def picture_name(text: str) -> str | None:
-    """Return a picture's name in one spelling (not ./a.jpg or b//a.jpg); None where it is empty."""
+def image_name(text: str) -> str | None:
+    """Return an image's name in one spelling (not ./a.jpg or b//a.jpg); None where it is empty."""
     return PurePosixPath(text.strip()).as_posix() if text.strip() else None
 
 

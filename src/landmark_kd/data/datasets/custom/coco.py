@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace, box_of, picture_name
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, box_of, image_name
 
 # v of a key point x, y, v.
 NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
@@ -79,7 +79,7 @@ class Coco:
             name: [value or "" for value in found] for name, found in values.items() if any(found)
         }
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
         """Read all faces, annotations in order.
 
         Raises:
@@ -100,14 +100,14 @@ class Coco:
             marks: Marks | UserError
             if image is None:
                 marks = UserError(
-                    f"{where}: its image_id {annotation.get('image_id')!r} is no image's id."
+                    f"{where}: its image_id {annotation.get('image_id')!r} is not an image's id."
                 )
             else:
                 marks = _marks(where, annotation, points, first_pixel, boxes=boxes, hidden=hidden)
             found.append(
-                OwnFace(
+                CustomFace(
                     where=where,
-                    picture=None if image is None else picture_name(image["file_name"]),
+                    image=None if image is None else image_name(image["file_name"]),
                     group=_text(self._field(annotation, column)) if column else None,
                     marks=marks,
                 )
@@ -126,7 +126,7 @@ def read_coco(path: Path) -> Coco:
     """Read a COCO key-point file.
 
     Raises:
-        UserError: it is no JSON, no COCO file, has no key points, or an id twice.
+        UserError: it is not JSON, no COCO file, has no key points, or an id twice.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -134,9 +134,9 @@ def read_coco(path: Path) -> Coco:
         if _HALF_CHARACTER.search(text):
             json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"{path} has a text that is no Unicode: {error}.") from None
+        raise UserError(f"{path} has a text that is not Unicode: {error}.") from None
     except (ValueError, RecursionError) as error:  # no JSON, no text, nested too deep
-        raise UserError(f"{path} is no JSON: {error}.") from None
+        raise UserError(f"{path} is not JSON: {error}.") from None
     images = {}
     for i, image in enumerate(_entries(path, content, "images")):
         key = _id(f"{path}, images[{i}]", image)
@@ -172,7 +172,7 @@ def _whole_number(text: str) -> int | float:
 def _entries(path: Path, content: Any, key: str) -> Iterator[Fields]:
     entries = content.get(key) if isinstance(content, dict) else None
     if not isinstance(entries, list):
-        raise UserError(f"{path} is no COCO key-point file: it has no list '{key}'.")
+        raise UserError(f"{path} is not a COCO key-point file: it has no list '{key}'.")
     for i, entry in enumerate(entries):
         if not isinstance(entry, dict):
             raise UserError(f"{path}, {key}[{i}]: must be an object, but is {str(entry)[:40]!r}.")

@@ -1,4 +1,4 @@
-"""landmark-kd.yaml, in which a person says what their own data set is."""
+"""landmark-kd.yaml, in which a person says what their custom data set is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pydantic import Field, field_validator, model_validator
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.schema import Section, read_yaml_model
 from landmark_kd.data.datasets.layout import neighbours
-from landmark_kd.landmarks.scheme import Topology, flip_of_pairs
+from landmark_kd.landmarks.scheme import LandmarkScheme, flip_of_pairs
 
 CONFIG_NAME = "landmark-kd.yaml"
-# `annotations` of a set that has a .pts file beside each picture.
+# `annotations` of a set that has a .pts file beside each image.
 PTS = "pts"
-# `split.column` of such a set: the top folder that a picture lies in.
+# `split.column` of such a set: the top folder that an image lies in.
 FOLDER_COLUMN = "folder"
 DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
@@ -47,7 +47,7 @@ class SplitConfig(Section):
     """How test faces are told from training faces.
 
     Attributes:
-        column: faces of one value are never in both; None: each picture is on its own.
+        column: faces of one value are never in both; None: each image is on its own.
         test: share of the faces; None: the column itself says train or test.
         seed: of the choice.
     """
@@ -66,12 +66,12 @@ class SplitConfig(Section):
         return self
 
 
-class OwnConfig(Section):
+class CustomConfig(Section):
     """The whole of landmark-kd.yaml; the README explains each key."""
 
     name: str
     annotations: Text
-    pictures: Text
+    images: Text
     first_pixel: Literal[0, 1]
     points: Annotated[int, Field(ge=2, le=10_000)]
     names: list[Text] | None = None
@@ -95,7 +95,7 @@ class OwnConfig(Section):
             raise ValueError(f"'{name}' is a subset of a built-in data set; take another name")
         return name
 
-    @field_validator("annotations", "pictures")
+    @field_validator("annotations", "images")
     @classmethod
     def _inside(cls, name: str) -> str:
         if leaves_folder(name):
@@ -106,7 +106,7 @@ class OwnConfig(Section):
         return name
 
     @model_validator(mode="after")
-    def _goes_together(self) -> OwnConfig:
+    def _goes_together(self) -> CustomConfig:
         self._check_annotations()
         self._check_names()
         self._check_flip_pairs()
@@ -114,10 +114,10 @@ class OwnConfig(Section):
         self._check_lines()
         return self
 
-    def topology(self) -> Topology:
+    def scheme(self) -> LandmarkScheme:
         """Return the landmark scheme; points without names are called point_0, point_1, …"""
         first, second = self.normalizer
-        return Topology(
+        return LandmarkScheme(
             names=tuple(self.names or (f"point_{i}" for i in range(self.points))),
             flip=self._flip(),
             normalizer=(first, second),
@@ -133,12 +133,12 @@ class OwnConfig(Section):
         if self.annotations != PTS and not self.annotations.lower().endswith((".csv", ".json")):
             raise ValueError(
                 f"annotations is '{self.annotations}'; it must be a .csv file, a .json file "
-                f"(COCO key points) or {PTS} (a .pts file beside each picture)"
+                f"(COCO key points) or {PTS} (a .pts file beside each image)"
             )
         if self.annotations == PTS and self.split.column not in (None, FOLDER_COLUMN):
             raise ValueError(
                 f"split.column is '{self.split.column}', but with annotations: {PTS} it is "
-                f"{FOLDER_COLUMN} (the top folder that a picture lies in) or null"
+                f"{FOLDER_COLUMN} (the top folder that an image lies in) or null"
             )
 
     def _check_names(self) -> None:
@@ -209,7 +209,7 @@ class OwnConfig(Section):
                 )
 
 
-def read_own_config(folder: Path) -> OwnConfig:
+def read_custom_config(folder: Path) -> CustomConfig:
     """Read and check landmark-kd.yaml in a person's folder.
 
     Raises:
@@ -228,9 +228,10 @@ def read_own_config(folder: Path) -> OwnConfig:
         raise UserError(f"{folder} {state} {CONFIG_NAME}; {hint}")
     return read_yaml_model(
         path,
-        OwnConfig,
+        CustomConfig,
         absent=DRAFT_HINT.format(folder),
         example="keys such as name, annotations and points",
+        renamed={"pictures": "images"},
         restore="the README shows a whole file",
     )
 

@@ -1,4 +1,4 @@
-"""A person's own data set (`data.name=pts`): a folder with annotations and landmark-kd.yaml."""
+"""A person's custom data set (`data.name=pts`): a folder with annotations and landmark-kd.yaml."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from scipy.sparse.csgraph import connected_components
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part, Split
-from landmark_kd.data.datasets.custom.annotations import Annotations, OwnFace
+from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace
 from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
     PTS,
-    OwnConfig,
+    CustomConfig,
     SplitConfig,
     leaves_folder,
-    read_own_config,
+    read_custom_config,
 )
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, read_pts_tree
 from landmark_kd.data.datasets.custom.table import read_table
-from landmark_kd.imaging.images import PictureFile
+from landmark_kd.imaging.images import ImageFile
 
 
-def read_own_dataset(folder: Path) -> Dataset:
+def read_custom_dataset(folder: Path) -> Dataset:
     """Return what landmark-kd.yaml in a folder says the data set there is.
 
     Raises:
         UserError: the YAML or the annotations it names are missing or wrong; one sentence with
             file and place.
     """
-    config = read_own_config(folder)
+    config = read_custom_config(folder)
 
     def check(dataset: Dataset, folder: Path) -> None:
         _read_split(config, folder)
@@ -51,7 +51,7 @@ def read_own_dataset(folder: Path) -> Dataset:
 
     return Dataset(
         name=config.name,
-        topology=config.topology(),
+        scheme=config.scheme(),
         parts=(Part("train", "train", "train", None), Part("test", "test", config.name, None)),
         layout=Layout(check, files, read),
         boxes=_open(config, folder).has_boxes,
@@ -82,23 +82,23 @@ def choose_test(counts: Mapping[str, int], share: float, seed: int) -> set[str]:
     return chosen
 
 
-def _open(config: OwnConfig, folder: Path) -> Annotations:
+def _open(config: CustomConfig, folder: Path) -> Annotations:
     """Open the annotations, whichever format they have.
 
     Raises:
         UserError: something is not there, or is not what its name says.
     """
-    pictures = folder / config.pictures
+    images = folder / config.images
     # os.path, unlike Path, says False of a name that is too long for any file, here and below.
-    if not os.path.isdir(pictures):
-        raise UserError(
-            f"{pictures} is no folder, but pictures in {folder / CONFIG_NAME} names it."
-        )
+    if not os.path.isdir(images):
+        raise UserError(f"{images} is not a folder, but images in {folder / CONFIG_NAME} names it.")
     if config.annotations == PTS:
-        return read_pts_tree(pictures)
+        return read_pts_tree(images)
     path = folder / config.annotations
     if not os.path.isfile(path):
-        raise UserError(f"{path} is no file, but annotations in {folder / CONFIG_NAME} names it.")
+        raise UserError(
+            f"{path} is not a file, but annotations in {folder / CONFIG_NAME} names it."
+        )
     return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
 
 
@@ -106,37 +106,37 @@ def _open(config: OwnConfig, folder: Path) -> Annotations:
 class _Placed:
     """A face, its split, and the name of what may not be in two splits."""
 
-    face: OwnFace
+    face: CustomFace
     split: Split
     photo: str
 
 
 def _records(
-    config: OwnConfig, folder: Path, parts: dict[Split, Part], bad: BadFaces
+    config: CustomConfig, folder: Path, parts: dict[Split, Part], bad: BadFaces
 ) -> Iterator[FaceRecord]:
     placed = _read_split(config, folder)
-    shared = {name for name, n in Counter(p.face.picture for p in placed).items() if n > 1}
+    shared = {name for name, n in Counter(p.face.image for p in placed).items() if n > 1}
     number: Counter[str] = Counter()
     first: dict[tuple[str, bytes], str] = {}
     for one in placed:
         try:
             face = one.face
-            picture = _checked_picture(face, config, folder)
-            number[picture] += 1
+            image = _checked_image(face, config, folder)
+            number[image] += 1
             if isinstance(face.marks, UserError):
                 raise face.marks
-            seen_in = first.setdefault((picture, face.marks.landmarks.tobytes()), face.where)
+            seen_in = first.setdefault((image, face.marks.landmarks.tobytes()), face.where)
             if seen_in != face.where:
                 raise UserError(
-                    f"{face.where}: repeats {seen_in}, with the same picture {picture} and the "
+                    f"{face.where}: repeats {seen_in}, with the same image {image} and the "
                     "same landmarks."
                 )
         except UserError as error:
             bad.add(parts[one.split], error)
             continue
         yield FaceRecord(
-            name=f"{picture}#{number[picture]}" if picture in shared else picture,
-            picture=PictureFile(folder / config.pictures / picture),
+            name=f"{image}#{number[image]}" if image in shared else image,
+            image=ImageFile(folder / config.images / image),
             landmarks=face.marks.landmarks,
             photo=one.photo,
             part=parts[one.split],
@@ -145,59 +145,57 @@ def _records(
         )
 
 
-def _checked_picture(face: OwnFace, config: OwnConfig, folder: Path) -> str:
-    """Return the name of a face's picture, if that is on disk and the face has a split.
+def _checked_image(face: CustomFace, config: CustomConfig, folder: Path) -> str:
+    """Return the name of a face's image, if that is on disk and the face has a split.
 
     Raises:
         UserError: it has not, or nothing of it could be read.
     """
-    if face.picture is None:
+    if face.image is None:
         assert isinstance(face.marks, UserError)
         raise face.marks
-    if leaves_folder(face.picture):
+    if leaves_folder(face.image):
         raise UserError(
-            f"{face.where}: the picture {face.picture} must lie within {folder / config.pictures}."
+            f"{face.where}: the image {face.image} must lie within {folder / config.images}."
         )
-    if not os.path.isfile(folder / config.pictures / face.picture):
-        raise UserError(
-            f"{face.where}: the picture {face.picture} is not in {folder / config.pictures}."
-        )
+    if not os.path.isfile(folder / config.images / face.image):
+        raise UserError(f"{face.where}: the image {face.image} is not in {folder / config.images}.")
     if config.split.column and face.group is None:
         state = (
-            f"lies in no folder below {folder / config.pictures}"
+            f"lies in no folder below {folder / config.images}"
             if config.annotations == PTS
             else f"has no value of {config.split.column}"
         )
         raise UserError(f"{face.where}: {state}, by which split.column tells test faces.")
-    return face.picture
+    return face.image
 
 
-def _files(config: OwnConfig, folder: Path) -> list[Path]:
+def _files(config: CustomConfig, folder: Path) -> list[Path]:
     annotations = _open(config, folder)
     if isinstance(annotations, PtsTree):
         return [folder / CONFIG_NAME, *annotations.files]
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
-    names = sorted({face.picture for face in faces if face.picture})
-    pictures = [folder / config.pictures / name for name in names if not leaves_folder(name)]
+    names = sorted({face.image for face in faces if face.image})
+    images = [folder / config.images / name for name in names if not leaves_folder(name)]
     named = [folder / CONFIG_NAME, folder / config.annotations]
-    return named + [picture for picture in pictures if os.path.isfile(picture)]
+    return named + [image for image in images if os.path.isfile(image)]
 
 
-def _read_split(config: OwnConfig, folder: Path) -> list[_Placed]:
+def _read_split(config: CustomConfig, folder: Path) -> list[_Placed]:
     """Read all faces and tell test faces from training faces.
 
     Raises:
-        UserError: the annotations cannot be read, none of their pictures is there, or the faces
+        UserError: the annotations cannot be read, none of their images is there, or the faces
             make no two splits.
     """
     annotations = _open(config, folder)
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
-    named = [face.picture for face in faces if face.picture and not leaves_folder(face.picture)]
-    pictures = folder / config.pictures
-    if named and not any(os.path.isfile(pictures / name) for name in named):
+    named = [face.image for face in faces if face.image and not leaves_folder(face.image)]
+    images = folder / config.images
+    if named and not any(os.path.isfile(images / name) for name in named):
         raise UserError(
-            f"{pictures} holds none of the {len(set(named))} pictures that the annotations name, "
-            f"such as {named[0]}; set pictures in {folder / CONFIG_NAME} to the folder that the "
+            f"{images} holds none of the {len(set(named))} images that the annotations name, "
+            f"such as {named[0]}; set images in {folder / CONFIG_NAME} to the folder that the "
             "names are relative to."
         )
     if config.split.test is None:
@@ -205,7 +203,7 @@ def _read_split(config: OwnConfig, folder: Path) -> list[_Placed]:
     return _split_by_share(faces, config.split, config.split.test, folder)
 
 
-def _split_as_said(faces: Sequence[OwnFace], split: SplitConfig, folder: Path) -> list[_Placed]:
+def _split_as_said(faces: Sequence[CustomFace], split: SplitConfig, folder: Path) -> list[_Placed]:
     """Place faces whose column says train or test."""
     said: dict[str, tuple[str, str]] = {}
     for face in faces:
@@ -216,14 +214,14 @@ def _split_as_said(faces: Sequence[OwnFace], split: SplitConfig, folder: Path) -
                 f"{face.where}: {split.column} is '{face.group}', but with split.test: null in "
                 f"{folder / CONFIG_NAME} it must say train or test."
             )
-        other, where = said.setdefault(face.picture or "", (face.group, face.where))
-        if face.picture and other != face.group:
+        other, where = said.setdefault(face.image or "", (face.group, face.where))
+        if face.image and other != face.group:
             raise UserError(
-                f"{face.where}: is {face.group}, but {where} with the same picture "
-                f"{face.picture} is {other}; a picture can be of one split only."
+                f"{face.where}: is {face.group}, but {where} with the same image "
+                f"{face.image} is {other}; an image can be of one split only."
             )
     placed = [
-        _Placed(face, "test" if face.group == "test" else "train", face.picture or "")
+        _Placed(face, "test" if face.group == "test" else "train", face.image or "")
         for face in faces
     ]
     for name in get_args(Split):
@@ -233,22 +231,22 @@ def _split_as_said(faces: Sequence[OwnFace], split: SplitConfig, folder: Path) -
 
 
 def _split_by_share(
-    faces: Sequence[OwnFace], split: SplitConfig, share: float, folder: Path
+    faces: Sequence[CustomFace], split: SplitConfig, share: float, folder: Path
 ) -> list[_Placed]:
-    """Place faces by their groups: each picture where no column is given."""
-    groups = [face.group if split.column else face.picture for face in faces]
-    merged = _joined_by_pictures(
-        [(g, f.picture) for g, f in zip(groups, faces, strict=True) if g and f.picture]
+    """Place faces by their groups: each image where no column is given."""
+    groups = [face.group if split.column else face.image for face in faces]
+    merged = _joined_by_images(
+        [(g, f.image) for g, f in zip(groups, faces, strict=True) if g and f.image]
     )
     counts = Counter(merged.get(group, group) for group in groups if group)
     if len(counts) < 2:
-        what = f"values of {split.column}" if split.column else "pictures"
+        what = f"values of {split.column}" if split.column else "images"
         joined = len(set(groups) - {None}) > len(counts)
-        together = " once those that share a picture are one" if joined else ""
+        together = " once those that share an image are one" if joined else ""
         raise UserError(
             f"{folder} has {len(counts)} {what}{together}, but training and test faces need at "
             f"least one each; set split in {folder / CONFIG_NAME} to another column, or to null "
-            "for each picture on its own."
+            "for each image on its own."
         )
     test = choose_test(counts, share, split.seed)
     placed = []
@@ -258,19 +256,19 @@ def _split_by_share(
     return placed
 
 
-def _joined_by_pictures(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _joined_by_images(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return for each group the first name, in order, of those it is joined with.
 
-    Groups with faces in one picture cannot be in different splits: the picture would be in both.
+    Groups with faces in one image cannot be in different splits: the image would be in both.
 
     Args:
-        pairs: (group, picture) of each face.
+        pairs: (group, image) of each face.
     """
     groups = {name: i for i, name in enumerate(sorted({group for group, _ in pairs}))}
-    pictures = {name: i for i, name in enumerate(sorted({picture for _, picture in pairs}))}
+    images = {name: i for i, name in enumerate(sorted({image for _, image in pairs}))}
     rows = [groups[group] for group, _ in pairs]
-    columns = [len(groups) + pictures[picture] for _, picture in pairs]
-    size = len(groups) + len(pictures)
+    columns = [len(groups) + images[image] for _, image in pairs]
+    size = len(groups) + len(images)
     graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(size, size))
     _, label = connected_components(graph, directed=False)
     first: dict[int, str] = {}

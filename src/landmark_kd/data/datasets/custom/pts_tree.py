@@ -1,4 +1,4 @@
-"""Faces in a folder and its subfolders: pictures with a .pts file beside each of them."""
+"""Faces in a folder and its subfolders: images with a .pts file beside each of them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks
 from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.data.datasets.pts_folders import (
     LANDMARKS_SUFFIX,
     by_stem,
     files_in,
-    picture_and_pts,
+    image_and_pts,
 )
 
 
 @dataclass(frozen=True)
 class PtsTree:
-    """A folder in which, at any depth, pictures and .pts files lie.
+    """A folder in which, at any depth, images and .pts files lie.
 
     Hidden files and folders do not count, nor do the mirrored copies of the iBUG group
     (…_mirror.jpg).
@@ -56,20 +56,20 @@ class PtsTree:
         folders = [self._top_folder(files[0]) or "" for files in self.stems]
         return {FOLDER_COLUMN: folders} if any(folders) else {}
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
         """Read all faces, folders and names in order; the only `column` is `folder`."""
         found = []
         for files in self.stems:
-            picture = None
+            image_name = None
             marks: Marks | UserError
             try:
-                image, landmarks = picture_and_pts(list(files))
-                picture = image.relative_to(self.folder).as_posix()
+                image, landmarks = image_and_pts(list(files))
+                image_name = image.relative_to(self.folder).as_posix()
                 marks = Marks(read_pts(landmarks, points, first_pixel))
             except UserError as error:
                 marks = error
             group = self._top_folder(files[0]) if column else None
-            found.append(OwnFace(str(files[0]), picture, group, marks))
+            found.append(CustomFace(str(files[0]), image_name, group, marks))
         return found
 
     def _top_folder(self, file: Path) -> str | None:
@@ -78,7 +78,7 @@ class PtsTree:
 
 
 def read_pts_tree(folder: Path) -> PtsTree:
-    """Find the pictures and .pts files below a folder.
+    """Find the images and .pts files below a folder.
 
     Raises:
         UserError: there is no .pts file.
@@ -88,7 +88,7 @@ def read_pts_tree(folder: Path) -> PtsTree:
     )
     tree = PtsTree(folder, stems)
     if not any(file.suffix.lower() == LANDMARKS_SUFFIX for file in tree.files):
-        raise UserError(f"{folder} and its subfolders hold no .pts file beside a picture.")
+        raise UserError(f"{folder} and its subfolders hold no .pts file beside an image.")
     return tree
 
 

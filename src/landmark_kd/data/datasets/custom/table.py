@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import Marks, OwnFace, box_of, picture_name
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, box_of, image_name
 from landmark_kd.data.datasets.pts import to_number
 
 IMAGE = "image"
@@ -53,7 +53,7 @@ class Table:
             if name not in taken and name
         }
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[OwnFace]:
+    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
         """Read all faces, lines in order.
 
         Raises:
@@ -77,15 +77,15 @@ class Table:
         *,
         first_pixel: int,
         column: str | None,
-    ) -> OwnFace:
+    ) -> CustomFace:
         where = f"{self.path}, line {line}"
         if len(cells) != len(self.header):
             # No cell can be trusted: which one is missing or too many is not known.
             error = UserError(
                 f"{where}: has {len(cells)} columns, but line 1 names {len(self.header)}."
             )
-            return OwnFace(where, None, None, error)
-        picture = picture_name(cells[place[IMAGE]])
+            return CustomFace(where, None, None, error)
+        image = image_name(cells[place[IMAGE]])
         group = (cells[place[column]].strip() or None) if column else None
         marks: Marks | UserError
         try:
@@ -93,11 +93,11 @@ class Table:
             box = box_of(where, numbers[-len(BOX) :], first_pixel) if self.has_boxes else None
             landmarks = np.array(numbers[: len(numbers) - (len(BOX) if self.has_boxes else 0)])
             marks = Marks(landmarks.reshape(-1, 2) - first_pixel, box)
-            if picture is None:
-                marks = UserError(f"{where}: {IMAGE} is empty; it must name the face's picture.")
+            if image is None:
+                marks = UserError(f"{where}: {IMAGE} is empty; it must name the face's image.")
         except UserError as error:
             marks = error
-        return OwnFace(where, picture, group, marks)
+        return CustomFace(where, image, group, marks)
 
     def _check_columns(self, coordinates: list[str], points: int, column: str | None) -> None:
         where = f"{self.path}, line 1"
@@ -119,7 +119,7 @@ class Table:
         if column and column not in self.header:
             known = list(self.columns())
             near = difflib.get_close_matches(column, known, n=1)
-            listed = ", ".join(known) or "none beside picture and coordinates"
+            listed = ", ".join(known) or "none beside image and coordinates"
             hint = f"did you mean {near[0]}?" if near else f"there are {listed}."
             raise UserError(f"{where}: has no column {column}, which split.column names; {hint}")
 
@@ -142,10 +142,10 @@ def read_table(path: Path) -> Table:
                 lines = [(reader.line_num, tuple(cells)) for cells in reader if cells]
             except csv.Error as error:
                 raise UserError(
-                    f"{path}, line {reader.line_num}: is no line of a .csv file: {error}."
+                    f"{path}, line {reader.line_num}: is not a line of a .csv file: {error}."
                 ) from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no UTF-8 text; save it as 'CSV UTF-8'.") from None
+        raise UserError(f"{path} is not UTF-8 text; save it as 'CSV UTF-8'.") from None
     if not lines:
         raise UserError(f"{path} is empty, but a table of faces begins with {IMAGE},x0,y0,x1,y1.")
     header = tuple(name.strip() for name in lines[0][1])
@@ -163,7 +163,7 @@ def _number(where: str, name: str, text: str) -> float:
     try:
         number = to_number(text.strip())
     except ValueError:
-        state = f"'{text.strip()[:40]}', which is no number" if text.strip() else "empty"
+        state = f"'{text.strip()[:40]}', which is not a number" if text.strip() else "empty"
         raise UserError(f"{where}: {name} is {state}.") from None
     if not math.isfinite(number):
         raise UserError(f"{where}: {name} is {text.strip()}, which is not finite.")
