@@ -125,7 +125,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     save_network(tiny(), tmp_path / "net")
     weights = tmp_path / "net" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(UserError, match="no whole safetensors file"):
+    with pytest.raises(UserError, match="is not a whole safetensors file"):
         load_network(tmp_path / "net")
 
 

@@ -75,7 +75,7 @@ class StageRuns:
         content["crop"].update(crop)
         (folder / "params.yaml").write_text(yaml.safe_dump(content))
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.stage_runs", *map(_module, STAGES)])
+        self._context.set_forkserver_preload(["tests.support.stage_runs", *map(_module, STAGES)])
 
     def run(self, command: str, limit: Callable[[], None] | None = None) -> Ended:
         """Run a stage, such as "teacher tough", after `limit` was called in its process."""

@@ -63,7 +63,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, launcher: Sequence[str] = (), **base: Any) -> list[str]:
     changes = json.dumps({"student": SMOOTH, "base": base})
-    return [sys.executable, *launcher, "-m", "tests.tiny_training", str(folder), changes]
+    return [sys.executable, *launcher, "-m", "tests.support.tiny_training", str(folder), changes]
 
 
 def begin(arguments: list[str]) -> subprocess.Popen[str]:

@@ -67,7 +67,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     search = [str(PROJECT), str(PROJECT / "src")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(search))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.tiny_training"])
+    context.set_forkserver_preload(["tests.support.tiny_training"])
     started = []
 
     def begin(folder: Path, changes: dict[str, Any], scratch: Path) -> Any:
