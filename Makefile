@@ -27,10 +27,11 @@ repro: env ## Run the pipeline, fetch to export, with the settings of params.yam
 test: env ## Run all tests, two files at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: env ## Check style and types
+lint: env ## Check style, types and the order of rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: env ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
