@@ -1,11 +1,11 @@
-"""Measure exported networks that differ in their seed, and the mean of them, on test faces.
+"""Measures exported networks that differ in their seed, and their mean, on test faces.
 
     python -m tools.seed_models OUT.json FACES kd1.onnx kd2.onnx kd3.onnx --against other.onnx
 
---against takes one network, or several that differ in their seed, too. Where `tools/seed_table.py`
-wants experiments that went through `evaluate`, this takes ONNX files (`tools/export_network.py`).
+--against takes one network, or several that differ in their seed, too. Where `tools.seed_table`
+reads experiments that went through `evaluate`, this tool takes ONNX files (`tools.export_network`).
 The boxes are those of the landmarks. A face's error is its mean over the seeds; intervals and the
-paired comparison resample the faces (95 %). Prints Markdown.
+paired comparison resample the faces (95 %). The tool prints Markdown.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.data.datasets.base import Dataset
 from landmark_kd.data.datasets.registry import recognised
+from landmark_kd.evaluation.bootstrap import RESAMPLES
 from landmark_kd.evaluation.exported import BoxJitter, evaluate_onnx
+from landmark_kd.evaluation.scores import interval_text
 from landmark_kd.inference.detector import LandmarkDetector
-from tools.seed_scores import RESAMPLES, comparison, interval_text, seed_scores
+from tools.seed_scores import comparison, seed_scores
 
 
 def main() -> None:
@@ -65,11 +67,11 @@ def errors_of(model: Path, dataset: Dataset, folder: Path) -> np.ndarray:
 
 
 def summarise(errors: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the scores of each seed, of their mean and, if there are others, against those.
+    """Return the scores of each seed and of their mean, and their comparison with the others.
 
     Args:
         errors: (N,) NME in percent of each seed's network, same faces.
-        others: the same of the networks to compare with; none: no comparison.
+        others: the same of the networks to compare with; empty for no comparison.
     """
     n = len(next(iter(errors.values())))
     results: dict[str, Any] = {"n": n, "bootstrap": RESAMPLES, **_scores(errors)}
@@ -97,7 +99,7 @@ def markdown(results: dict[str, Any]) -> str:
             rows["**mean of those**"] = others["mean"]
     lines = [f"| n = {results['n']} | NME [95 %] | FR@8 | AUC@8 |", "|---|---|---|---|"]
     lines += [
-        f"| {name} | {interval_text(row['nme'], '.2f')} | {row['fr8']:.2f} | {row['auc8']:.2f} |"
+        f"| {name} | {interval_text(row['nme'])} | {row['fr8']:.2f} | {row['auc8']:.2f} |"
         for name, row in rows.items()
     ]
     if "against_others" in results:

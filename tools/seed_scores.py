@@ -1,4 +1,4 @@
-"""Scores of a network that was trained with several seeds, and its comparison with another.
+"""Scores a network that was trained with several seeds, and compares it with another.
 
 A network's error on a face is its mean over the seeds; intervals and the paired comparison resample
 the faces (95 %), and say nothing of further seeds.
@@ -10,26 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from landmark_kd.evaluation.bootstrap import Interval, compare, mean_intervals
-from landmark_kd.landmarks.metrics import THRESHOLDS, auc, failure_rate
+from landmark_kd.evaluation.bootstrap import compare, mean_intervals
+from landmark_kd.evaluation.scores import MEASURES, rounded, scores
 
-RESAMPLES = 10_000
-BOOTSTRAP_SEED = 0
 DECIMALS = 4
 
 
 def seed_scores(errors: np.ndarray) -> dict[str, Any]:
     """Return scores of errors (seeds, N) in percent; rates are means over the seeds."""
-    (nme,) = mean_intervals(errors.mean(axis=0)[:, None], resamples=RESAMPLES, seed=BOOTSTRAP_SEED)
-    scores: dict[str, Any] = {
-        "nme_of_seeds": [round(float(v), DECIMALS) for v in errors.mean(axis=1)],
-        "nme": _rounded(nme),
+    of_seeds = [scores(of_seed) for of_seed in errors]
+    found: dict[str, Any] = {
+        "nme_of_seeds": [of_seed["nme"] for of_seed in of_seeds],
+        **mean_intervals({"nme": errors.mean(axis=0)}),
     }
-    for key, measure in (("fr", failure_rate), ("auc", auc)):
-        for threshold in THRESHOLDS:
-            value = np.mean([measure(seed_errors, threshold) for seed_errors in errors])
-            scores[f"{key}{threshold}"] = round(float(value), DECIMALS)
-    return scores
+    for key in MEASURES[1:]:
+        found[key] = np.mean([of_seed[key] for of_seed in of_seeds])
+    return rounded(found, DECIMALS)
 
 
 def comparison(first: np.ndarray, second: np.ndarray) -> dict[str, dict[str, float]]:
@@ -38,14 +34,4 @@ def comparison(first: np.ndarray, second: np.ndarray) -> dict[str, dict[str, flo
     Args:
         first, second: errors (N,) of the same faces.
     """
-    found = compare(first, second, resamples=RESAMPLES, seed=BOOTSTRAP_SEED)
-    return {key: _rounded(value) for key, value in vars(found).items()}
-
-
-def interval_text(interval: dict[str, float], form: str) -> str:
-    """Write a value and its interval with a format such as `.2f`."""
-    return f"{interval['value']:{form}} [{interval['low']:{form}}, {interval['high']:{form}}]"
-
-
-def _rounded(interval: Interval) -> dict[str, float]:
-    return {key: round(value, DECIMALS) for key, value in vars(interval).items()}
+    return rounded(compare(first, second), DECIMALS)

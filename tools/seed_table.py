@@ -1,11 +1,11 @@
-"""Put several experiments that differ in `student.seed` into one table.
+"""Puts several experiments that differ in `student.seed` into one table.
 
     python -m tools.seed_table reports/300w 300w-s1 300w-s2 300w-s3
 
-Reads each experiment's metrics and per-face errors through DVC, so it runs in the repository that
-ran them; a name that is a folder is a copy of the project in which the stages have run. Writes
-DIR/results.json and prints the table as Markdown. A network's error on a face is its mean over the
-seeds; intervals and the paired comparison resample the faces (95 %).
+The tool reads each experiment's metrics and per-face errors through DVC, so it works in the
+repository that ran them; a name that is a folder is a copy of the project in which the stages have
+run. It writes results.json to the first folder and prints the table as Markdown. A network's error
+on a face is its mean over the seeds; intervals and the paired comparison resample the faces (95 %).
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ import yaml
 from landmark_kd.config import paths
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
+from landmark_kd.evaluation.bootstrap import RESAMPLES
 from landmark_kd.evaluation.evaluate import FLOOR, NETWORKS
+from landmark_kd.evaluation.scores import interval_text, rounded
 from landmark_kd.faces.prepared import SEPARATOR
-from tools.seed_scores import DECIMALS, RESAMPLES, comparison, interval_text, seed_scores
+from tools.seed_scores import DECIMALS, comparison, seed_scores
 
 # Measures of reports/metrics.json that not every data set has, and their names in the table.
 FURTHER = {
@@ -84,7 +86,7 @@ def read_experiment(name: str) -> dict[str, Any]:
 
 
 def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return scores of each network, of each seed, and `kd` against `baseline`.
+    """Return scores of each network over the seeds, and `kd` against `baseline` for each seed.
 
     Raises:
         UserError: the experiments were not measured on the same faces.
@@ -139,7 +141,7 @@ def markdown(results: dict[str, Any]) -> str:
         for name, scores in part["networks"].items():
             seeds = " / ".join(f"{v:.2f}" for v in dict.fromkeys(scores["nme_of_seeds"]))
             others = " | ".join(f"{scores[key]:.2f}" for key in keys)
-            lines.append(f"| {name} | {seeds} | {interval_text(scores['nme'], '.2f')} | {others} |")
+            lines.append(f"| {name} | {seeds} | {interval_text(scores['nme'])} | {others} |")
         lines += [
             "",
             "| kd - baseline | difference of NME [95 %] | ratio [95 %] | kd better on |",
@@ -156,12 +158,9 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def _further(metrics: list[dict[str, float]]) -> dict[str, float]:
-    """Means over the seeds of measures that are there for this data set."""
-    return {
-        key: round(float(np.mean([found[key] for found in metrics])), DECIMALS)
-        for key in FURTHER
-        if all(key in found for found in metrics)
-    }
+    """Return means over the seeds of those FURTHER measures that this data set has."""
+    keys = [key for key in FURTHER if all(key in found for found in metrics)]
+    return rounded({key: np.mean([found[key] for found in metrics]) for key in keys}, DECIMALS)
 
 
 if __name__ == "__main__":

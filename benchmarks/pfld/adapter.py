@@ -1,11 +1,11 @@
-"""PFLD, the reference that the student is compared with: its authors' ONNX file as one of ours.
+"""Reads PFLD, the reference that the student is compared with, in the format of our own files.
 
 Guo et al., "PFLD: A Practical Facial Landmark Detector" (2019, arXiv 1902.10859). The file takes
 BGR / 255 of a square crop of 1.1 times the landmarks' box, 112 px, and gives x, y in [0, 1] of
 the crop. Both conventions are written into the network itself, at no cost: the first
 convolution's channels in the order RGB, and 0.5 less in the last layer's bias. So the reference
-runs through exactly the code that the student runs through:
-cropping, prediction, measuring, timing.
+runs through exactly the code that the student runs through: cropping, prediction, measuring and
+timing.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""The shipped student beside PFLD: the same faces, the same boxes, one process.
+"""Compares the shipped student with PFLD: the same faces, the same boxes, one process.
 
     python -m benchmarks.pfld.compare
     python -m benchmarks.pfld.compare --model models/landmarks.onnx --out /tmp/mine
 
-Measures both on the test faces of 300-W (the landmarks' boxes) and on WFLW's faces with 98 points
-turned into 68, with boxes that are moved and scaled at random, with those of OpenCV's detector, and
-sorts the faces by pose and light. Prints the tables; writes results.json, ced.json, ced.png and
-images of the worst faces (worst_*.png: images of people, for looking at and not for passing
-on) to the folder --out. For the shipped student, without --model, that is reports/references, and
-the tables in README.md and reports/references/README.md are filled, too.
+The script measures both networks on the test faces of 300-W (in the landmarks' boxes, in boxes that
+are moved and scaled at random, and in those of OpenCV's detector) and on WFLW's faces, whose 98
+points are turned into 68; it sorts the faces by pose and light. It prints the tables and writes
+results.json, ced.json, ced.png and images of the worst faces (worst_*.png: images of people, for
+looking at and not for passing on) to the folder --out. For the shipped student, without --model,
+that is reports/references, and the tables in docs/results.md and reports/references/README.md are
+filled, too.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
 from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.pfld.onnx_cost import onnx_cost
 from benchmarks.pfld.scores import DECIMALS, ced_points, scores, times
-from benchmarks.pfld.tables import readme_blocks, report_blocks
+from benchmarks.pfld.tables import report_blocks, results_blocks
 from benchmarks.pfld.worst_faces import FIGURE_NAMES, draw_worst, worst_rows
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
@@ -43,6 +44,7 @@ from landmark_kd.data.datasets.wflw import IMAGES, LIST, WFLW
 from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.evaluation.exported import BoxJitter, BoxSource, OnnxEvaluation, evaluate_onnx
 from landmark_kd.evaluation.exported_report import protocol, scores_table
+from landmark_kd.evaluation.scores import rounded
 from landmark_kd.inference.detector import LandmarkDetector, shipped_model
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import head_pose
@@ -97,7 +99,7 @@ def main() -> None:
             _write(out, results, curves, evaluations)
     if shipped and out == REPORT:
         fill_blocks(REPORT / "README.md", report_blocks(results, curves))
-        fill_blocks(PROJECT / "README.md", readme_blocks(results))
+        fill_blocks(PROJECT / "docs" / "results.md", results_blocks(results))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,8 +128,8 @@ def _count(text: str) -> int:
 def one_test_list(folder: Path) -> Iterator[Path]:
     """Yield a folder of WFLW whose test list has the faces of both lists.
 
-    The two lists of a sample of WFLW's test faces (../shared) are both test faces: neither network
-    has learnt from them. The official test list is taken as it is.
+    Both lists of the sample in ../shared hold test faces of WFLW: neither network has learnt from
+    them. The official test list is taken as it is.
     """
     lists = {split: folder / LIST.format(split=split) for split in ("train", "test")}
     WFLW.layout.check(WFLW, folder)
@@ -232,7 +234,7 @@ def _set(evaluations: Evaluations) -> dict[str, Any]:
             {
                 "face": student.faces[row].photo,
                 "subsets": list(student.faces[row].subsets),
-                **{name: round(float(e[row]), DECIMALS) for name, e in errors.items()},
+                **rounded({name: e[row] for name, e in errors.items()}, DECIMALS),
                 "yaw": round(float(yaw)),
                 "roll": round(float(roll)),
             }

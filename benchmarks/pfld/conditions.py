@@ -9,14 +9,14 @@ import numpy as np
 
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.data.datasets.base import FaceRecord, rows_by_image
-from landmark_kd.evaluation.exported_report import YAW_EDGES, Bins, _filled, edged
+from landmark_kd.evaluation.exported_report import YAW_EDGES, Bins, edged, named_bins
 from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import head_pose
 
 ROLL_EDGES = (5, 10, 20)
 QUARTERS = ("lowest", "second", "third", "highest")
-# Light is measured on the square around the landmarks' box, drawn at so many pixels a side: the
+# Light is measured on the square around the landmarks' box, sampled at so many pixels a side, the
 # same for a large and a small face.
 LIGHT_PIXELS = 64
 
@@ -58,7 +58,7 @@ def light(faces: Sequence[FaceRecord], true: np.ndarray) -> np.ndarray:
 
 
 def quartered(values: np.ndarray) -> Bins:
-    """Sort values (N,) into quarters of as equal size as can be, named with their range."""
+    """Sort values (N,) into quarters of sizes as equal as possible, named with their range."""
     order = np.argsort(values, kind="stable")
     quarter = np.empty(len(values), dtype=int)
     quarter[order] = 4 * np.arange(len(values)) // len(values)
@@ -66,7 +66,7 @@ def quartered(values: np.ndarray) -> Bins:
     for number, name in enumerate(QUARTERS):
         inside = values[quarter == number]
         names.append(f"{name}, {inside.min():.0f} to {inside.max():.0f}" if len(inside) else name)
-    return dict(_filled(names, quarter))
+    return named_bins(names, quarter)
 
 
 def _light(image: np.ndarray, box: np.ndarray) -> tuple[float, float]:

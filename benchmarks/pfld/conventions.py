@@ -2,8 +2,9 @@
 
     python -m benchmarks.pfld.conventions
 
-The file says neither how its crop is cut nor what its numbers from 0 to 1 count from. Prints a
-table, writes pfld_conventions.json and fills the table in README.md, both in reports/references.
+The file says neither how its crop is made nor where its numbers from 0 to 1 count from. The script
+prints a table, writes pfld_conventions.json and fills the table in README.md, both in
+reports/references.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.data.datasets.base import BadFaces
 from landmark_kd.data.datasets.registry import recognised
+from landmark_kd.evaluation.scores import rounded
 from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry, metrics
 from landmark_kd.landmarks.scheme import IBUG_68
@@ -38,7 +40,7 @@ REPORT = PROJECT / "reports" / "references"
 BATCH = 32
 
 # From an image and a landmarks' box to the crop (SIZE, SIZE, 3) and its map (2, 3).
-Cut = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Crop = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,14 @@ class Reading:
     """One way to use the file.
 
     Attributes:
-        cut: how the crop is cut.
+        crop: how the crop is made.
         factor, offset: an output p lies at p * factor + offset in pixels of the crop.
-        shift: pixels of the image added to the points.
-        rgb: feed the channels in the order RGB instead of BGR.
-        whole: round the points to whole pixels of the image.
+        shift: pixels of the image that are added to the points.
+        rgb: whether the channels are fed in the order RGB instead of BGR.
+        whole: whether the points are rounded to whole pixels of the image.
     """
 
-    cut: Cut
+    crop: Crop
     factor: float = SIZE
     offset: float = -0.5
     shift: float = 0.0
@@ -61,32 +63,32 @@ class Reading:
     whole: bool = False
 
 
-def cut_by_project(
+def crop_by_project(
     image: np.ndarray, box: np.ndarray, margin: float = MARGIN, moved: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut as `LandmarkDetector` does: areas averaged, edge pixels repeated."""
+    """Crop as `LandmarkDetector` does: areas averaged, edge pixels repeated."""
     to_crop = geometry.square_crop(box + moved, margin, SIZE)
     return sample(image, to_crop, SIZE), to_crop
 
 
-def cut_by_warp(
+def crop_by_warp(
     image: np.ndarray, box: np.ndarray, border: int = cv2.BORDER_REPLICATE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut by bilinear sampling alone."""
+    """Crop by bilinear sampling alone."""
     to_crop = geometry.square_crop(box, MARGIN, SIZE)
     return cv2.warpAffine(image, to_crop, (SIZE, SIZE), borderMode=border), to_crop
 
 
-def cut_as_the_demo(
+def crop_as_the_demo(
     image: np.ndarray,
     box: np.ndarray,
     side_of: Callable[[int, int], int] = max,
     factor: float = 1 + MARGIN,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut in whole pixels, zeros beyond the image, then cv2.resize.
+    """Crop in whole pixels, zeros beyond the image, then resize by cv2.resize.
 
-    As the demo of github.com/cunjian/pytorch_face_landmark does, a public PFLD of this input; it
-    takes the shorter side times 1.2 of a face detector's box.
+    So does the demo of github.com/cunjian/pytorch_face_landmark, a public PFLD of this input; it
+    takes the shorter side of a face detector's box times 1.2.
     """
     x0, y0, x1, y1 = (int(v) for v in box)
     width, height = x1 - x0 + 1, y1 - y0 + 1
@@ -101,26 +103,26 @@ def cut_as_the_demo(
 
 DEMO = "whole-pixel box, zeros beyond the image, cv2.resize"
 READINGS = {
-    "**taken: crop x 1.1, `p · 112 - 0.5`**": Reading(cut_by_project),
-    "`p · 112`": Reading(cut_by_project, offset=0.0),
-    "`p · 111`": Reading(cut_by_project, factor=SIZE - 1, offset=0.0),
-    "bilinear sampling without averaging areas": Reading(cut_by_warp),
-    "the same, zeros beyond the image": Reading(partial(cut_by_warp, border=cv2.BORDER_CONSTANT)),
-    "channels in the order RGB": Reading(cut_by_project, rgb=True),
-    "points rounded to whole pixels": Reading(cut_by_project, whole=True),
-    "box counted from 1": Reading(partial(cut_by_project, moved=1.0)),
-    "crop x 1.0": Reading(partial(cut_by_project, margin=0.0)),
-    "crop x 1.05": Reading(partial(cut_by_project, margin=0.05)),
-    "crop x 1.12": Reading(partial(cut_by_project, margin=0.12)),
-    "crop x 1.15": Reading(partial(cut_by_project, margin=0.15)),
-    "crop x 1.2": Reading(partial(cut_by_project, margin=0.2)),
-    "crop x 1.25": Reading(partial(cut_by_project, margin=0.25)),
-    DEMO: Reading(cut_as_the_demo),
+    "**taken: crop x 1.1, `p · 112 - 0.5`**": Reading(crop_by_project),
+    "`p · 112`": Reading(crop_by_project, offset=0.0),
+    "`p · 111`": Reading(crop_by_project, factor=SIZE - 1, offset=0.0),
+    "bilinear sampling without averaging areas": Reading(crop_by_warp),
+    "the same, zeros beyond the image": Reading(partial(crop_by_warp, border=cv2.BORDER_CONSTANT)),
+    "channels in the order RGB": Reading(crop_by_project, rgb=True),
+    "points rounded to whole pixels": Reading(crop_by_project, whole=True),
+    "box counted from 1": Reading(partial(crop_by_project, moved=1.0)),
+    "crop x 1.0": Reading(partial(crop_by_project, margin=0.0)),
+    "crop x 1.05": Reading(partial(crop_by_project, margin=0.05)),
+    "crop x 1.12": Reading(partial(crop_by_project, margin=0.12)),
+    "crop x 1.15": Reading(partial(crop_by_project, margin=0.15)),
+    "crop x 1.2": Reading(partial(crop_by_project, margin=0.2)),
+    "crop x 1.25": Reading(partial(crop_by_project, margin=0.25)),
+    DEMO: Reading(crop_as_the_demo),
     f"{DEMO}, `p · side + left` (half a pixel of the image more)": Reading(
-        cut_as_the_demo, shift=0.5
+        crop_as_the_demo, shift=0.5
     ),
     "the demo's own: the same with the shorter side x 1.2": Reading(
-        partial(cut_as_the_demo, side_of=min, factor=1.2), shift=0.5
+        partial(crop_as_the_demo, side_of=min, factor=1.2), shift=0.5
     ),
 }
 
@@ -148,8 +150,8 @@ def measure(
 ) -> dict[str, float]:
     """Return NME, FR8, AUC8 and the mean offset of all points (percent of the eye distance)."""
     boxes = geometry.landmarks_box(true)
-    cuts = [reading.cut(image, box) for image, box in zip(images, boxes, strict=True)]
-    crops = np.stack([crop for crop, _ in cuts]).astype(np.float32) / 255
+    made = [reading.crop(image, box) for image, box in zip(images, boxes, strict=True)]
+    crops = np.stack([crop for crop, _ in made]).astype(np.float32) / 255
     if reading.rgb:
         crops = crops[..., ::-1]
     inputs = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
@@ -159,7 +161,7 @@ def measure(
         for start in range(0, len(inputs), BATCH)
     ]
     in_crop = np.concatenate(outputs).reshape(true.shape) * reading.factor + reading.offset
-    to_image = geometry.invert(np.stack([to_crop for _, to_crop in cuts]))
+    to_image = geometry.invert(np.stack([to_crop for _, to_crop in made]))
     pred = geometry.apply(to_image, in_crop.astype(np.float64)) + reading.shift
     if reading.whole:
         pred = np.rint(pred)
@@ -173,10 +175,11 @@ def measure(
         "offset_x": offset_x,
         "offset_y": offset_y,
     }
-    return {key: round(float(value), DECIMALS) for key, value in found.items()}
+    return rounded(found, DECIMALS)
 
 
 def markdown(results: dict[str, dict[str, float]], faces: int) -> str:
+    """Return the table of all readings, measured on so many faces, as Markdown."""
     rows = [
         [
             name,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def shared_folder(project: Path) -> Path:
-    """Where the faces and the reference's file lie, in no commit; tests look there, too."""
+    """Return where the faces and the reference's file lie, outside git; tests look there, too."""
     return Path(os.environ.get("LANDMARK_KD_SHARED", project.parent / "shared"))
 
 

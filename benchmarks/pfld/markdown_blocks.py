@@ -1,6 +1,6 @@
-"""Parts of hand-written Markdown that a script fills, between `<!-- name -->` and `<!-- /name -->`.
+"""Fills blocks of hand-written Markdown, between `<!-- name -->` and `<!-- /name -->`.
 
-So no number of a report is typed by hand, and what stands around it stays as it was written.
+So no number of a report is typed by hand, and what stands around a block stays as it was written.
 """
 
 from __future__ import annotations
@@ -34,8 +34,12 @@ def fill_blocks(path: Path, blocks: Mapping[str, str]) -> None:
 def filled(text: str, name: str, content: str, where: str) -> str:
     """Return `text` with `content` between the block's marks, each of which keeps its line.
 
+    Args:
+        name: of the block.
+        where: names the text in messages.
+
     Raises:
-        UserError: see `fill_blocks`; `where` names the text.
+        UserError: see `fill_blocks`.
     """
     opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
     head, opened, rest = text.partition(opening)

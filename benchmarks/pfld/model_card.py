@@ -1,12 +1,12 @@
-"""Fill the tables of the model card, and draw the sheets on which its age groups were counted.
+"""Fills the tables of the model card, and draws the sheets on which its age groups were counted.
 
     python -m benchmarks.pfld.model_card
     python -m benchmarks.pfld.model_card --age-sheets /tmp/ages --faces ../shared/data/300w
 
-The first line fills the marked blocks of docs/model_card.md from what `compare.py` measured
+The first command fills the marked blocks of docs/model_card.md from what `compare.py` measured
 (results.json) and from the ages counted by eye (ages.json), both in reports/references. The second
-writes train.png and test.png, 100 faces each, drawn at random with a fixed seed: images of
-people, for looking at and not for passing on.
+writes train.png and test.png, 100 faces each, drawn at random with a fixed seed: images of people,
+for looking at and not for passing on.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def write_age_sheets(folder: Path, out: Path) -> None:
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise UserError(
-            f"{path} is missing; benchmarks/pfld/compare.py and a look at faces make it."
+            f"{path} is missing; `git checkout {path}` restores it, or for results.json "
+            "`python -m benchmarks.pfld.compare` measures it anew."
         )
     return read_json(path)
 

@@ -1,4 +1,4 @@
-"""What an ONNX file costs: parameters, multiply-adds and bytes, whoever wrote it."""
+"""Counts what an ONNX file costs: parameters, multiply-adds and bytes, whoever wrote it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-# Which inputs of a node are parameters; of BatchNormalization the running statistics are none.
+# Which inputs of a node are parameters; BatchNormalization's running statistics are not.
 PARAMETERS = {
     "Conv": (1, 2),
     "ConvTranspose": (1, 2),
@@ -19,7 +19,7 @@ PARAMETERS = {
     "PRelu": (1,),
 }
 MULTIPLYING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# Would have to be counted, too, but no network here has them.
+# These would have to be counted, too, but no network here has them.
 NOT_COUNTED = ("Einsum", "LSTM", "GRU", "RNN", "Attention", "ConvInteger", "MatMulInteger")
 
 
@@ -30,8 +30,8 @@ class OnnxCost:
     Attributes:
         parameters: numbers of convolutions, matrix products and normalisations that training set.
             Where a BatchNorm was folded into its convolution, its scales are no longer there.
-        macs: multiply-adds a face in convolutions and matrix products; half of the FLOPs that
-            `cost.network_cost` counts.
+        macs: multiply-adds for one face in convolutions and matrix products, as
+            `cost.network_cost` counts them.
         bytes: size of the file.
     """
 
@@ -44,7 +44,7 @@ def onnx_cost(content: bytes) -> OnnxCost:
     """Count the costs of one face through a network with one input (N, …) of a known size.
 
     Raises:
-        ValueError: it has operations whose arithmetic is not counted here.
+        ValueError: the network has operations whose arithmetic is not counted here.
     """
     model = onnx.load_from_string(content)
     unknown = {node.op_type for node in model.graph.node} & set(NOT_COUNTED)
@@ -82,7 +82,11 @@ def _macs(model: onnx.ModelProto, constants: dict[str, tuple[int, ...]]) -> int:
 
 
 def _shapes(model: onnx.ModelProto, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of values inside a network, found by running it on one empty image."""
+    """Return the shapes of values inside a network, found by running it on one empty image.
+
+    `onnx.shape_inference` does not find all of them: in PFLD's file it loses the shape before the
+    last Gemm, in the student's that of a MatMul's second operand.
+    """
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     # Older exporters list the weights among the inputs.
@@ -94,7 +98,7 @@ def _shapes(model: onnx.ModelProto, names: list[str]) -> dict[str, tuple[int, ..
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Optimised away, a value could not be looked at.
+    # A value that was optimised away could not be looked at.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
         probed.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -1,4 +1,4 @@
-"""The results of `compare.py` as Markdown, for README.md, its report and the model card."""
+"""The results of `compare.py` as Markdown, for docs/results.md, its report and the model card."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.pfld.scores import THRESHOLD
+from landmark_kd.evaluation.scores import interval_text
 
 NETWORKS = {"student": "landmark-kd's student", "pfld": "PFLD"}
 # Percent; points of the CED that are printed.
@@ -14,8 +15,8 @@ MEGA, GIGA = 1e6, 1e9
 Results = dict[str, Any]
 
 
-def readme_blocks(results: Results) -> dict[str, str]:
-    """Return what README.md shows, by the name of its block."""
+def results_blocks(results: Results) -> dict[str, str]:
+    """Return what docs/results.md shows, by the name of its block."""
     return {"references": "\n\n".join([networks_table(results), wflw_table(results)])}
 
 
@@ -23,7 +24,7 @@ def report_blocks(results: Results, curves: dict[str, list[float]]) -> dict[str,
     """Return what reports/references/README.md shows, by the name of each block.
 
     Args:
-        curves: of `peer_scores.ced_points`.
+        curves: as `scores.ced_points` returns them.
     """
     return {
         "machine": machine_line(results),
@@ -45,8 +46,8 @@ def card_blocks(results: Results, ages: Results) -> dict[str, str]:
     """Return what docs/model_card.md shows, by the name of each block.
 
     Args:
-        ages: {how, groups, train, test}: how faces were looked at, the names of the groups, and
-            the number of faces counted in each group of each split.
+        ages: {how, groups, train, test}: how the ages were estimated, the names of the groups, and
+            the number of faces in each group of each split.
     """
     pose, light = (
         [
@@ -72,7 +73,7 @@ def card_blocks(results: Results, ages: Results) -> dict[str, str]:
 
 
 def file_table(results: Results) -> str:
-    """Return what the student's file is and costs."""
+    """Return what the student's file holds and what it costs."""
     student = results["networks"]["student"]
     time = results["times"]["student"]["with_cropping"]
     rows = [
@@ -85,7 +86,7 @@ def file_table(results: Results) -> str:
         ["multiply-adds a face", f"{student['macs']:,}"],
         ["file", f"{student['bytes']:,} bytes, SHA-256 `{student['sha256']}`"],
         [
-            "time a face, cutting and network",
+            "time a face, cropping and network",
             f"{time['median']:.1f} ms ({time['p10']:.1f} to {time['p90']:.1f})",
         ],
     ]
@@ -93,7 +94,7 @@ def file_table(results: Results) -> str:
 
 
 def ages_table(ages: Results) -> str:
-    """Return how many faces of each age group were seen."""
+    """Return how many of the faces looked at are of each age group."""
     groups = ages["groups"]
     rows = [
         [split, str(sum(ages[split].values())), *(str(ages[split][group]) for group in groups)]
@@ -103,6 +104,7 @@ def ages_table(ages: Results) -> str:
 
 
 def machine_line(results: Results) -> str:
+    """Return on which machine, with which versions, which student was measured."""
     machine, student = results["machine"], results["networks"]["student"]
     threads = machine["threads"]
     return (
@@ -149,7 +151,7 @@ def subsets_table(results: Results) -> str:
 
 
 def times_table(results: Results) -> str:
-    """Return milliseconds a face of both networks, with cutting the crop and without."""
+    """Return milliseconds a face of both networks, with cropping and without."""
     taken = results["times"]
     rows = []
     for name, label in NETWORKS.items():
@@ -158,15 +160,15 @@ def times_table(results: Results) -> str:
             time = taken[name][key]
             row.append(f"{time['median']:.2f} ({time['p10']:.2f} to {time['p90']:.2f})")
         rows.append(row)
-    heads = ["ms a face: median (10 to 90 %)", "crop", "cutting and network", "network alone"]
+    heads = ["ms a face: median (10 to 90 %)", "crop", "cropping and network", "network alone"]
     return (
         f"{table(heads, rows)}\n\n{taken['faces']} faces, {taken['rounds']} rounds, one face at a "
-        "time; the two networks take turns on each face, and the order turns round each time."
+        "time; the two networks take turns on each face, and their order is reversed each time."
     )
 
 
 def ced_table(curves: dict[str, list[float]]) -> str:
-    """Return the share of faces with at most some errors."""
+    """Return the share of faces whose error is at most each of CED_SHOWN."""
     at = [curves["error"].index(error) for error in CED_SHOWN]
     rows = [
         [label, *(f"{100 * curves[name][i]:.1f}" for i in at)] for name, label in NETWORKS.items()
@@ -181,7 +183,7 @@ def wflw_table(results: Results) -> str:
 
 
 def conditions_table(results: Results, dataset: str, condition: str, title: str) -> str:
-    """Return both networks' NME in each bin of a condition (`conditions.conditions`)."""
+    """Return both networks' NME in each bin of a condition of `conditions.conditions`."""
     return _comparison(title, results["sets"][dataset]["conditions"][condition].items())
 
 
@@ -237,8 +239,8 @@ def _comparison(title: str, scores: Iterable[tuple[str, dict[str, Any]]]) -> str
         [
             name,
             str(found["n"]),
-            *(_interval(found["networks"][network]["nme"]) for network in NETWORKS),
-            _interval(found["difference"], "+.2f"),
+            *(interval_text(found["networks"][network]["nme"]) for network in NETWORKS),
+            interval_text(found["difference"], "+.2f"),
         ]
         for name, found in scores
     ]
@@ -252,7 +254,7 @@ def _heads() -> list[str]:
 
 def _scores(scores: dict[str, dict[str, float]]) -> list[str]:
     return [
-        _interval(scores["nme"]),
+        interval_text(scores["nme"]),
         f"{scores[f'fr{THRESHOLD}']['value']:.2f}",
         f"{scores[f'auc{THRESHOLD}']['value']:.1f}",
     ]
@@ -260,14 +262,10 @@ def _scores(scores: dict[str, dict[str, float]]) -> list[str]:
 
 def _paired(found: dict[str, Any]) -> str:
     return (
-        f"Paired over the faces, student - PFLD is {_interval(found['difference'], '+.3f')} (ratio "
-        f"{_interval(found['ratio'], '.3f')}); the student is nearer on "
+        f"Paired over the faces, student - PFLD is {interval_text(found['difference'], '+.3f')} "
+        f"(ratio {interval_text(found['ratio'], '.3f')}); the student is nearer on "
         f"{100 * found['better']['value']:.0f} % of the faces."
     )
-
-
-def _interval(interval: dict[str, float], form: str = ".2f") -> str:
-    return f"{interval['value']:{form}} [{interval['low']:{form}}, {interval['high']:{form}}]"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,7 +12,7 @@ from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
 from landmark_kd.visualization.panels import FacePanel, draw_faces
 
-# The networks' names in the project's figures.
+# The networks' names in `visualization.plots`.
 FIGURE_NAMES = {"student": "shipped", "pfld": "pfld"}
 FACES_SHOWN = 12
 # Two images a face, one a network.
@@ -30,7 +30,7 @@ def draw_worst(path: Path, evaluations: Mapping[str, OnnxEvaluation]) -> None:
     """Draw the student's worst faces, each once with its points and once with the reference's.
 
     Args:
-        evaluations: by network, `student` first, of the same faces.
+        evaluations: of the same faces by each network, `student` first.
     """
     student = evaluations["student"]
     panels = [

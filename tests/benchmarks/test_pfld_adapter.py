@@ -1,4 +1,4 @@
-"""PFLD's ONNX file as one of ours: same points, by the project's own cutting."""
+"""PFLD's ONNX file as one of ours: same points, by the project's own cropping."""
 
 from __future__ import annotations
 

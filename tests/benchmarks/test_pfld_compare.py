@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.pfld import compare, model_card
 from benchmarks.pfld.markdown_blocks import filled
-from benchmarks.pfld.tables import card_blocks, readme_blocks, report_blocks
+from benchmarks.pfld.tables import card_blocks, report_blocks, results_blocks
 from landmark_kd.core.errors import run_main
 from landmark_kd.data.datasets.wflw import LIST
 from landmark_kd.inference.detector import shipped_model
@@ -26,6 +26,7 @@ from tests.support.raw_cofw_wflw import write_wflw
 from tests.support.raw_faces import landmarks_in, write_300w
 
 REPORT = PROJECT / "reports" / "references"
+RESULTS_PAGE = "docs/results.md"
 PAGE = "".join(
     f"<!-- {name} -->\n<!-- /{name} -->\n"
     for name in ("references", "machine", "networks", "times", "ced", "wflw", "boxes", "worst")
@@ -47,8 +48,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose pages have the marks of all blocks."""
     folder = tmp_path / "project"
     report = folder / "reports" / "references"
-    report.mkdir(parents=True)
-    for page in (folder / "README.md", report / "README.md"):
+    for page in (folder / "README.md", folder / RESULTS_PAGE, report / "README.md"):
+        page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(PAGE, encoding="utf-8")
     monkeypatch.setattr(compare, "PROJECT", folder)
     monkeypatch.setattr(compare, "REPORT", report)
@@ -57,7 +58,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Path], *more: object) -> int:
     words = [str(word) for pair in arguments.items() for word in pair]
-    monkeypatch.setattr(sys, "argv", ["references.py", *words, "--rounds", "1", *map(str, more)])
+    monkeypatch.setattr(sys, "argv", ["compare.py", *words, "--rounds", "1", *map(str, more)])
     try:
         run_main(compare.main)
     except SystemExit as end:
@@ -65,7 +66,7 @@ def run(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Path], *more: obje
     return 0
 
 
-def test_a_named_model_is_measured_beside_the_peer_and_no_page_is_touched(
+def test_a_named_model_is_measured_beside_pfld_and_no_page_is_touched(
     arguments: dict[str, Path],
     project: Path,
     tmp_path: Path,
@@ -100,8 +101,8 @@ def test_a_named_model_is_measured_beside_the_peer_and_no_page_is_touched(
     printed = capsys.readouterr().out
     assert "300-W common, n = 3 of 554" in printed
     assert "| PFLD |" in printed
-    assert (project / "README.md").read_text() == PAGE
-    assert (project / "reports/references/README.md").read_text() == PAGE
+    for page in (RESULTS_PAGE, "reports/references/README.md"):
+        assert (project / page).read_text() == PAGE
 
 
 def test_the_shipped_student_fills_the_pages(
@@ -111,8 +112,10 @@ def test_the_shipped_student_fills_the_pages(
     results = json.loads((project / "reports/references/results.json").read_text())
     sha = hashlib.sha256(shipped_model()).hexdigest()
     assert results["networks"]["student"]["sha256"] == sha
-    page = (project / "README.md").read_text(encoding="utf-8")
-    assert readme_blocks(results)["references"] in page
+    page = (project / RESULTS_PAGE).read_text(encoding="utf-8")
+    assert results_blocks(results)["references"] in page
+    # The README is written by hand.
+    assert (project / "README.md").read_text() == PAGE
     report = (project / "reports/references/README.md").read_text(encoding="utf-8")
     curves = json.loads((project / "reports/references/ced.json").read_text())
     assert all(block in report for block in report_blocks(results, curves).values())
@@ -133,7 +136,7 @@ def test_what_is_missing_ends_in_a_sentence_before_any_work(
     assert "nowhere" in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-    assert (project / "README.md").read_text() == PAGE
+    assert (project / RESULTS_PAGE).read_text() == PAGE
     assert not (project / "reports/references/results.json").exists()
 
 
@@ -165,7 +168,7 @@ def test_the_committed_numbers_are_of_the_network_that_is_shipped() -> None:
 
 def test_the_committed_tables_are_what_the_scripts_make_of_the_committed_results() -> None:
     results, curves, ages = map(committed, ("results.json", "ced.json", "ages.json"))
-    assert holds(PROJECT / "README.md", readme_blocks(results))
+    assert holds(PROJECT / RESULTS_PAGE, results_blocks(results))
     assert holds(REPORT / "README.md", report_blocks(results, curves))
     assert holds(PROJECT / "docs" / "model_card.md", card_blocks(results, ages))
 

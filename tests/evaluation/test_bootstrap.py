@@ -25,8 +25,8 @@ def test_blocks_of_resamples_do_not_change_the_result(monkeypatch: pytest.Monkey
 
 
 def test_an_interval_is_as_wide_as_the_standard_error_says() -> None:
-    values = np.random.default_rng(0).normal(5, 2, (400, 1))
-    (interval,) = bootstrap.mean_intervals(values, resamples=20_000, seed=1)
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    interval = bootstrap.mean_intervals({"nme": values}, resamples=20_000, seed=1)["nme"]
     half = 1.96 * values.std() / np.sqrt(400)
     assert interval.value == pytest.approx(values.mean())
     assert interval.low == pytest.approx(values.mean() - half, abs=0.05 * half)
@@ -37,23 +37,23 @@ def test_intervals_cover_the_truth_about_95_times_in_100() -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for seed in range(300):
-        values = rng.normal(0, 1, (80, 1))
-        (interval,) = bootstrap.mean_intervals(values, resamples=400, seed=seed)
+        values = rng.normal(0, 1, 80)
+        interval = bootstrap.mean_intervals({"nme": values}, resamples=400, seed=seed)["nme"]
         covered += interval.low <= 0 <= interval.high
     assert 0.90 <= covered / 300 <= 0.98
 
 
 def test_a_column_without_spread_has_no_width() -> None:
-    (interval,) = bootstrap.mean_intervals(np.full((10, 1), 3.0), resamples=100, seed=1)
-    assert (interval.low, interval.high) == pytest.approx((3.0, 3.0))
+    found = bootstrap.mean_intervals({"nme": np.full(10, 3.0)}, resamples=100, seed=1)
+    assert (found["nme"].low, found["nme"].high) == pytest.approx((3.0, 3.0))
 
 
 def test_a_paired_comparison_sees_what_separate_intervals_hide() -> None:
     rng = np.random.default_rng(0)
     baseline = rng.gamma(4, 1, 200)
     kd = baseline - rng.uniform(0.0, 0.2, 200)
-    a, b = bootstrap.mean_intervals(np.stack([kd, baseline], axis=1), resamples=2000, seed=1)
-    assert a.high > b.low, "the separate intervals overlap"
+    apart = bootstrap.mean_intervals({"kd": kd, "baseline": baseline}, resamples=2000, seed=1)
+    assert apart["kd"].high > apart["baseline"].low, "the separate intervals overlap"
     compared = bootstrap.compare(kd, baseline, resamples=2000, seed=1)
     assert compared.difference.value == pytest.approx((kd - baseline).mean())
     assert compared.difference.low < compared.difference.value < compared.difference.high < 0
@@ -70,11 +70,11 @@ def test_better_is_the_share_of_faces_and_a_tie_is_not_better() -> None:
 
 def test_input_without_meaning_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one face"):
-        bootstrap.mean_intervals(np.empty((0, 2)), resamples=10, seed=1)
+        bootstrap.mean_intervals({"nme": np.empty(0)}, resamples=10, seed=1)
     with pytest.raises(ValueError, match="finite"):
-        bootstrap.mean_intervals(np.array([[np.nan]]), resamples=10, seed=1)
+        bootstrap.mean_intervals({"nme": np.array([np.nan])}, resamples=10, seed=1)
     with pytest.raises(ValueError, match="at least 1"):
-        bootstrap.mean_intervals(np.ones((2, 1)), resamples=0, seed=1)
+        bootstrap.mean_intervals({"nme": np.ones(2)}, resamples=0, seed=1)
     with pytest.raises(ValueError, match="same faces"):
         bootstrap.compare(np.ones(3), np.ones(4), resamples=10, seed=1)
     with pytest.raises(ValueError, match="must be above"):

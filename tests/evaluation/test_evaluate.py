@@ -285,7 +285,7 @@ def test_normalisers_of_the_intervals_are_not_mixed_up(evaluation: Evaluation) -
     assert scores["nme_box"]["value"] == pytest.approx((100 * pixels / box).mean(), abs=1e-6)
 
 
-def test_kd_is_held_against_the_baseline_on_the_same_faces(evaluation: Evaluation) -> None:
+def test_kd_is_compared_with_the_baseline_on_the_same_faces(evaluation: Evaluation) -> None:
     paired = intervals(evaluation, resamples=200, seed=1)["kd_against_baseline"]["full"]
     kd, baseline = evaluation.errors["kd"], evaluation.errors["baseline"]
     assert paired["difference"]["value"] == pytest.approx((kd - baseline).mean(), abs=1e-6)

@@ -8,13 +8,19 @@ comparison of two networks a paired one.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 LEVEL = 0.95
+# Of tables outside the pipeline; the evaluate stage takes its own from params.yaml.
+RESAMPLES, SEED = 10_000, 0
 # Counts of one block of resamples, as float64, take at most 64 MiB.
 BLOCK_BYTES = 64 * 2**20
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -74,16 +80,21 @@ def resampled_means(values: np.ndarray, *, resamples: int, seed: int) -> np.ndar
     return np.concatenate(means)
 
 
-def mean_intervals(values: np.ndarray, *, resamples: int, seed: int) -> list[Interval]:
-    """Mean and interval of each column of values (N, C); see `resampled_means`."""
+def mean_intervals(
+    columns: Mapping[Name, np.ndarray], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> dict[Name, Interval]:
+    """Return mean and interval of each column (N,) of the same faces; see `resampled_means`."""
+    values = np.stack(list(columns.values()), axis=1)
     drawn = resampled_means(values, resamples=resamples, seed=seed)
-    return [
-        _interval(mean, column)
-        for mean, column in zip(np.mean(values, axis=0), drawn.T, strict=True)
-    ]
+    return {
+        name: _interval(mean, column)
+        for name, mean, column in zip(columns, values.mean(axis=0), drawn.T, strict=True)
+    }
 
 
-def compare(a: np.ndarray, b: np.ndarray, *, resamples: int, seed: int) -> PairedComparison:
+def compare(
+    a: np.ndarray, b: np.ndarray, *, resamples: int = RESAMPLES, seed: int = SEED
+) -> PairedComparison:
     """Compare the errors (N,) of two networks on the same faces, resampled together.
 
     Raises:

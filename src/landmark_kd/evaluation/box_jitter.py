@@ -1,4 +1,4 @@
-"""Prepared faces in boxes that are a little off, as a detector's are."""
+"""Moves and scales the boxes of faces at random, since a detector's boxes are a little off, too."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def jittered_faces(faces: Faces, jitter: BoxJitterParams, seed: int) -> Faces:
     """Return the faces as a detector with loose boxes would hand them to a network.
 
     Every face's box is shifted and scaled at random (`jitter_boxes`), and its crop sampled anew
-    out of the stored image, which is `crop.context` times as wide as the crop; what a box takes
-    in from beyond that are repeated edge pixels.
+    out of the stored image, which is `crop.context` times as wide as the crop; where a box reaches
+    beyond that, edge pixels are repeated.
     """
     if not (jitter.shift or jitter.scale):
         return faces

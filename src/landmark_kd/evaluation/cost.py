@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import platform
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +23,19 @@ def network_cost(net: LandmarkNet) -> dict[str, int]:
     """Count a network's parameters and operations; both are the same on every machine.
 
     Returns:
-        parameters: numbers that training sets (running means of BatchNorm are none).
-        macs: multiply-adds a face in convolutions and matrix products.
+        parameters: numbers that training sets, so not the running means of BatchNorm.
+        macs: multiply-adds for one face in convolutions and matrix products.
     """
     net, inputs = _ready(net)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         net(inputs)
-    # The counter takes a multiply-add for two operations.
+    # The counter counts a multiply-add as two operations.
     macs = counter.get_total_flops() // 2
     return {"parameters": sum(p.numel() for p in net.parameters()), "macs": macs}
 
 
 def network_time(net: LandmarkNet, repeats: int = REPEATS) -> dict[str, float]:
-    """Time a network on the CPU, a face at a time; no two runs give the same.
+    """Time a network on the CPU, one face at a time; no two runs give the same.
 
     Returns:
         median, p10, p90: milliseconds a face, of `repeats` runs at batch 1 in float32, without
@@ -43,26 +45,31 @@ def network_time(net: LandmarkNet, repeats: int = REPEATS) -> dict[str, float]:
     with torch.inference_mode():
         for _ in range(WARM_UP):
             net(inputs)
-        milliseconds = [_milliseconds(net, inputs) for _ in range(repeats)]
-    p10, median, p90 = np.percentile(milliseconds, [10, 50, 90])
-    return {"median": float(median), "p10": float(p10), "p90": float(p90)}
+        return percentiles([milliseconds(partial(net, inputs)) for _ in range(repeats)])
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """Return how long a piece of work takes."""
+    start = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - start)
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Return {median, p10, p90} of values."""
+    p10, median, p90 = np.percentile(values, [10, 50, 90]).tolist()
+    return {"median": median, "p10": p10, "p90": p90}
 
 
 def _ready(net: LandmarkNet) -> tuple[LandmarkNet, torch.Tensor]:
-    """Return a copy of a network on the CPU, and one input in the order of channels of images."""
+    """Return a copy of a network on the CPU, and one input in the memory format of images."""
     size = net.config.size
     inputs = torch.zeros(1, 3, size, size).to(memory_format=torch.channels_last)
     return copy.deepcopy(net).cpu().eval(), inputs
 
 
-def _milliseconds(net: LandmarkNet, inputs: torch.Tensor) -> float:
-    start = time.perf_counter()
-    net(inputs)
-    return 1000 * (time.perf_counter() - start)
-
-
 def cpu_name() -> str:
-    """Name of the processor; Linux alone tells it in a file, others by `platform`."""
+    """Return the processor's name, which Linux tells in a file and other systems by `platform`."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

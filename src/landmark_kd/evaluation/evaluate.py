@@ -1,9 +1,9 @@
-"""Hold the networks against the test faces: metrics, intervals, tables."""
+"""Evaluates the networks on the test faces: metrics, intervals, tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import torch
 
 from landmark_kd.config.params import BoxJitterParams
 from landmark_kd.core.errors import UserError
-from landmark_kd.evaluation.bootstrap import LEVEL, Interval, compare, mean_intervals
+from landmark_kd.evaluation.bootstrap import LEVEL, compare, mean_intervals
 from landmark_kd.evaluation.cost import cpu_name, network_cost, network_time
+from landmark_kd.evaluation.scores import MEASURES, rates, rounded, scores
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks import metrics
 from landmark_kd.models.network import load_network, predict_faces
@@ -28,6 +29,8 @@ CED_STEPS = 200
 # Enough to tell runs apart, few enough that no rounding error shows.
 DECIMALS = 6
 
+Table = dict[str, dict[str, dict[str, float | int]]]
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -35,10 +38,10 @@ class Evaluation:
 
     Attributes:
         faces: N test faces.
-        jitter: shift and scale of the boxes they were predicted in, see `jittered_faces.py`.
+        jitter: shift and scale of the boxes they were predicted in, see `jittered_faces`.
         teacher_size: side of the crops that the teachers saw; the students' is the faces'.
-        predictions: (N, K, 2) a network, pixels of the original images.
-        errors: (N,) NME a network by the data set's normaliser, percent.
+        predictions: (N, K, 2) of each network, pixels of the original images.
+        errors: (N,) NME of each network by the data set's normaliser, percent.
         further_errors: {measure: the same by another normaliser}: nme_pupil, the pupils'
             distance, where the landmarks have pupils; nme_box, the root of their box's area.
     """
@@ -58,6 +61,11 @@ class Evaluation:
         jitter: BoxJitterParams,
         teacher_size: int,
     ) -> Evaluation:
+        """Measure the errors of predictions; arguments as the attributes.
+
+        Raises:
+            ValueError: a face has no extent, or a prediction is not finite (`metrics.nme`).
+        """
         true, scheme = faces.landmarks, faces.info.scheme
 
         def errors(normalizer: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,7 +88,7 @@ def predict_all(
         models: folder that holds the networks' folders.
 
     Returns:
-        (N, K, 2) a network, pixels of the original images.
+        (N, K, 2) of each network, pixels of the original images.
 
     Raises:
         UserError: a network sees none of the sizes.
@@ -102,37 +110,31 @@ def predict_all(
     return found
 
 
-def metrics_table(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float | int]]]:
+def metrics_table(evaluation: Evaluation) -> Table:
     """Return {network: {subset: {nme, fr8, fr10, auc8, auc10, …, n, n_published}}}.
 
     All but the counts are percent, by the data set's normaliser. `nme_pupil` is there where the
     landmarks have pupils; `nme_visible` and `nme_occluded`, the mean errors of all visible and of
     all occluded landmarks, where the data set marks these. `n_published` is there where the data
-    set's authors gave a count: less faces than that, and the number is none of theirs.
+    set's authors gave a count; numbers of fewer faces cannot be compared with theirs.
     """
     published = evaluation.faces.info.published
     by_visibility = _landmark_errors_by_visibility(evaluation)
-    table: dict[str, dict[str, dict[str, float | int]]] = {}
+    pupil = evaluation.further_errors.get("nme_pupil")
+    table: Table = {}
     for name, errors in evaluation.errors.items():
         table[name] = {}
         for subset, rows in evaluation.faces.subset_rows().items():
-            part = errors[rows]
-            scores: dict[str, float | int] = {"nme": _rounded(part.mean())}
-            for key, measure in (("fr", metrics.failure_rate), ("auc", metrics.auc)):
-                for threshold in metrics.THRESHOLDS:
-                    scores[f"{key}{threshold}"] = _rounded(measure(part, threshold))
-            if "nme_pupil" in evaluation.further_errors:
-                scores["nme_pupil"] = _rounded(
-                    evaluation.further_errors["nme_pupil"][name][rows].mean()
-                )
-            for key, found in by_visibility[name].items():
-                if not np.isnan(found[rows]).all():
-                    scores[key] = _rounded(np.nanmean(found[rows]))
-            scores["n"] = len(rows)
-            count = published.get(subset)
-            if count is not None:
-                scores["n_published"] = count
-            table[name][subset] = scores
+            found = scores(errors[rows])
+            if pupil is not None:
+                found["nme_pupil"] = pupil[name][rows].mean()
+            for key, of_landmarks in by_visibility[name].items():
+                if not np.isnan(of_landmarks[rows]).all():
+                    found[key] = np.nanmean(of_landmarks[rows])
+            found["n"] = len(rows)
+            if published.get(subset) is not None:
+                found["n_published"] = published[subset]
+            table[name][subset] = rounded(found, DECIMALS)
     return table
 
 
@@ -172,26 +174,22 @@ def protocol_line(evaluation: Evaluation) -> str:
     return line
 
 
-def summary(evaluation: Evaluation, table: dict[str, dict[str, dict[str, float | int]]]) -> str:
+def summary(evaluation: Evaluation, table: Table) -> str:
     """Return `metrics_table`'s result and its protocol as lines to read in a terminal."""
-    keys: tuple[str, ...] = ("nme", "fr8", "fr10", "auc8", "auc10")
-    every = [scores for subsets in table.values() for scores in subsets.values()]
-    keys += tuple(
-        key
-        for key in ("nme_pupil", "nme_visible", "nme_occluded")
-        if any(key in scores for scores in every)
-    )
+    measured = {key for subsets in table.values() for found in subsets.values() for key in found}
+    further = ("nme_pupil", "nme_visible", "nme_occluded")
+    keys = [*MEASURES, *(key for key in further if key in measured)]
     heads = [key.removeprefix("nme_") for key in keys]
     lines = [
         protocol_line(evaluation),
         f"{'network':12} {'subset':14} {'n':>12}  " + "".join(f"{head:>10}" for head in heads),
     ]
     for name, subsets in table.items():
-        for subset, scores in subsets.items():
-            counts = str(scores["n"])
-            if "n_published" in scores:
-                counts += f" of {scores['n_published']}"
-            numbers = "".join(f"{scores[k]:10.2f}" if k in scores else f"{'-':>10}" for k in keys)
+        for subset, found in subsets.items():
+            counts = str(found["n"])
+            if "n_published" in found:
+                counts += f" of {found['n_published']}"
+            numbers = "".join(f"{found[k]:10.2f}" if k in found else f"{'-':>10}" for k in keys)
             lines.append(f"{name:12} {subset:14} {counts:>12}  {numbers}")
     return "\n".join(lines)
 
@@ -204,29 +202,20 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
         {measure: {value, low, high}}}}; `kd_against_baseline`: {subset: {difference, ratio,
         better}}, on the NME of the same faces.
     """
-    subsets = evaluation.faces.subset_rows()
-    networks: dict[str, dict[str, Any]] = {name: {} for name in evaluation.errors}
-    paired: dict[str, Any] = {}
-    for subset, rows in subsets.items():
-        columns = {
-            (name, measure): values[rows]
-            for name in networks
-            for measure, values in _face_values(evaluation, name).items()
-        }
-        found = mean_intervals(
-            np.stack(list(columns.values()), axis=1), resamples=resamples, seed=seed
-        )
-        for (name, measure), interval in zip(columns, found, strict=True):
-            networks[name].setdefault(subset, {})[measure] = _rounded_interval(interval)
+    values = {name: _face_values(evaluation, name) for name in evaluation.errors}
+    networks: dict[str, dict[str, Any]] = {name: {} for name in values}
+    paired = {}
+    for subset, rows in evaluation.faces.subset_rows().items():
+        # All networks at once: their resamples are drawn only once.
+        columns = {(name, key): v[rows] for name, of in values.items() for key, v in of.items()}
+        found = mean_intervals(columns, resamples=resamples, seed=seed)
+        for (name, measure), interval in found.items():
+            networks[name].setdefault(subset, {})[measure] = interval
         kd, baseline = (evaluation.errors[name][rows] for name in ("kd", "baseline"))
-        comparison = compare(kd, baseline, resamples=resamples, seed=seed)
-        paired[subset] = {
-            "difference": _rounded_interval(comparison.difference),
-            "ratio": _rounded_interval(comparison.ratio),
-            "better": _rounded_interval(comparison.better),
-        }
+        paired[subset] = compare(kd, baseline, resamples=resamples, seed=seed)
     how = protocol(evaluation, seed) | {"seed": seed, "bootstrap": resamples, "level": LEVEL}
-    return {"protocol": how, "networks": networks, "kd_against_baseline": paired}
+    found_all = {"networks": networks, "kd_against_baseline": paired}
+    return {"protocol": how, **rounded(found_all, DECIMALS)}
 
 
 def costs(models: Path) -> dict[str, dict[str, int]]:
@@ -240,11 +229,9 @@ def times(models: Path) -> dict[str, Any]:
     Returns:
         {network: {median, p10, p90}} in milliseconds a face, and `machine`: {cpu, threads}.
     """
-    found: dict[str, Any] = {}
-    for name in NETWORKS:
-        taken = network_time(load_network(models / name))
-        found[name] = {key: round(value, DECIMALS) for key, value in taken.items()}
-    return found | {"machine": {"cpu": cpu_name(), "threads": torch.get_num_threads()}}
+    found = {name: network_time(load_network(models / name)) for name in NETWORKS}
+    machine = {"cpu": cpu_name(), "threads": torch.get_num_threads()}
+    return {**rounded(found, DECIMALS), "machine": machine}
 
 
 def error_table(evaluation: Evaluation) -> pd.DataFrame:
@@ -306,25 +293,11 @@ def _landmark_errors_by_visibility(
 
 
 def _face_values(evaluation: Evaluation, name: str) -> dict[str, np.ndarray]:
-    """Numbers a face whose means are the measures."""
+    """Return numbers (N,) of each face whose means are a network's measures."""
     errors = evaluation.errors[name]
-    values = {"nme": errors}
-    values |= {measure: found[name] for measure, found in evaluation.further_errors.items()}
-    parts: tuple[tuple[str, Callable[[np.ndarray, float], np.ndarray]], ...]
-    parts = (("fr", metrics.failures), ("auc", metrics.areas))
-    for key, part in parts:
-        for threshold in metrics.THRESHOLDS:
-            values[f"{key}{threshold}"] = part(errors, threshold)
-    return values
+    further = {measure: found[name] for measure, found in evaluation.further_errors.items()}
+    return {"nme": errors, **further, **rates(errors)}
 
 
 def _of_published(found: int, published: int | None) -> str:
     return f" of {published}" if published is not None and published != found else ""
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), DECIMALS)
-
-
-def _rounded_interval(interval: Interval) -> dict[str, float]:
-    return {key: _rounded(value) for key, value in asdict(interval).items()}

@@ -1,4 +1,4 @@
-"""Holds an exported network against the faces of a data set on disk; needs no torch."""
+"""Evaluates an exported network on the faces of a data set on disk; needs no torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Prediction = np.ndarray | UserError | None
 
 @dataclass(frozen=True)
 class BoxJitter:
-    """How much known boxes are moved and scaled; see `jitter.jitter_boxes`."""
+    """How much known boxes are moved and scaled; see `box_jitter.jitter_boxes`."""
 
     shift: float = 0.0
     scale: float = 0.0
@@ -48,11 +48,11 @@ class OnnxEvaluation:
 
     Attributes:
         info: what the network says of itself.
-        dataset: what the faces are of.
+        dataset: the data set of the faces.
         split: train or test.
         scheme: the scheme that errors are measured in, the network's.
-        box: where the boxes come from.
-        jitter: what was done to them.
+        box: where the faces' boxes come from.
+        jitter: how these boxes were moved and scaled.
         faces: N good faces.
         true: (N, K, 2) their landmarks in `scheme`, pixels of the images.
         pred: (N, K, 2) the predicted ones; NaN where the detector did not find the face.
@@ -84,7 +84,7 @@ def evaluate_onnx(
 ) -> OnnxEvaluation:
     """Predict the landmarks of all faces of a split and measure the errors.
 
-    A network of 68 points is compared with 98-point faces by turning these into 68 points.
+    A network of 68 points is evaluated on 98-point faces by turning these into 68 points.
 
     Args:
         folder: where the data set lies.
@@ -190,7 +190,7 @@ class _Run:
 
 
 def _predict(run: _Run) -> list[Prediction]:
-    """Return a prediction a record, each image read once."""
+    """Return the prediction of each record; each image is read once."""
     predictions: dict[int, Prediction] = {}
     with ProgressBar(
         total=len(run.records), desc="predicting", unit="face", disable=None

@@ -1,25 +1,23 @@
-"""What came out of `evaluate_onnx`: scores a subset, the protocol, and both to read."""
+"""What `evaluate_onnx` measured: scores of each subset, the protocol, and both as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from landmark_kd.evaluation.exported import BoxSource, OnnxEvaluation
-from landmark_kd.landmarks import metrics
+from landmark_kd.evaluation.exported import OnnxEvaluation
+from landmark_kd.evaluation.scores import MEASURES, rounded, scores
 from landmark_kd.landmarks.head import head_pose
 from landmark_kd.landmarks.scheme import IBUG_68
 
 # Rows of faces by the name of their bin, in order.
 Bins = dict[str, np.ndarray]
 
-# Degrees either way.
+# Degrees to either side.
 YAW_EDGES = (10, 20, 30)
-
-MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
 DECIMALS = 6
 
 
@@ -32,20 +30,23 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
     Landmarks of the 300-W scheme tell how far a head is turned: these are further subsets.
     """
     published = evaluation.dataset.published_counts(evaluation.split)
-    subsets = evaluation.dataset.subsets(evaluation.faces)
-    # In the order the set's authors name them.
-    names = [name for name in published if name in subsets]
-    names += [name for name in subsets if name not in published]
-    subsets = subsets | _by_yaw(evaluation)
-    names += [name for name in subsets if name not in names]
-    return {
-        name: _scores(evaluation.errors[subsets[name]], published.get(name), evaluation.box)
-        for name in names
-    }
+    subsets = evaluation.dataset.subsets(evaluation.faces) | _by_yaw(evaluation)
+    table = {}
+    # First those that the set's authors name, in their order.
+    for name in [name for name in published | subsets if name in subsets]:
+        errors = evaluation.errors[subsets[name]]
+        found = scores(errors)
+        if evaluation.box == "detector":
+            found["found"] = int(np.isfinite(errors).sum())
+        found["n"] = len(errors)
+        if published.get(name) is not None:
+            found["n_published"] = published[name]
+        table[name] = rounded(found, DECIMALS)
+    return table
 
 
 def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
-    """Return rows of the faces by how far their heads are turned either way."""
+    """Return rows of the faces by how far their heads are turned to either side."""
     if not np.array_equal(evaluation.scheme.flip, IBUG_68.flip):
         return {}
     yaw = np.abs(head_pose(evaluation.true)[:, 0])
@@ -74,7 +75,7 @@ def protocol(evaluation: OnnxEvaluation) -> dict[str, Any]:
 
 
 def summary(evaluation: OnnxEvaluation) -> str:
-    """Return protocol and scores as lines to read in a terminal."""
+    """Return `protocol` and `scores_table` as lines to read in a terminal."""
     info, dataset, jitter = evaluation.info, evaluation.dataset, evaluation.jitter
     line = f"box: {evaluation.box}"
     if info.box != evaluation.box:
@@ -102,43 +103,18 @@ def summary(evaluation: OnnxEvaluation) -> str:
         )
     table = scores_table(evaluation)
     lines.append(f"{'subset':14} {'n':>14}  " + "".join(f"{key:>8}" for key in MEASURES))
-    for subset, scores in table.items():
-        n = f"{scores['n']}" + (f" of {scores['n_published']}" if "n_published" in scores else "")
-        numbers = "".join(_number(scores[key]) for key in MEASURES)
-        found = f"  found {scores['found']} of {scores['n']}" if "found" in scores else ""
+    for subset, row in table.items():
+        n = f"{row['n']}" + (f" of {row['n_published']}" if "n_published" in row else "")
+        numbers = "".join(_number(row[key]) for key in MEASURES)
+        found = f"  found {row['found']} of {row['n']}" if "found" in row else ""
         lines.append(f"{subset:14} {n:>14}  {numbers}{found}")
     if evaluation.box == "detector":
         lines.append("nme is of the faces found; in fr and auc the others count as failures")
     return "\n".join(lines)
 
 
-def _scores(
-    errors: np.ndarray, published: int | None, box: BoxSource
-) -> dict[str, float | int | None]:
-    found = errors[np.isfinite(errors)]
-    missed = len(errors) - len(found)
-    scores: dict[str, float | int | None] = dict.fromkeys(MEASURES)
-    if len(found):
-        scores["nme"] = _rounded(found.mean())
-    for threshold in metrics.THRESHOLDS:
-        failed = metrics.failures(found, threshold).sum() if len(found) else 0
-        area = metrics.areas(found, threshold).sum() if len(found) else 0
-        scores[f"fr{threshold}"] = _rounded((failed + 100 * missed) / len(errors))
-        scores[f"auc{threshold}"] = _rounded(area / len(errors))
-    if box == "detector":
-        scores["found"] = len(found)
-    scores["n"] = len(errors)
-    if published is not None:
-        scores["n_published"] = published
-    return scores
-
-
 def _number(value: float | int | None) -> str:
     return f"{'-':>8}" if value is None else f"{value:8.2f}"
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), DECIMALS)
 
 
 def edged(values: np.ndarray, edges: Sequence[int], unit: str) -> Bins:
@@ -146,11 +122,10 @@ def edged(values: np.ndarray, edges: Sequence[int], unit: str) -> Bins:
     names = [f"< {edges[0]}{unit}"]
     names += [f"{low} to {high}{unit}" for low, high in pairwise(edges)]
     names.append(f"≥ {edges[-1]}{unit}")
-    return dict(_filled(names, np.digitize(values, edges)))
+    return named_bins(names, np.digitize(values, edges))
 
 
-def _filled(names: Sequence[str], bin_of: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    for number, name in enumerate(names):
-        rows = np.flatnonzero(bin_of == number)
-        if len(rows):
-            yield name, rows
+def named_bins(names: Sequence[str], bin_of: np.ndarray) -> Bins:
+    """Return the rows of each bin that is not empty; `bin_of` (N,) has the bin's number."""
+    rows = {name: np.flatnonzero(bin_of == number) for number, name in enumerate(names)}
+    return {name: of_bin for name, of_bin in rows.items() if len(of_bin)}

@@ -1,4 +1,4 @@
-"""The evaluation's report folders: tables for `dvc plots`, diagrams and images to look at."""
+"""Writes the evaluation's report folders: tables for `dvc plots`, diagrams, images of faces."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LARGEST_ERROR = 0.03
 STEPS = 300
 
 CSV_FORMAT = "%.6f"
-# Faces in each image; every face shows once for each student.
+# Faces in each image; every face is shown once for each student.
 FACES_SHOWN = 4
 STUDENTS = ("baseline", "kd")
 
@@ -46,9 +46,9 @@ def write_evaluation_report(
 ) -> None:
     """Write tables and images of the test faces, and the training curves, to a folder.
 
-    intervals.json, errors.csv, ced.csv, per_landmark.csv, ced.png, per_landmark.png,
-    training_curves.png, and the test faces on which `kd` does best, middling and worst: best.png,
-    median.png, worst.png.
+    The files are intervals.json, errors.csv, ced.csv, per_landmark.csv, ced.png,
+    per_landmark.png, training_curves.png, and best.png, median.png and worst.png with the test
+    faces on which `kd` has the smallest, the middle and the largest errors.
 
     Args:
         scores: of `intervals`.
@@ -74,7 +74,7 @@ def write_evaluation_report(
 
 
 def write_kd_loss_report(loss: KDLoss | PointsLoss, out: Path) -> None:
-    """Write KD-Loss and its parts against the error to a folder: kd_loss.csv, kd_loss.png."""
+    """Write KD-Loss and its parts by the error to a folder: kd_loss.csv, kd_loss.png."""
     curve = kd_loss_curve(loss)
     with replaced_folder(out) as folder:
         _write_csv(folder / "kd_loss.csv", curve)
@@ -100,7 +100,7 @@ def _validation_curve(folder: Path) -> pd.DataFrame:
 
 
 def _picked_faces(errors: np.ndarray) -> dict[str, np.ndarray]:
-    """Rows of the faces with the least, the middle and the largest errors."""
+    """Return rows of the faces with the smallest, the middle and the largest errors."""
     order = np.argsort(errors, kind="stable")
     shown = min(FACES_SHOWN, len(order))
     middle = (len(order) - shown) // 2

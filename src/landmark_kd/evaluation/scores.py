@@ -1,0 +1,64 @@
+"""Scores of the errors of faces: NME, failure rates and AUCs, and how they are written.
+
+Errors are percent of the normaliser (`landmarks.metrics.nme`). A face that was not found has an
+infinite error: it counts as a failure at every threshold and adds nothing to an AUC, and the NME is
+the mean over the faces that were found. Intervals and paired comparisons: `evaluation.bootstrap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any
+
+import numpy as np
+
+from landmark_kd.landmarks import metrics
+
+MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
+
+
+def rates(
+    errors: np.ndarray, thresholds: Sequence[float] = metrics.THRESHOLDS
+) -> dict[str, np.ndarray]:
+    """Return numbers of each face whose means are the failure rates and AUCs.
+
+    Args:
+        errors: (N,) percent, infinite where a face was not found.
+
+    Returns:
+        {fr8, fr10, auc8, auc10: (N,) percent}, by the thresholds.
+
+    Raises:
+        ValueError: there are no errors, or one is NaN.
+    """
+    counted = np.where(np.isposinf(errors), 2 * max(thresholds), errors)
+    parts = {"fr": metrics.failures, "auc": metrics.areas}
+    return {f"{key}{t}": part(counted, t) for key, part in parts.items() for t in thresholds}
+
+
+def scores(errors: np.ndarray) -> dict[str, Any]:
+    """Return the MEASURES of errors (N,), percent; the NME is None where no face was found.
+
+    Raises:
+        ValueError: see `rates`.
+    """
+    means = {key: values.mean() for key, values in rates(errors).items()}
+    found = errors[np.isfinite(errors)]
+    return {"nme": found.mean() if len(found) else None, **means}
+
+
+def rounded(found: Any, decimals: int) -> Any:
+    """Return nested scores as JSON has them: floats rounded, intervals and comparisons as dicts."""
+    if is_dataclass(found):
+        found = vars(found)
+    if isinstance(found, Mapping):
+        return {key: rounded(value, decimals) for key, value in found.items()}
+    if isinstance(found, list):
+        return [rounded(value, decimals) for value in found]
+    return round(float(found), decimals) if isinstance(found, float) else found
+
+
+def interval_text(interval: Mapping[str, float], form: str = ".2f") -> str:
+    """Write a rounded interval with a format: `3.18 [3.10, 3.26]`."""
+    return f"{interval['value']:{form}} [{interval['low']:{form}}, {interval['high']:{form}}]"

@@ -1,0 +1,61 @@
+"""Scores of errors: by hand, with faces that were not found, and as they are written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from landmark_kd.evaluation.bootstrap import Interval, compare
+from landmark_kd.evaluation.scores import MEASURES, interval_text, rates, rounded, scores
+
+
+def test_scores_are_the_means_of_the_faces_numbers() -> None:
+    found = scores(np.array([2.0, 4.0, 9.0, 5.0]))
+    assert list(found) == list(MEASURES) == ["nme", "fr8", "fr10", "auc8", "auc10"]
+    assert found == pytest.approx(
+        {"nme": 5, "fr8": 25, "fr10": 0, "auc8": 100 * 13 / 32, "auc10": 100 * 20 / 40}
+    )
+
+
+def test_a_face_that_was_not_found_is_a_failure_and_adds_nothing_to_the_area() -> None:
+    found = scores(np.array([2.0, np.inf, 4.0]))
+    assert found["nme"] == 3
+    assert found["fr8"] == found["fr10"] == pytest.approx(100 / 3)
+    assert found["auc8"] == pytest.approx(100 * 10 / 24)
+    assert scores(np.array([np.inf] * 2)) == {
+        "nme": None, "fr8": 100, "fr10": 100, "auc8": 0, "auc10": 0,
+    }  # fmt: skip
+
+
+def test_rates_are_those_of_the_thresholds_asked_for() -> None:
+    found = rates(np.array([1.0, 3.0, np.inf]), [2])
+    assert {key: values.tolist() for key, values in found.items()} == {
+        "fr2": [0, 100, 100],
+        "auc2": [50, 0, 0],
+    }
+
+
+@pytest.mark.parametrize("errors", [[], [1.0, np.nan]])
+def test_errors_without_meaning_are_refused(errors: list[float]) -> None:
+    with pytest.raises(ValueError, match="error"):
+        scores(np.array(errors))
+
+
+def test_rounding_reaches_every_number_and_leaves_what_is_none() -> None:
+    nested = {"all": [np.float64(1) / 3, {"nme": Interval(1 / 3, 0.0, 2 / 3)}], "n": 3, "no": None}
+    assert rounded(nested, 2) == {
+        "all": [0.33, {"nme": {"value": 0.33, "low": 0.0, "high": 0.67}}],
+        "n": 3,
+        "no": None,
+    }
+    comparison = rounded(compare(np.array([1.0, 2.0]), np.array([2.0, 3.0])), 3)
+    assert comparison["difference"] == {"value": -1.0, "low": -1.0, "high": -1.0}
+    assert json.loads(json.dumps(comparison)) == comparison
+
+
+def test_an_interval_is_written_with_its_ends() -> None:
+    interval = {"value": -0.119, "low": -0.161, "high": 0.078}
+    assert interval_text(interval) == "-0.12 [-0.16, 0.08]"
+    assert interval_text(interval, "+.3f") == "-0.119 [-0.161, +0.078]"
