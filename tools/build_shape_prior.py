@@ -1,13 +1,13 @@
-"""Derive the small face-shape prior of the synthetic data set from real 68-point shapes.
+"""Derives the small face-shape prior of the synthetic data set from real 68-point shapes.
 
     python -m tools.build_shape_prior SHAPES_68.npz src/landmark_kd/landmarks/shape_prior.npz
 
 SHAPES_68.npz holds `name` (N,) and `pts` (N, 68, 2); only AFW and the two 300-W trainsets are
-read, so that no test shape reaches the project's own images. What is kept are statistics, no
-shape of a person: a mean in 3D, modes of deformation and their variances.
+read, so that no test shape reaches the synthetic images. The tool keeps statistics and no shape of
+a person: a mean in 3D, modes of deformation and their variances.
 
-Images hold poses and identities mixed, and the first modes of a 2D model of 300-W are yaw and
-pitch. The renderer wants the pose for itself, so the two are parted here:
+Photos mix pose and identity, and the first modes of a 2D model of 300-W are yaw and pitch. The
+renderer sets the pose itself, so the tool separates the two:
 
 1. Structure from motion (Tomasi & Kanade 1992, scaled orthography): every shape and its mirror
    image is one view of the same rigid, symmetric head. Cameras and the head's 68 points in 3D
@@ -69,7 +69,7 @@ def rigid_head(shapes: np.ndarray) -> np.ndarray:
 
 
 def face_plane_residuals(shapes: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """What near-frontal shapes add to the rigid head, (M, 68, 2) in the plane of the face."""
+    """Return what near-frontal shapes add to the rigid head, (M, 68, 2) in the face's plane."""
     scale, rotation = cameras(shapes, head)
     # The angle between the face's own axis and the line of sight.
     turned = np.degrees(np.arccos(np.clip(rotation[:, 2, 2], -1.0, 1.0)))

@@ -1,9 +1,9 @@
-"""Draw the numbered images of the landmark schemes that docs/landmarks.md shows.
+"""Draws the numbered images of the landmark schemes that docs/landmarks.md shows.
 
     python -m tools.draw_schemes /where/the/shapes/lie docs
 
-The folder of shapes holds 300w_68.npz, cofw_29.npz and wflw_test_98.npz. What is drawn is the
-mean of all shapes in a file, no shape of a person.
+The folder of shapes holds 300w_68.npz, cofw_29.npz and wflw_test_98.npz. Each image shows the mean
+of all shapes in a file, not the shape of a person.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ MARK_RADIUS = 9
 # Where a number may stand: this far from its point, in any of so many directions.
 GAPS = (8, 11, 15, 20, 26)
 DIRECTIONS = 48
-# The detour in pixels that it is worth to keep a number off another one, off a point, off each
-# pixel of a line, and nearer to its own point than to any other.
+# The costs, in pixels of distance from its point, of a number that covers another one, a point or
+# a pixel of a line, or that is nearer to another point than to its own.
 OFF_NUMBER, OFF_POINT, OFF_LINE, OFF_OTHERS = 300.0, 150.0, 1.5, 40.0
 ROUNDS = 10
 

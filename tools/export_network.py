@@ -1,9 +1,9 @@
-"""Export any trained network of this working folder, not only the distilled student.
+"""Exports any trained network of this working folder, not only the distilled student.
 
     python -m tools.export_network models/tough src/landmark_kd/assets/landmarks_68.onnx
 
-Holds it against torch on the prepared test faces as the export stage does. This is how the file
-that comes with the package was made.
+The file is compared with torch on the prepared test faces, as the export stage does. The network
+that comes with the package was exported so.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Measure where the landmarks lie in a box of OpenCV's Haar detector, on 300-W train faces.
+"""Measures where the landmarks lie in a box of OpenCV's Haar detector, on 300-W train faces.
 
     python -m tools.measure_face_detector /where/300w/lies
 
-Prints the numbers that stand in `landmark_kd.imaging.face_detector`: the landmark box in units of
-the Haar box (medians over all faces found) and the 95th percentile of the detector's sums. Test
-folders are never read.
+The tool prints the numbers that stand in `landmark_kd.imaging.face_detector`: the landmarks' box in
+units of the Haar box (medians over all faces found) and percentiles of the detector's sums. It
+never reads test folders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def image_of(points: Path) -> Path:
 
 
 def measure(root: Path) -> None:
-    """Print the medians, their spread and the share of faces found."""
+    """Print the medians, their spread and the number of faces found."""
     relative, weights, others = [], [], 0
     files = [path for folder in TRAIN_FOLDERS for path in sorted((root / folder).glob("*.pts"))]
     for path in files:

@@ -1,4 +1,4 @@
-"""Prepared faces of noise, and networks of any weights: what speed does not depend on."""
+"""Makes faces of noise and networks of random weights, since speed depends on neither."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.process_cost cost.json COMMAND ...
 
-A process of its own, which imports little, since Linux counts the memory of the process that
+This is a process of its own that imports little, since Linux counts the memory of the process that
 starts a program as the program's own.
 """
 

@@ -1,4 +1,4 @@
-"""How the pipeline's time and memory grow with the number of faces.
+"""Measures how the pipeline's time and memory grow with the number of faces.
 
     python -m benchmarks.speed.scaling 1000 10000 --out reports/benchmarks/growth.json
 
@@ -11,8 +11,8 @@ the whole pipeline is run once with tiny networks. Then, each in a process of it
 - the stage `evaluate`, with networks as params.yaml has them, of random weights;
 - `dvc repro` and `dvc status` with nothing to do.
 
-Different names of the same 100 images are hard links: each is decoded anew, as real ones are, but
-the disk is not what is measured.
+The photos are hard links to 100 images: each is decoded anew, as real ones are, but the disk is not
+measured.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.evaluation.evaluate import NETWORKS
 from landmark_kd.landmarks.scheme import WFLW_98
 from landmark_kd.models.network import save_network
-from tests.conftest import PROJECT
 from tests.support.pipeline_copy import Copy, copy_repository
 
 WIDTH, HEIGHT = 1024, 768
@@ -48,7 +47,7 @@ FACES_PER_PHOTO = 1.25
 JPEG_QUALITY = 85
 # Faces of WFLW are mostly 60 to 400 pixels wide.
 SMALLEST_FACE, LARGEST_FACE = 60, 400
-# Networks of the run that makes everything there is to evaluate, in seconds.
+# Networks of the run that makes all that is evaluated, in seconds.
 TINY = {
     "backbone": "test_efficientnet",
     "head": "pool",
@@ -56,7 +55,7 @@ TINY = {
     "batch_size": 64,
     "warmup_epochs": 0,
 }
-# Runs with nothing to do, of which the median is told.
+# Runs with nothing to do; the one of median time is told.
 IDLE_RUNS = 3
 
 
@@ -115,7 +114,7 @@ def measure(params: Params, faces: int, size: int, folder: Path) -> dict[str, An
         net = random_network(section, size, WFLW_98.points)
         save_network(net, copy.folder / paths.MODELS / name)
     found["evaluate"] = cost_of(copy, "python", "-m", "stages.evaluate")
-    # As the pipeline left them; and DVC notes the new times of files that are the same.
+    # Networks and reports as the pipeline left them; DVC then notes the new times of their files.
     copy.run("dvc", "checkout", "--quiet", "--force")
     copy.run("git", "checkout", "--quiet", "reports")
     copy.run("dvc", "repro", "--quiet")
@@ -126,9 +125,9 @@ def measure(params: Params, faces: int, size: int, folder: Path) -> dict[str, An
 
 
 def cost_of(copy: Copy, *command: str) -> dict[str, float]:
-    """Run a command in the copy; return what `cost_of.py` says of it."""
+    """Run a command in the copy; return what `process_cost` writes of it."""
     out = copy.folder.parent / "cost.json"
-    copy.run("python", str(PROJECT / "benchmarks" / "cost_of.py"), str(out), *command)
+    copy.run("python", "-m", "benchmarks.speed.process_cost", str(out), *command)
     return read_json(out)
 
 
@@ -163,7 +162,7 @@ def make_faces(folder: Path, faces: int) -> None:
 
 
 def _image(rng: np.random.Generator) -> bytes:
-    """A photo-like JPEG: noise at several scales, as much of it as gives a photo's file size."""
+    """Return a photo-like JPEG: noise at several scales, as strong as gives a photo's file size."""
     image = np.full((HEIGHT, WIDTH, 3), 128.0, np.float32)
     for scale, strength in ((256, 60), (64, 30), (16, 16), (4, 8), (1, 4)):
         size = (HEIGHT // scale + 2, WIDTH // scale + 2, 3)

@@ -1,4 +1,4 @@
-"""Contestants that are timed side by side on a machine that is not always as fast."""
+"""Times contestants side by side on a machine whose speed varies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def contest(contestants: Mapping[str, Callable[[], int]], rounds: int, seed: int
     of one round says more than a ratio of means. A first round, not counted, warms up.
 
     Args:
-        contestants: each does one block and returns how much it did.
+        contestants: functions by name; each does one block and returns how much it did.
 
     Returns:
         By wall clock, and by this process's own CPU time (all its threads, no other process),
@@ -56,6 +56,7 @@ def ratio(rates: Rates, one: str, other: str) -> dict[str, dict[str, float]]:
 
 
 def spread(values: np.ndarray) -> dict[str, float]:
+    """Return median, low and high quartile."""
     low, median, high = np.percentile(values, [25, 50, 75]).round(DECIMALS).tolist()
     return {"median": median, "low": low, "high": high}
 

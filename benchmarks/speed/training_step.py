@@ -1,4 +1,4 @@
-"""The bare training step: what a network alone takes, and what makes it faster or slower."""
+"""Measures the bare training step: a network alone, and what makes it faster or slower."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class BareStep:
     """Forward, backward and optimiser of the student on one fixed batch, and nothing else.
 
     Args:
-        optimizer: foreach or plain, the form of AdamW in place of training's (`learner.adamw`).
-        contiguous: weights and images have their channels first, not last as in training.
-        bf16: as base.precision has it.
+        optimizer: foreach or plain, a form of AdamW in place of training's (`learner.adamw`).
+        contiguous: whether weights and images have their channels first, not last as in training.
+        compiled: whether torch.compile compiles the network.
+        bf16: whether the forward pass runs in mixed precision, as base.precision can ask for.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class BareStep:
         self.targets = torch.rand(student.batch_size, IBUG_68.points, 2) - 0.5
 
     def __call__(self, steps: int) -> int:
-        """Take so many steps; return the faces that were learnt from."""
+        """Take so many steps; return the number of faces that were learnt from."""
         for _ in range(steps):
             self.optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16) if self.bf16 else nullcontext():
@@ -121,7 +122,7 @@ def _two_threads() -> Iterator[None]:
 
 @contextmanager
 def _new_tensors_filled() -> Iterator[None]:
-    """As deterministic torch has it by default."""
+    """Fill new tensors, as torch does by default where it is deterministic."""
     torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
     yield
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
