@@ -12,6 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Results that may wait for their turn, per thread: bounds the memory.
+# joblib 1.6 does not: its generator works on, with any pre_dispatch, while nobody takes results.
 AHEAD = 2
 
 

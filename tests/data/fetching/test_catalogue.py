@@ -122,7 +122,7 @@ class Case:
     def works(self) -> None:
         self.fetch()
         assert snapshot(self.out) == UNPACKED
-        assert sorted(path.name for path in self.out.iterdir()) == ["lists", "images"]
+        assert sorted(path.name for path in self.out.iterdir()) == ["images", "lists"]
         assert self.cached() == ["l.tgz", "p.zip"]
 
     def cached(self) -> list[str]:
@@ -218,9 +218,9 @@ def test_a_missing_file_leaves_the_others_downloaded_and_may_come_by_hand(case: 
     ("body", "said"),
     [
         (LOGIN, "a web page, perhaps a form or a login"),
-        (b"", "p.zip is not a whole zip archive but empty"),
+        (b"", "p.zip is not a whole archive but empty"),
         (IMAGES[:-1000], "cut off, damaged or something else"),
-        (LISTS, "p.zip is not a whole zip archive"),
+        (LISTS, "p.zip is not a whole archive"),
     ],
     ids=["login page", "empty", "cut", "other kind"],
 )
@@ -433,6 +433,10 @@ def test_an_unknown_data_set_is_told(case: Case) -> None:
         ({"url": "file:///etc/passwd"}, "faces.files.0.url is 'file:"),
         ({"checksum": "md5:1234"}, "faces.files.0.checksum is 'md5:1234'"),
         ({"name": "../x.zip"}, "faces.files.0.name is '../x.zip'"),
+        (
+            {"name": "x.rar"},
+            "faces.files.0.name is 'x.rar'; String should match pattern",
+        ),
         ({"folder": "../x"}, "faces.files.0.folder is '../x'"),
         ({"folder": "/x"}, "faces.files.0.folder is '/x'"),
         ({"holds": []}, "faces.files.0.holds is []"),

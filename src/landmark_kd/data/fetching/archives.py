@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import errno
-import lzma
 import os
 import stat
-import struct
 import tarfile
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, Literal, cast
+from typing import NamedTuple
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
 
-Kind = Literal["zip", "tar", "tar.gz"]
-
-SUFFIXES: dict[str, Kind] = {".zip": "zip", ".tar": "tar", ".tar.gz": "tar.gz", ".tgz": "tar.gz"}
-
-_CHUNK_BYTES = 1 << 20
-# Longest name of a file in the file systems in use, and a path that fits below any folder.
+# Of a member with its folders: what file systems allow for one name, and fits below any folder.
 _MAX_NAME_BYTES = 255
-_MAX_PATH_BYTES = 1024
 # A tar member's long name or extended attributes are read into memory whole.
 _MAX_TAR_HEADER_BYTES = 1 << 20
-# zipfile, tarfile and the decompressors have no common error for a damaged archive.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-    LookupError,
-)
 
 
 def unpack(archive: Path, out: Path, *, max_bytes: int, max_files: int) -> None:
@@ -53,7 +30,7 @@ def unpack(archive: Path, out: Path, *, max_bytes: int, max_files: int) -> None:
     Modes, owners and times of the archive are not taken over, and macOS litter is left out.
 
     Args:
-        max_bytes: most bytes that all members may have, counted while they are written.
+        max_bytes: most bytes that all members may have.
         max_files: most members, folders too.
 
     Raises:
@@ -61,32 +38,30 @@ def unpack(archive: Path, out: Path, *, max_bytes: int, max_files: int) -> None:
             a device, leaves the folder, or has another's name (upper and lower case are one).
             `out` is as it was.
     """
-    written = 0
-    names = _Names()
-    with replaced_folder(out) as folder, _opened(archive) as members:
-        for number, member in enumerate(_read_members(archive, members), start=1):
+    left = max_bytes
+    files: set[PurePosixPath] = set()
+    folders: set[PurePosixPath] = set()
+    with replaced_folder(out) as folder, _told(archive), _opened(archive, archive.name) as packed:
+        for number, member in enumerate(_members(packed, folder), start=1):
             if number > max_files:
-                raise _refusal(archive, f"holds more than the {max_files} files allowed")
-            path = _relative_path(archive, member)
-            if _is_litter(path):
+                raise _RefusedError(f"holds more than the {max_files} files allowed")
+            if fault := member.fault or _fault_of_name(member):
+                raise _RefusedError(f"holds {member.name!r}, which {fault}")
+            path = PurePosixPath(member.name)
+            if "__MACOSX" in path.parts or path.name == ".DS_Store" or path.name.startswith("._"):
                 continue
-            if not names.add(path, member.is_folder):
-                raise _refusal(archive, f"holds two members of the name {member.name!r}")
-            target = folder / path
-            if member.is_folder:
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as file:
-                for chunk in _read_chunks(archive, member):
-                    written += len(chunk)
-                    if written > max_bytes:
-                        raise _refusal(
-                            archive,
-                            f"holds more than the {max_bytes} bytes allowed, reached in "
-                            f"{member.name!r}",
-                        )
-                    file.write(chunk)
+            key = PurePosixPath(unicodedata.normalize("NFC", str(path)).casefold())
+            if files & {key, *key.parents} or (key in folders and not member.is_folder):
+                raise _RefusedError(f"holds two members of the name {member.name!r}")
+            (folders if member.is_folder else files).add(key)
+            folders.update(key.parents)
+            # Of no member the libraries read more than the size that its header says.
+            left -= member.size
+            if left < 0:
+                limit = f"the {max_bytes} bytes allowed"
+                raise _RefusedError(f"holds more than {limit}, reached in {member.name!r}")
+            with _told(archive, f" in {member.name!r}"):
+                member.extract()
 
 
 def check_kind(path: Path, name: str) -> None:
@@ -99,89 +74,30 @@ def check_kind(path: Path, name: str) -> None:
     Raises:
         UserError: it is empty, a web page or something else.
     """
-    kind = _kind_of(name)
-    with path.open("rb") as file:
-        head = file.read(512).lstrip()
-    if kind == "zip":
-        fits = zipfile.is_zipfile(path)
-    else:
-        try:
-            with _tar(path, kind):
-                fits = True
-        except (*_DAMAGE, OSError) as error:
-            if not _is_damage(error):
-                raise
-            fits = False
-    if not fits:
-        found = "cut off, damaged or something else"
+    try:
+        with _told(path):
+            _opened(path, name).close()
+    except UserError:
+        with path.open("rb") as file:
+            head = file.read(512).lstrip()
+        found = "cut off, damaged or something else than its name says"
         if not head:
             found = "empty"
         elif head.startswith(b"<"):
             found = "a web page, perhaps a form or a login"
-        raise UserError(f"{name} is not a whole {kind} archive but {found}.")
+        raise UserError(f"{name} is not a whole archive but {found}.") from None
 
 
-@dataclass(frozen=True)
-class _Member:
+class _RefusedError(Exception):
+    """What is wrong with an archive, in words that follow its name."""
+
+
+class _Member(NamedTuple):
     name: str
+    size: int
     is_folder: bool
-    open: Callable[[], IO[bytes]]
-
-
-class _Names:
-    """The names unpacked so far, upper and lower case being one as on many disks."""
-
-    def __init__(self) -> None:
-        self._is_folder: dict[str, bool] = {}
-
-    def add(self, path: PurePosixPath, is_folder: bool) -> bool:
-        """Note a path and its parents; False if a file of such a name is there already."""
-        for parent in list(path.parents)[-2::-1]:
-            if not self._is_folder.setdefault(_folded(parent), True):
-                return False
-        key = _folded(path)
-        if is_folder:
-            return self._is_folder.setdefault(key, True)
-        return key not in self._is_folder and not self._is_folder.setdefault(key, False)
-
-
-def _folded(path: PurePosixPath) -> str:
-    return unicodedata.normalize("NFC", str(path)).casefold()
-
-
-def _kind_of(name: str) -> Kind:
-    for suffix, kind in SUFFIXES.items():
-        if name.lower().endswith(suffix):
-            return kind
-    raise UserError(f"{name} is not an archive that can be unpacked; {', '.join(SUFFIXES)} can be.")
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[Iterator[_Member]]:
-    kind = _kind_of(archive.name)
-    with _damage_is_told(archive):
-        container = zipfile.ZipFile(archive) if kind == "zip" else _tar(archive, kind)
-    with container:
-        if isinstance(container, zipfile.ZipFile):
-            yield _zip_members(archive, container)
-        else:
-            yield _tar_members(archive, container)
-
-
-def _zip_members(archive: Path, container: zipfile.ZipFile) -> Iterator[_Member]:
-    for info in container.infolist():
-        # The name as it stands in the file: zipfile cuts `filename` at a NUL.
-        name = info.orig_filename
-        if info.flag_bits & 0x1:
-            raise _refusal(archive, f"holds {name!r}, which is encrypted")
-        file_type = stat.S_IFMT(info.external_attr >> 16)
-        if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _refusal(archive, f"holds {name!r}, which is a link or a device")
-
-        def open_member(info: zipfile.ZipInfo = info) -> IO[bytes]:
-            return container.open(info)
-
-        yield _Member(name, info.is_dir(), open_member)
+    fault: str | None
+    extract: Callable[[], object]
 
 
 class _CheckedTarInfo(tarfile.TarInfo):
@@ -193,7 +109,7 @@ class _CheckedTarInfo(tarfile.TarInfo):
             info = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             # An archive ends with blocks of zeros.
-            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+            if buf == bytes(tarfile.BLOCKSIZE):
                 raise
             raise tarfile.ReadError(str(error)) from error
         is_content = info.type in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
@@ -202,87 +118,68 @@ class _CheckedTarInfo(tarfile.TarInfo):
         return info
 
 
-def _tar(archive: Path, kind: Kind) -> tarfile.TarFile:
-    if kind == "tar.gz":
-        return tarfile.open(archive, "r:gz", tarinfo=_CheckedTarInfo)
-    return tarfile.open(archive, "r:", tarinfo=_CheckedTarInfo)
+def _opened(path: Path, name: str) -> zipfile.ZipFile | tarfile.TarFile:
+    if name.lower().endswith(".zip"):
+        return zipfile.ZipFile(path)
+    if name.lower().endswith(".tar"):
+        return tarfile.open(path, "r:", tarinfo=_CheckedTarInfo)
+    return tarfile.open(path, "r:gz", tarinfo=_CheckedTarInfo)
 
 
-def _tar_members(archive: Path, container: tarfile.TarFile) -> Iterator[_Member]:
-    for info in container:
-        if not info.isfile() and not info.isdir():
-            raise _refusal(archive, f"holds {info.name!r}, which is a link or a device")
-
-        def open_member(info: tarfile.TarInfo = info) -> IO[bytes]:
-            return cast(IO[bytes], container.extractfile(info))
-
-        yield _Member(info.name, info.isdir(), open_member)
+def _members(packed: zipfile.ZipFile | tarfile.TarFile, folder: Path) -> Iterator[_Member]:
+    if isinstance(packed, zipfile.ZipFile):
+        for entry in packed.infolist():
+            fault = None
+            if entry.flag_bits & 0x1:
+                fault = "is encrypted"
+            elif stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                fault = "is a link or a device"
+            # Of other ways zipfile makes, in memory, of each piece whatever it becomes.
+            elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                fault = "is compressed in another way than by deflate"
+            extract: Callable[[], object] = partial(packed.extract, entry, folder)
+            # `filename` ends at a NUL, which the name in the file may hold.
+            yield _Member(entry.orig_filename, entry.file_size, entry.is_dir(), fault, extract)
+        return
+    # As `filter="data"`, which Python before 3.11.4 does not know.
+    packed.extraction_filter = getattr(tarfile, "data_filter", None)
+    for info in packed:
+        if info.size < 0:
+            raise tarfile.ReadError(f"a size of {info.size} bytes")
+        plain = info.isdir() or (info.isfile() and not info.issparse())
+        fault = None if plain else "is a link or a device"
+        extract = partial(packed.extract, info, folder, set_attrs=False)
+        yield _Member(info.name, info.size, info.isdir(), fault, extract)
     # gzip compares its checksum when it comes to the end, which lies behind tar's.
-    assert container.fileobj is not None
-    container.fileobj.read(_CHUNK_BYTES)
+    assert packed.fileobj is not None
+    packed.fileobj.read(tarfile.RECORDSIZE)
 
 
-def _read_members(archive: Path, members: Iterator[_Member]) -> Iterator[_Member]:
-    while True:
-        with _damage_is_told(archive):
-            member = next(members, None)
-        if member is None:
-            return
-        yield member
-
-
-def _read_chunks(archive: Path, member: _Member) -> Iterator[bytes]:
-    with _damage_is_told(archive, member):
-        source = member.open()
-    with source:
-        while True:
-            with _damage_is_told(archive, member):
-                chunk = source.read(_CHUNK_BYTES)
-            if not chunk:
-                return
-            yield chunk
-
-
-def _relative_path(archive: Path, member: _Member) -> PurePosixPath:
-    """Return a member's path below the folder it is unpacked to; no parts for that folder."""
+def _fault_of_name(member: _Member) -> str | None:
     name = member.name
-    windows = PureWindowsPath(name)
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or windows.drive or "\\" in name or ".." in parts:
-        raise _refusal(archive, f"holds {name!r}, which would lie outside of its folder")
-    if any(ord(letter) < 0x20 for letter in name) or (not parts and not member.is_folder):
-        raise _refusal(archive, f"holds {name!r}, which is not a name of a file")
-    sizes = [len(os.fsencode(part)) for part in parts]
-    if sum(sizes) + len(sizes) > _MAX_PATH_BYTES or max(sizes, default=0) > _MAX_NAME_BYTES:
-        raise _refusal(archive, f"holds {name[:40]!r}…, whose name is too long")
-    return PurePosixPath(*parts)
-
-
-def _is_litter(path: PurePosixPath) -> bool:
-    """Whether macOS put a file there for itself."""
-    return "__MACOSX" in path.parts or path.name == ".DS_Store" or path.name.startswith("._")
+    *parents, last = name.split("/")
+    if PureWindowsPath(name).anchor or "\\" in name or ".." in (*parents, last):
+        return "would lie outside of its folder"
+    is_control = any(ord(letter) < 0x20 for letter in name)
+    if is_control or (last in ("", ".") and not member.is_folder):
+        return "is not a name of a file"
+    return "has a name that is too long" if len(os.fsencode(name)) > _MAX_NAME_BYTES else None
 
 
 @contextmanager
-def _damage_is_told(archive: Path, member: _Member | None = None) -> Iterator[None]:
+def _told(archive: Path, where: str = "") -> Iterator[None]:
+    """Say in one sentence what is wrong with an archive."""
     try:
         yield
-    except (*_DAMAGE, OSError) as error:
-        if not _is_damage(error):
+    except (UserError, MemoryError):
+        raise
+    except _RefusedError as error:
+        raise UserError(f"{archive} {error}; nothing of it was unpacked.") from None
+    except Exception as error:  # zipfile and tarfile have no common one for a damaged archive
+        # A damaged archive may point to places that cannot be; all else is the fault of the disk.
+        numbers = (None, errno.EINVAL)
+        if isinstance(error, OSError) and (error.errno not in numbers or error.filename):
             raise
-        where = f" in {member.name!r}" if member else ""
-        what = " ".join(str(error).split()) or type(error).__name__
-        raise _refusal(archive, f"is damaged or cut off{where} ({what})") from error
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether the archive is at fault, not the disk it is read from.
-
-    Decompressors raise OSError without a number; seeking to where a damaged archive points to
-    raises EINVAL.
-    """
-    return not isinstance(error, OSError) or error.errno in (None, errno.EINVAL)
-
-
-def _refusal(archive: Path, what: str) -> UserError:
-    return UserError(f"{archive} {what}; nothing of it was unpacked.")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        what = f"is damaged or cut off{where} ({reason})"
+        raise UserError(f"{archive} {what}; nothing of it was unpacked.") from error

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import pooch
 import yaml
-from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
+from landmark_kd.core.schema import Section, in_short
 from landmark_kd.data.fetching import transfer
 from landmark_kd.data.fetching.archives import check_kind, unpack
 
@@ -27,16 +26,12 @@ CACHE_VARIABLE = "LANDMARK_KD_DOWNLOADS"
 _MAX_WRAPPERS = 2
 
 Count = Annotated[int, Field(ge=1)]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.(?i:zip|tar|tar\.gz|tgz)$")]
 Address = Annotated[str, Field(pattern=r"^https?://\S+$")]
 Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class RemoteFile(_Entry):
+class RemoteFile(Section):
     """One archive of a data set.
 
     Attributes:
@@ -71,7 +66,7 @@ class RemoteFile(_Entry):
         return folder
 
 
-class Source(_Entry):
+class Source(Section):
     """Where a data set comes from: its home page, its terms in words, its archives."""
 
     home: Address
@@ -114,7 +109,7 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
     """Read the list of data sets that can be downloaded.
 
     Raises:
-        UserError: it is no such list; the sentence names the entry.
+        UserError: it is not such a list; the sentence names the entry.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -126,23 +121,18 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        raise UserError(f"{path} is not valid YAML: {in_short(error)}.") from None
 
 
-@contextmanager
-def _only_run(folder: Path) -> Iterator[None]:
+def _only_run(folder: Path) -> AcquireReturnProxy:
     """Hold a data set's downloads for this run alone; wait for a run that holds them."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
-        lock.acquire(blocking=False)
+        return lock.acquire(blocking=False)
     except Timeout:
         print(f"another run is fetching {folder.name} into {folder}; waiting for it", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 def _complete(name: str, source: Source, folder: Path) -> None:
