@@ -124,20 +124,22 @@ def whole(
     return answer
 
 
-def piece(body: bytes, start: int, served: str) -> Answer:
+def piece(
+    body: bytes, start: int, served: str, *, code: int = 206, length: str | None = None
+) -> Answer:
     """Serve `body` from `start` on as a part of a file, `served` being what it says of it."""
 
     def answer(handler: Handler) -> None:
-        length = str(len(body) - start)
-        handler.begin(206, {"ETag": ETAG, "Content-Range": served, "Content-Length": length})
+        said = length or str(len(body) - start)
+        handler.begin(code, {"ETag": ETAG, "Content-Range": served, "Content-Length": said})
         handler.wfile.write(body[start:])
 
     return answer
 
 
-def status(code: int, body: bytes = b"no such thing") -> Answer:
+def status(code: int, body: bytes = b"no such thing", *, retry_after: str | None = None) -> Answer:
     def answer(handler: Handler) -> None:
-        handler.begin(code, {"Content-Length": str(len(body))})
+        handler.begin(code, {"Content-Length": str(len(body)), "Retry-After": retry_after})
         handler.wfile.write(body)
 
     return answer
@@ -150,11 +152,11 @@ def redirect(to: str) -> Answer:
     return answer
 
 
-def endless() -> Answer:
+def endless(code: int = 200) -> Answer:
     """Serve zeros, without a length, as long as somebody takes them."""
 
     def answer(handler: Handler) -> None:
-        handler.begin(200, {"ETag": ETAG})
+        handler.begin(code, {"ETag": ETAG})
         while not handler.server.closing.is_set():
             handler.wfile.write(bytes(1 << 16))
 

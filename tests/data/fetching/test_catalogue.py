@@ -135,7 +135,7 @@ class Case:
 @pytest.fixture
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(transfer, "RETRY", transfer.PatientRetry(total=2))
     with running_server() as server:
         yield Case(server, tmp_path)
 

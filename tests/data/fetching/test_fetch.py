@@ -58,7 +58,7 @@ def test_of_each_data_set_its_own_files_are_copied_and_they_are_all_that_prepare
     fetch_alone(data, out=tmp_path / "raw")
     assert snapshot(tmp_path / "raw" / name) == faces
     copy = dataset_at(name, tmp_path / "raw" / name)
-    read = list(copy.layout.read(copy, tmp_path / "raw" / name, BadFaces("error")))
+    read = list(copy.read(tmp_path / "raw" / name, BadFaces("error")))
     assert {record.split for record in read} == {"train", "test"}
 
 

@@ -11,7 +11,7 @@ import requests
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.fetching import transfer
-from landmark_kd.data.fetching.transfer import UnreachableError, download
+from landmark_kd.data.fetching.transfer import PatientRetry, UnreachableError, download
 from tests.support.download_server import (
     ETAG,
     DownloadServer,
@@ -34,7 +34,7 @@ LIMIT = 1_000_000
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[DownloadServer]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(transfer, "RETRY", PatientRetry(total=2))
     with running_server() as running:
         yield running
 
@@ -91,7 +91,7 @@ def test_a_later_run_resumes_what_an_earlier_one_left(server: DownloadServer, pa
 
 def test_tries_are_counted_anew_while_the_file_grows(server: DownloadServer, part: Path) -> None:
     cuts = [whole(BODY, cut_at=at) for at in range(66_000, 396_001, 66_000)]
-    assert len(cuts) > 1 + len(transfer.WAITS_S)
+    assert len(cuts) > 3
     server.answers["/f"] = [*cuts, whole(BODY)]
     download(server.url("/f"), part, max_bytes=LIMIT)
     assert part.read_bytes() == BODY
@@ -127,7 +127,10 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(
     assert len(server.seen) == (1 if if_range else 2)
 
 
-@pytest.mark.parametrize("served", ["bytes 0-399999/400000", "bytes 7-9/400000", "", "bytes */9"])
+@pytest.mark.parametrize(
+    "served",
+    ["bytes 0-399999/400000", "bytes 7-9/400000", "", "bytes */9", f"bytes {'9' * 5000}-1/9"],
+)
 def test_another_piece_than_asked_for_is_not_appended(
     server: DownloadServer, part: Path, served: str
 ) -> None:
@@ -190,6 +193,12 @@ def test_a_part_that_is_whole_already_asks_for_nothing(server: DownloadServer, p
     assert server.seen == []
 
 
+def test_a_length_that_is_no_number_is_passed_over(server: DownloadServer, part: Path) -> None:
+    server.answers["/f"] = [piece(BODY, 0, "", code=200, length="9" * 5000)]
+    download(server.url("/f"), part, max_bytes=LIMIT)
+    assert part.read_bytes() == BODY
+
+
 def test_a_body_without_length_is_taken_to_its_end(server: DownloadServer, part: Path) -> None:
     server.answers["/f"] = [whole(BODY, length=False)]
     download(server.url("/f"), part, max_bytes=LIMIT)
@@ -211,6 +220,49 @@ def test_a_refusal_is_final_and_names_address_and_status(
 @pytest.mark.parametrize("code", [408, 429, 500, 503])
 def test_a_server_in_trouble_is_asked_again(server: DownloadServer, part: Path, code: int) -> None:
     server.answers["/f"] = [status(code), whole(BODY)]
+    download(server.url("/f"), part, max_bytes=LIMIT)
+    assert part.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        ("7", [7.0]),
+        ("1000000", [transfer.MAX_RETRY_AFTER_S]),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", [transfer.MAX_RETRY_AFTER_S]),
+        *((text, []) for text in ("soon", "-1", "9" * 5000, DATE)),
+    ],
+)
+def test_a_server_is_asked_again_when_it_says_so(
+    server: DownloadServer,
+    part: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    waited: list[float],
+) -> None:
+    waits: list[float] = []
+    server.answers["/f"] = [status(503, retry_after=asked), whole(BODY)]
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
+    download(server.url("/f"), part, max_bytes=LIMIT)
+    assert part.read_bytes() == BODY
+    assert waits == waited
+
+
+def test_further_tries_wait_longer_and_longer_but_not_for_ever(
+    server: DownloadServer, part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.undo()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", waits.append)
+    server.answers["/f"] = [status(503)]
+    with pytest.raises(UnreachableError, match="in 5 tries"):
+        download(server.url("/f"), part, max_bytes=LIMIT)
+    assert waits == [2.0, 4.0, 8.0]
+
+
+def test_an_error_without_end_is_not_read(server: DownloadServer, part: Path) -> None:
+    server.answers["/f"] = [endless(503), whole(BODY)]
     download(server.url("/f"), part, max_bytes=LIMIT)
     assert part.read_bytes() == BODY
 
@@ -274,11 +326,11 @@ def test_redirects_that_lead_in_a_circle_are_ended(server: DownloadServer, part:
     server.answers["/g"] = [redirect("/f")]
     with pytest.raises(UserError, match="redirects"):
         download(server.url("/f"), part, max_bytes=LIMIT)
-    assert len(server.seen) == transfer.MAX_REDIRECTS + 1
+    assert len(server.seen) == requests.models.DEFAULT_REDIRECT_LIMIT + 1
     assert _nothing_left(part)
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/f"])
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/f", "http://[::1/f"])
 def test_redirects_out_of_the_web_are_not_followed(
     server: DownloadServer, part: Path, target: str
 ) -> None:

@@ -45,8 +45,8 @@ def fetch(
     if data.name != "synthetic" and data.path is not None:
         source = _source("data.path", data.path, out)
         dataset = dataset_at(data.name, source)
-        dataset.layout.check(dataset, source)
-        files = list(dataset.layout.files(dataset, source))
+        dataset.check(source)
+        files = dataset.files(source)
         copies.append(_Copies(dataset.name, source, data.name, files))
     if unlabelled is not None:
         source = _source("unlabelled.path", unlabelled, out)
@@ -65,7 +65,7 @@ def fetch(
         elif data.path is None:
             download_dataset(data.name, folder / data.name)
             dataset = dataset_at(data.name, folder / data.name)
-            dataset.layout.check(dataset, folder / data.name)
+            dataset.check(folder / data.name)
         for part in copies:
             part.copy(folder)
 

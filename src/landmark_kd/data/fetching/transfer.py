@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-import json
 import re
-import time
-from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import urllib3
+from pydantic import ValidationError
+from urllib3 import BaseHTTPResponse, Retry
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import write_json
 from landmark_kd.core.progress import ProgressBar
+from landmark_kd.core.schema import Section
 
 # To be connected, and between two pieces of an answer.
 TIMEOUT_S = (15.0, 60.0)
-# Before each further try; a try that brings the file on starts the count anew.
-WAITS_S = (1.0, 3.0, 5.0, 10.0)
-MAX_REDIRECTS = 10
+MAX_RETRY_AFTER_S = 60.0
 
 _CHUNK_BYTES = 1 << 16
-_SILENCE = "no answer in time"
 # The server's trouble of the moment, not an answer to the question.
 _TRANSIENT = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class UnreachableError(UserError):
     """A download that all tries failed to complete, and that may succeed later."""
+
+
+class PatientRetry(Retry):
+    """Waits between tries as long as the server asks for, within reason."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return min(super().parse_retry_after(retry_after), MAX_RETRY_AFTER_S)
+        except (InvalidHeader, ValueError, OverflowError):  # no time that anybody can read
+            return 0.0
+
+
+# Further tries, after 0, 2, 4 and 8 s; one that brings the file on starts the count anew. The loop
+# is ours, not an HTTPAdapter's: each try asks for another range, and bodies are cut too.
+RETRY = PatientRetry(total=4, backoff_factor=1.0)
 
 
 def download(url: str, part: Path, *, max_bytes: int) -> None:
@@ -45,24 +56,23 @@ def download(url: str, part: Path, *, max_bytes: int) -> None:
             trouble; what has arrived stays.
         UserError: the server has no such file, or more than `max_bytes`; `part` is removed.
     """
-    failures = 0
-    longest = _size(part)
+    retry, longest = RETRY, _size(part)
     while True:
         try:
             with _Session() as session:
                 _try_once(session, url, part, max_bytes)
         except _CurableError as error:
             if _size(part) > longest:
-                longest = _size(part)
-                failures = 0
-            if failures == len(WAITS_S):
+                retry, longest = RETRY, _size(part)
+            try:
+                retry = retry.increment("GET", url, error=error)
+            except MaxRetryError:
+                tries = len(retry.history) + 1
                 raise UnreachableError(
-                    f"{url} could not be downloaded in {failures + 1} tries: {error}."
+                    f"{url} could not be downloaded in {tries} tries: {error}."
                 ) from None
-            wait = WAITS_S[failures]
-            failures += 1
-            print(f"{url}: {error}; next try in {wait:g} s", flush=True)
-            time.sleep(wait)
+            print(f"{url}: {error}; trying again", flush=True)
+            retry.sleep(error.answer)
         except UserError:
             _discard(part)
             raise
@@ -72,11 +82,14 @@ def download(url: str, part: Path, *, max_bytes: int) -> None:
 
 
 class _CurableError(Exception):
-    """Why a try failed that is worth repeating."""
+    """Why a try failed that is worth repeating, and the answer that may say when."""
+
+    def __init__(self, reason: str, answer: BaseHTTPResponse | None = None) -> None:
+        super().__init__(reason)
+        self.answer = answer
 
 
-@dataclass(frozen=True)
-class _State:
+class _State(Section):
     """What a part is the beginning of.
 
     Attributes:
@@ -92,10 +105,6 @@ class _State:
 
 class _Session(requests.Session):
     """Follows redirects, but from an encrypted connection to none that is not."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.max_redirects = MAX_REDIRECTS
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
@@ -122,9 +131,9 @@ def _try_once(session: requests.Session, url: str, part: Path, max_bytes: int) -
                 _begin(part, url, _validator(answer), length)
             _check_size(url, length, max_bytes)
             _receive(answer, url, part, start=start, length=length, max_bytes=max_bytes)
-    except (requests.ConnectionError, requests.Timeout) as error:
+    except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
         raise _CurableError(_reason(error)) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # also an address that is none
         raise UserError(f"{url} cannot be downloaded: {str(error).rstrip('.')}.") from None
 
 
@@ -134,15 +143,16 @@ def _understand(
     """Return at which byte the answer's body begins, and the length of the whole file."""
     status = answer.status_code
     if status == HTTPStatus.OK:
-        return 0, _number(answer.headers.get("Content-Length"))
+        return 0, answer.raw.length_remaining
     if state and have and status == HTTPStatus.PARTIAL_CONTENT:
         served = re.fullmatch(
-            r"bytes (\d+)-(\d+)/(\d+|\*)", answer.headers.get("Content-Range", "").strip()
+            r"bytes (\d{1,18})-\d+/(?:(\d{1,18})|\*)",
+            answer.headers.get("Content-Range", "").strip(),
         )
         # Some servers know Range but not If-Range.
         same = _validator(answer) in (None, state.validator)
         if served and int(served[1]) == have and same:
-            return have, state.length or _number(served[3])
+            return have, state.length or (int(served[2]) if served[2] else None)
         _discard(part)
         raise _CurableError("the file has changed on the server")
     if state and have and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -150,7 +160,7 @@ def _understand(
         raise _CurableError("the file has become shorter on the server")
     sentence = f"answered {status} {answer.reason or ''}".rstrip()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
-        raise _CurableError(f"the server {sentence}")
+        raise _CurableError(f"the server {sentence}", answer.raw)
     raise UserError(f"{answer.url} {sentence}.")
 
 
@@ -166,22 +176,18 @@ def _receive(
     bar = ProgressBar(
         desc=part.stem, total=length, initial=start, unit="B", unit_scale=True, disable=None
     )
+    is_cut = False
     with part.open("ab") as file, bar:
-        while True:
-            try:
-                chunk = answer.raw.read(_CHUNK_BYTES, decode_content=False)
-            except urllib3.exceptions.TimeoutError as error:
-                raise _CurableError(_SILENCE) from error
-            except urllib3.exceptions.HTTPError as error:
-                raise _CurableError(_cut(start, length)) from error
-            if not chunk:
-                break
-            file.write(chunk)
-            bar.update(len(chunk))
-            start += len(chunk)
-            _check_size(url, start, max_bytes)
-    if length is not None and start != length:
-        raise _CurableError(_cut(start, length))
+        try:
+            for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
+                file.write(chunk)
+                bar.update(len(chunk))
+                start += len(chunk)
+                _check_size(url, start, max_bytes)
+        except ProtocolError:
+            is_cut = True
+    if is_cut or start != (start if length is None else length):
+        raise _CurableError(f"the connection was cut after {start} of {length or 'unknown'} bytes")
 
 
 def _check_size(url: str, size: int | None, max_bytes: int) -> None:
@@ -193,7 +199,7 @@ def _begin(part: Path, url: str, validator: str | None, length: int | None) -> N
     """Start a part anew; without a mark of its version nobody could continue it."""
     _discard(part)
     if validator is not None:
-        write_json(_state_file(part), asdict(_State(url, validator, length)))
+        write_json(_state_file(part), {"url": url, "validator": validator, "length": length})
 
 
 def _validator(answer: requests.Response) -> str | None:
@@ -207,14 +213,11 @@ def _validator(answer: requests.Response) -> str | None:
 def _read_state(part: Path, url: str) -> _State | None:
     """Return what `part` is the beginning of, None where that is not known for sure."""
     try:
-        content: dict[str, Any] = json.loads(_state_file(part).read_text(encoding="utf-8"))
-        state = _State(**content)
-    except (FileNotFoundError, ValueError, TypeError, RecursionError):
+        state = _State.model_validate_json(_state_file(part).read_bytes())
+    except (FileNotFoundError, ValidationError):
         return None
     # A header of its own would be sent for a mark that goes on in another line.
-    known = isinstance(state.validator, str) and state.validator.isprintable()
-    whole = state.length is None or isinstance(state.length, int)
-    return state if state.url == url and known and whole else None
+    return state if state.url == url and state.validator.isprintable() else None
 
 
 def _state_file(part: Path) -> Path:
@@ -230,18 +233,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
-
-
-def _cut(size: int, length: int | None) -> str:
-    return f"the connection was cut after {size} of {length or 'unknown'} bytes"
-
-
 def _reason(error: BaseException) -> str:
     """Say in a few words why there was no answer; the libraries wrap the cause many times."""
-    if isinstance(error, requests.Timeout):
-        return _SILENCE
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return f"the connection failed: {error}"
