@@ -1,12 +1,12 @@
-"""Win a network back from an exported file, so that it can be trained further.
+"""Restores a network from an exported file, so that it can be trained further.
 
     python -m tools.restore_network src/landmark_kd/assets/landmarks_68.onnx models/tough
 
-Runs where faces are prepared (`dvc repro prepare`). Exporting folds BatchNorm into the convolution
-before it; here each BatchNorm gets the mean and the variance of what it is given on the
-un-augmented train faces, and the scale and shift with which it changes nothing. So the network
-predicts what the file predicts, and has statistics to train with. It is compared with the file on
-validation faces.
+The tool needs prepared faces (`dvc repro prepare`). Exporting folds BatchNorm into the convolution
+before it; here each BatchNorm gets the mean and the variance of its inputs on the train faces
+without augmentation, and the scale and shift with which it changes nothing. So the network predicts
+what the file predicts, and has statistics to train with. It is compared with the file on validation
+faces.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME
 from landmark_kd.models.config import NetworkConfig
 from landmark_kd.models.network import LandmarkNet, predict, save_network
 
-# Crops that lie in memory at a time.
+# Crops in memory at a time.
 BATCH = 64
 
 
@@ -104,7 +104,7 @@ def network_from_onnx(path: Path, faces: Faces, head: HeadName) -> tuple[Landmar
 
 
 def _pairs(net: LandmarkNet, inputs: Tensor) -> list[tuple[nn.Conv2d, BatchNormAct2d | None]]:
-    """Return the convolutions as they are run, and the BatchNorm that takes nothing but each."""
+    """Return the convolutions in the order they run, each with the BatchNorm that follows it."""
     ran: list[tuple[nn.Conv2d, BatchNormAct2d | None]] = []
     given: list[Tensor] = []
 
@@ -125,7 +125,7 @@ def _pairs(net: LandmarkNet, inputs: Tensor) -> list[tuple[nn.Conv2d, BatchNormA
         elif isinstance(module, BatchNormAct2d):
             hooks.append(module.register_forward_pre_hook(normed))
     with torch.no_grad():
-        net.look(inputs)
+        net.forward_single(inputs)
     for hook in hooks:
         hook.remove()
     return ran
@@ -165,7 +165,7 @@ def _take_weights(
 
 
 def _take_statistics(folded: list[BatchNormAct2d], run: Callable[[], Any]) -> None:
-    """Give BatchNorms that add a shift the statistics of a run, by which they do the same."""
+    """Give BatchNorms that only add a shift the statistics of a run, without changing outputs."""
     sums = {norm: torch.zeros(3, len(norm.bias), dtype=torch.float64) for norm in folded}
 
     def seen(module: nn.Module, taken: tuple[Tensor]) -> None:

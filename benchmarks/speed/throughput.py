@@ -1,4 +1,4 @@
-"""How near training comes to what the network alone takes, and what feeds it.
+"""Measures how near training comes to what the network alone takes, and what feeds it.
 
     python -m benchmarks.speed.throughput --out reports/benchmarks/throughput.json
 
@@ -6,9 +6,10 @@ In one process, round after round and in an order drawn anew each round: a few b
 backward, optimiser) on one fixed batch, as many steps of the baseline student and of the KD student
 as the pipeline trains them (loading, augmentation, losses, clipping, moving average), and one step
 of KD with online teachers. Each ratio is of the blocks of one round, by wall clock and by the
-process's CPU time; the median and the quartiles over the rounds are written. Before it the memory
-over many steps, after it what makes the bare step faster or slower, and the loader alone by crop
-size and number of processes. Validation and checkpoints, once an epoch, are not counted.
+process's CPU time; the median and the quartiles over the rounds are written. Before that the script
+measures the memory over many steps, after it what makes the bare step faster or slower, and the
+loader alone by crop size and number of processes. Validation and checkpoints, once an epoch, are
+not counted.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ from landmark_kd.training.loader import Batch, ShuffledBatches, train_loader
 from landmark_kd.training.processes import training_processes
 from landmark_kd.training.tasks import Task, regression_task
 
-# Faces a second that a fast GPU was assumed to take in the issue that asked for this.
+# Faces a second that a fast GPU is assumed to learn from.
 TARGET_RATE = 2000
-# Of the memory check: the arithmetic of a small network, whose steps do all that a large one's do.
+# The memory check takes a small network, whose steps do all that a large one's do.
 SMALL = {"backbone": "test_efficientnet", "batch_size": 8}
 SMALL_SIZE, SMALL_FACES = 32, 200
 MEBIBYTE = 2**20
-# Memory first, since a process that has had much of it would show no growth.
+# Memory comes first, since a process that has had much of it would show no growth.
 PARTS = ("memory", "training", "variants", "loader")
 
 
@@ -94,7 +95,7 @@ def main() -> None:
 def _measure(
     part: str, params: Params, fabric: Fabric, folder: Path, settings: argparse.Namespace
 ) -> dict[str, Any]:
-    """Measure one of PARTS, telling what is found as it is found."""
+    """Measure one of PARTS and print each result as soon as it is there."""
     found: dict[str, Any] = {}
 
     def note(name: str, result: dict[str, Any]) -> None:
@@ -160,9 +161,9 @@ def measure_training(
 
 
 def measure_loader(params: Params, faces: Faces, workers: int, rounds: int) -> dict[str, Any]:
-    """Return the rate of the loader alone, of whole epochs, and what it is of TARGET_RATE.
+    """Return the rate of the loader alone over whole epochs, and its share of TARGET_RATE.
 
-    The first epoch, in which processes are started, is told apart: they stay for all others.
+    The first epoch, in which processes are started, is told apart; they stay for all others.
     """
     loader, _ = _loader(params, faces, np.stack([faces.crop_landmarks()] * 3, axis=1), workers)
     rates, seconds = [], []
@@ -202,7 +203,7 @@ def measure_memory(params: Params, fabric: Fabric, steps: int) -> dict[str, floa
 
 
 def _tasks(params: Params, faces: Faces, folder: Path, *, online: bool = True) -> dict[str, Task]:
-    """Return what the contestants learn; teachers are random, their cached predictions close."""
+    """Return the contestants' tasks; teachers are random, their cached predictions close."""
     hard = faces.crop_landmarks()
     for number, teacher in enumerate(TEACHERS, start=1):
         np.save(folder / f"{teacher}.npy", hard + number / 100)
@@ -227,12 +228,11 @@ def _kd_task(kd: KDParams, faces: Faces, folder: Path) -> Task:
 def _training(
     params: Params, faces: Faces, task: Task, fabric: Fabric, *, workers: int, steps: int
 ) -> Callable[[], int]:
-    """Return what takes the last steps of the next epoch and returns the faces learnt from."""
+    """Return a function that takes the last steps of an epoch and returns the faces learnt from."""
     loader, sampler = _loader(params, faces, task.targets, workers)
     net = random_network(params.student, faces.info.crop_size, IBUG_68.points)
     learner = Learner(
         fabric,
-        net,
         task.objective(net, fabric.device),
         params.student,
         steps_per_epoch=sampler.steps,

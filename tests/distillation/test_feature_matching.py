@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from landmark_kd.distillation.feature_matching import Matching, heatmap_distance, take_head
+from landmark_kd.distillation.feature_matching import heatmap_distance, matched_parts, take_head
 from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.models.heads import IntegralHead
 from landmark_kd.models.network import LandmarkNet, build_network
@@ -45,9 +45,9 @@ def seen(net: LandmarkNet, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
 def test_a_network_is_no_distance_from_itself_and_some_from_another(inputs: Tensor) -> None:
     one, same, other = network(), network(), network(seed=1)
     for net, distant in ((same, False), (other, True)):
-        matching = Matching(net, one, features=1.0, heatmap=1.0)
-        net(inputs), one(inputs)
-        parts = matching()
+        parts = matched_parts(
+            net.detailed(inputs), one.detailed(inputs), features=1.0, heatmap=1.0, every_map=True
+        )
         assert list(parts) == ["features", "heatmap"]
         assert [bool(value > 1e-3) for value in parts.values()] == [distant] * 2, parts
 
@@ -57,11 +57,11 @@ def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_image
     inputs: Tensor, averages: bool
 ) -> None:
     student, teacher = network(seed=1), network(flip=True)
-    matching = Matching(student, teacher, features=0.5, heatmap=2.0)
-    student.train()(inputs)
     with torch.no_grad():
-        (teacher if averages else teacher.look)(inputs)
-    parts = matching()
+        found = teacher.detailed(inputs, mirror=averages)
+    parts = matched_parts(
+        student.train().detailed(inputs), found, features=0.5, heatmap=2.0, every_map=True
+    )
     with torch.no_grad():
         own, wanted = seen(student, inputs), seen(teacher, inputs)
     maps = [((a - b) ** 2).mean() / b.var() for a, b in zip(own[1], wanted[1], strict=True)]

@@ -35,7 +35,7 @@ class Probe(torch.nn.Module):
         return images.permute(0, 3, 1, 2).double()
 
     # There is no `forward`: what is averaged over both looks would hide how far they lie apart.
-    def look(self, inputs: Tensor) -> Tensor:
+    def forward_single(self, inputs: Tensor) -> Tensor:
         weight = inputs.mean(dim=1) * self.sees + (not self.sees)
         places = (torch.arange(SIZE) + 0.5) / SIZE - 0.5
         x = (weight.sum(dim=1) * places).sum(dim=1)

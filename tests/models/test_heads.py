@@ -40,7 +40,7 @@ def test_the_pool_head_starts_near_the_shape_it_is_told_and_the_integral_head_in
     shape = np.random.default_rng(0).uniform(-0.5, 0.5, (K, 2))
     made.start_at(shape)
     with torch.no_grad():
-        found = made(taken(name)).numpy()
+        found = made(taken(name)).points.numpy()
     assert found.shape == (2, K, 2)
     assert np.abs(found - told * shape).max() < 0.05
 
@@ -57,7 +57,7 @@ def attending(positions: list[tuple[int, int]]) -> Tensor:
         for row, column in positions:
             fused[0, 0, row, column] = 1e4
         made.fusion.forward = lambda _: fused  # type: ignore[method-assign, assignment]
-        return made(maps())[0]
+        return made(maps()).points[0]
 
 
 @pytest.mark.parametrize(("row", "column"), [(2, 5), (7, 0)])
@@ -84,7 +84,7 @@ def test_the_integral_head_sees_where_a_feature_is_and_the_pool_head_does_not(
     made = head(name)
     moved = [features.roll(1, dims=3) for features in taken(name)]
     with torch.no_grad():
-        same = torch.allclose(made(taken(name)), made(moved), atol=1e-6)
+        same = torch.allclose(made(taken(name)).points, made(moved).points, atol=1e-6)
     assert same != sees
 
 
@@ -92,5 +92,5 @@ def test_the_integral_head_sees_where_a_feature_is_and_the_pool_head_does_not(
 def test_landmarks_keep_32_bits_under_mixed_precision(name: str) -> None:
     made = head(name)
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        found = made(taken(name))
+        found = made(taken(name)).points
     assert found.dtype == torch.float32

@@ -67,12 +67,12 @@ class Copy:
         self.run("dvc", "checkout")
 
     def contents(self) -> dict[str, bytes]:
-        """Every file that the pipeline made or tracks, with its bytes."""
+        """Every file that the pipeline made or tracks, with its bytes; not this machine's times."""
         return {
             str(file.relative_to(self.folder)): file.read_bytes()
             for top in ("data", "models", "reports")
             for file in sorted((self.folder / top).rglob("*"))
-            if file.is_file()
+            if file.is_file() and file != self.folder / paths.TIMES
         }
 
     def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import yaml
 
-from landmark_kd.data.datasets.pts import write_pts
+from tests.support.raw_faces import write_pts
 
 FIVE = np.array([[20.0, 20], [60, 20], [40, 35], [25, 50], [55, 50]])
 FIVE_PAIRS = [[0, 1], [3, 4]]

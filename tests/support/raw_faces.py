@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from landmark_kd.data.datasets.pts import write_pts
+from landmark_kd.data.datasets.pts import FIRST_PIXEL
 
 # Faces of one photo (AFW, HELEN) and of photos of their own (LFPW), in the official layout.
 STEMS_300W = {
@@ -24,6 +24,13 @@ def landmarks_in(width: int, height: int) -> np.ndarray:
     """Return 68 different points (68, 2) in the middle half of an image."""
     share = np.random.default_rng(0).uniform(0.25, 0.75, (68, 2))
     return share * [width - 1, height - 1]
+
+
+def write_pts(path: Path, landmarks: np.ndarray) -> None:
+    """Write landmarks (K, 2), 0-based pixels, with three decimals as the iBUG group does."""
+    rows = [f"{x:.3f} {y:.3f}" for x, y in landmarks + FIRST_PIXEL]
+    text = "\n".join(["version: 1", f"n_points:  {len(rows)}", "{", *rows, "}"])
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def write_face(

@@ -23,17 +23,17 @@ def check_sentence(error: object) -> None:
 def check_reading(dataset: Dataset, folder: Path) -> None:
     """Read a set as `fetch`, `prepare` and `data check` do; UserError where it is refused."""
     bad = BadFaces("skip")
-    records = list(dataset.layout.read(dataset, folder, bad))
+    records = list(dataset.read(folder, bad))
     for record in records:
         _check_record(record, dataset)
     for _, sentence in bad.left_out:
         check_sentence(sentence)
-    for file in dataset.layout.files(dataset, folder):
+    for file in dataset.files(folder):
         assert file.is_file()
         assert file.resolve().is_relative_to(folder.resolve())
     if bad.left_out:
         with pytest.raises(UserError):
-            list(dataset.layout.read(dataset, folder, BadFaces("error")))
+            list(dataset.read(folder, BadFaces("error")))
 
 
 def _check_record(record: FaceRecord, dataset: Dataset) -> None:

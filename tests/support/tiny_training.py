@@ -1,8 +1,8 @@
 """A tiny training in a process of its own, for tests that kill it or run it in several.
 
-    python -m tests.tiny_training FOLDER CHANGES
+    python -m tests.support.tiny_training FOLDER CHANGES
 
-FOLDER holds `faces` (tests.prepared_faces) and gets `model` and `curves`; CHANGES is JSON that
+FOLDER holds `faces` (tests.support.prepared_faces) and gets `model` and `curves`; CHANGES is JSON that
 replaces keys of params.yaml by section, on top of what makes the training tiny.
 """
 
@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
+from torch import Tensor
 
 from landmark_kd.config.params import Params
 from landmark_kd.core.errors import run_main
 from landmark_kd.faces.prepared import Faces, load_faces
-from landmark_kd.training.tasks import Task, regression_task
+from landmark_kd.models.network import LandmarkNet
+from landmark_kd.training.tasks import Objective, Task, regression_task
 from landmark_kd.training.train import Result, train
 from tests.conftest import PROJECT
+
+# Predictions (N, K, 2) and targets (N, T, K, 2) to a loss and its named parts.
+GivenLoss = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 
 # A network that learns in seconds.
 NETWORK = {"backbone": "test_efficientnet", "epochs": 2, "batch_size": 8, "warmup_epochs": 0}
@@ -79,6 +85,22 @@ def curve_files(folder: Path) -> dict[str, bytes]:
     """Every file of the curves by name."""
     curves = folder / "curves"
     return {str(p.relative_to(curves)): p.read_bytes() for p in curves.rglob("*") if p.is_file()}
+
+
+class Given(Objective):
+    """An objective whose loss is a function of a test."""
+
+    def __init__(self, net: LandmarkNet, loss: GivenLoss) -> None:
+        super().__init__(net)
+        self.loss = loss
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.loss(self.net(self.net.normalize(images)), targets)
+
+
+def task_with(loss: GivenLoss, faces: Faces) -> Task:
+    """Return the task of learning hard-landmarks with a loss of a test's own."""
+    return Task(faces.crop_landmarks()[:, None], lambda net, device: Given(net, loss), {})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Networks won back from their exported files: the same predictions, and statistics to train on."""
+"""Networks restored from their exported files: the same predictions, and statistics to train on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def norms(net: LandmarkNet) -> list[BatchNormAct2d]:
 
 
 @pytest.fixture(scope="module")
-def won_back(model: Path, tmp_path_factory: pytest.TempPathFactory) -> LandmarkNet:
+def restored(model: Path, tmp_path_factory: pytest.TempPathFactory) -> LandmarkNet:
     faces = prepared_faces(tmp_path_factory.mktemp("faces"), 24, crop_size=SIZE, validation=4)
     net, away = network_from_onnx(model, faces, "integral")
     assert 0 <= away < 1e-3
@@ -42,19 +42,19 @@ def won_back(model: Path, tmp_path_factory: pytest.TempPathFactory) -> LandmarkN
 
 
 def test_it_predicts_what_the_network_predicts_that_was_exported(
-    won_back: LandmarkNet, flip: tuple[int, ...] | None, tmp_path: Path
+    restored: LandmarkNet, flip: tuple[int, ...] | None, tmp_path: Path
 ) -> None:
-    assert won_back.config.flip == flip
+    assert restored.config.flip == flip
     images = np.random.default_rng(1).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
     expected = network.predict(tiny_network(flip=flip), images)
-    np.testing.assert_allclose(network.predict(won_back, images), expected, atol=1e-4)
-    save_network(won_back, tmp_path / "network")
+    np.testing.assert_allclose(network.predict(restored, images), expected, atol=1e-4)
+    save_network(restored, tmp_path / "network")
     again = network.predict(load_network(tmp_path / "network"), images)
     np.testing.assert_allclose(again, expected, atol=1e-4)
 
 
 def test_its_statistics_are_those_of_what_its_faces_give(
-    won_back: LandmarkNet, tmp_path: Path
+    restored: LandmarkNet, tmp_path: Path
 ) -> None:
     """So that training, which takes the statistics of each batch, begins near the file's network:
     with those of the untrained network it would begin somewhere else."""
@@ -64,23 +64,23 @@ def test_its_statistics_are_those_of_what_its_faces_give(
     def record(module: BatchNormAct2d, taken: tuple[torch.Tensor]) -> None:
         seen[module] = torch.var_mean(taken[0], (0, 2, 3), correction=0)
 
-    hooks = [norm.register_forward_pre_hook(record) for norm in norms(won_back)]
+    hooks = [norm.register_forward_pre_hook(record) for norm in norms(restored)]
     with torch.no_grad():
-        inputs = won_back.normalize(torch.from_numpy(faces.crops(faces.train_rows())))
-        if won_back.config.flip is not None:
+        inputs = restored.normalize(torch.from_numpy(faces.crops(faces.train_rows())))
+        if restored.config.flip is not None:
             inputs = torch.cat([inputs, inputs.flip(3)])
-        won_back.look(inputs)
+        restored.forward_single(inputs)
     for hook in hooks:
         hook.remove()
     folded = 0
-    for norm in norms(won_back):
+    for norm in norms(restored):
         variance, mean = seen[norm]
         folded += bool(
             torch.allclose(norm.get_buffer("running_mean"), mean, atol=1e-4)
             and torch.allclose(norm.get_buffer("running_var"), variance, rtol=1e-3, atol=1e-5)
         )
     # The two that take the sum of two maps cannot be folded, and keep the statistics they had.
-    assert folded == len(norms(won_back)) - 2
+    assert folded == len(norms(restored)) - 2
 
 
 def test_faces_of_another_size_and_another_head_are_refused(model: Path, tmp_path: Path) -> None:

@@ -20,11 +20,9 @@ from torch.utils.data import get_worker_info
 from landmark_kd.core.errors import UserError
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.training.failures import explained
-from landmark_kd.training.loader import Batch
 from landmark_kd.training.resume.scratch import VARIABLE
-from landmark_kd.training.tasks import Task
 from tests.support.prepared_faces import prepared_faces
-from tests.support.tiny_training import tiny_params, tiny_train
+from tests.support.tiny_training import task_with, tiny_params, tiny_train
 
 MORE_THAN_THERE_IS = 1 << 60
 
@@ -125,10 +123,10 @@ def test_a_defect_in_a_loader_process_is_not_taken_for_little_memory(
 def test_memory_that_is_too_small_says_what_to_lower(
     faces: Faces, tmp_path: Path, allocate: Callable[[Tensor], Tensor]
 ) -> None:
-    def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(pred: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return allocate(pred), {}
 
-    task = Task(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
+    task = task_with(loss, faces)
     sentence = (
         "the memory of the computer is too small.*base.accumulate.*batch_size.*crop.resolution"
     )
@@ -141,10 +139,10 @@ def test_weights_that_are_no_numbers_behind_a_loss_that_is_one_stop_the_training
 ) -> None:
     """The square root's slope at zero is infinite; the loss of the next batch would show it."""
 
-    def loss(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(pred: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return (0 * pred).abs().sqrt().mean(), {}
 
-    task = Task(faces.crop_landmarks()[:, None], lambda net, device: loss, {})
+    task = task_with(loss, faces)
     with pytest.raises(UserError, match="the validation NME is nan after epoch 1, though the loss"):
         tiny_train(faces, tmp_path, task=task)
     assert not (tmp_path / "model").exists()

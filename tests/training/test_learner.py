@@ -36,9 +36,8 @@ def network() -> LandmarkNet:
 
 def learner(fabric: Fabric) -> Learner:
     task = regression_task(np.zeros((BATCH, 68, 2)), "l1")
-    return Learner(
-        fabric, network(), task.objective(network(), fabric.device), SETTINGS, steps_per_epoch=BATCH
-    )
+    objective = task.objective(network(), fabric.device)
+    return Learner(fabric, objective, SETTINGS, steps_per_epoch=BATCH)
 
 
 def batch(number: int) -> Batch:

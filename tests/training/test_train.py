@@ -19,7 +19,7 @@ from landmark_kd.distillation.losses import distillation_loss
 from landmark_kd.distillation.task import kd_task
 from landmark_kd.distillation.teacher_predictions import write_predictions
 from landmark_kd.faces.prepared import Faces, landmarks_file
-from landmark_kd.models.heads import IntegralHead
+from landmark_kd.models.heads import Details, IntegralHead
 from landmark_kd.models.network import (
     LandmarkNet,
     build_network,
@@ -28,7 +28,6 @@ from landmark_kd.models.network import (
     save_network,
 )
 from landmark_kd.training import trainer
-from landmark_kd.training.loader import Batch
 from landmark_kd.training.resume.scratch import VARIABLE
 from landmark_kd.training.tasks import Task, regression_task
 from landmark_kd.training.trainer import validation_nme
@@ -199,7 +198,7 @@ def test_kd_trains_with_cached_and_with_online_predictions(
 
 
 def test_the_students_objective_gives_each_teacher_its_own_place(
-    faces: Faces, trained: Path
+    faces: Faces, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kd = tiny_params().kd
     task = task_of(kd, faces, trained)
@@ -210,8 +209,10 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
         for name in ("tough", "tolerant")
     )
     pred = hard + 0.01 * torch.randn(hard.shape, generator=torch.Generator().manual_seed(0))
-    batch = Batch(torch.empty(0), targets, torch.empty(0))
-    found = task.objective(tiny_network(), torch.device("cpu"))(pred, targets, batch)[1]
+    student = tiny_network()
+    objective = task.objective(student, torch.device("cpu"))
+    monkeypatch.setattr(student, "detailed", lambda _: Details(pred, [], None))
+    found = objective(torch.from_numpy(faces.crops(np.arange(len(faces)))), targets)[1]
     expected = distillation_loss(kd)(pred, hard, tough, tolerant)[1]
     for part, value in expected.items():
         torch.testing.assert_close(found[part], value)
@@ -278,8 +279,7 @@ def test_matched_features_are_those_of_the_same_augmented_images(
     targets = torch.from_numpy(task.targets[:6].astype(np.float32))
     objective = task.objective(student, torch.device("cpu"))
     student.train()
-    pred = student(student.normalize(images))
-    total, parts = objective(pred, targets, Batch(images, targets, rows))
+    total, parts = objective(images, targets)
     torch.testing.assert_close(total, sum(parts.values()))
     with torch.no_grad():
         same = backbone == teacher.config.backbone

@@ -35,7 +35,7 @@ COST = Path("reports/cost.json")
 INTERVALS = Path("reports/evaluation/intervals.json")
 SOFT_LANDMARK_METRICS = Path("reports/soft_landmarks.json")
 EXPORT_METRICS = Path("reports/export.json")
-# A file a network: its best epoch, and that one's validation NME.
+# A file a network: its best epoch, whose weights are kept, and that one's validation NME.
 TRAINING_METRICS = Path("reports/training")
 # Milliseconds are of the machine and the moment, so neither git nor DVC keeps this file.
 TIMES = Path("reports/times.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,14 @@ from torch import Tensor
 from landmark_kd.config.params import KDParams
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.files import file_hash
-from landmark_kd.distillation.feature_matching import Matching, take_head
+from landmark_kd.distillation.feature_matching import matched_parts, take_head
 from landmark_kd.distillation.losses import distillation_loss
 from landmark_kd.distillation.unlabelled import join_faces, load_unlabelled
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.config import CONFIG_FILE, WEIGHTS_FILE
+from landmark_kd.models.heads import Details
 from landmark_kd.models.network import LandmarkNet, load_network
-from landmark_kd.training.learner import Objective
-from landmark_kd.training.loader import Batch
-from landmark_kd.training.tasks import Task
+from landmark_kd.training.tasks import Objective, Task
 
 # The teacher of hard-landmarks: its points stand in for them, and it is the one to be matched.
 _TOUGH = TEACHERS[0]
@@ -51,57 +49,81 @@ def kd_task(
     """
     hard = train.crop_landmarks()
     depends_on: dict[str, Any] = {"kd": kd.model_dump()}
-    needed = _present(kd)
+    needed = _watching(kd)
     if kd.head == "teacher" and not needed:
         needed = (_TOUGH,)
     if needed:
         files = [models / name / file for name in needed for file in (WEIGHTS_FILE, CONFIG_FILE)]
         depends_on["teachers"] = [file_hash(path) for path in files if path.is_file()]
+
+    def objective(student: LandmarkNet, device: torch.device) -> Distillation:
+        return Distillation(student, kd, models, device)
+
     if kd.teacher_predictions == "online":
-        return train, Task(hard[:, None], _objective(kd, models), depends_on)
+        return train, Task(hard[:, None], objective, depends_on)
     points = [landmarks_file(predictions / f"{name}.npy", train) for name in TEACHERS]
     targets = np.stack([hard, *points], axis=1)
     if len(unlabelled):
         unlabelled, found = load_unlabelled(unlabelled, predictions, keep)
         targets = np.concatenate([targets, found[:, [0, 0, 1]]])
-    return join_faces(train, unlabelled), Task(targets, _objective(kd, models), depends_on)
+    return join_faces(train, unlabelled), Task(targets, objective, depends_on)
 
 
-def _present(kd: KDParams) -> tuple[str, ...]:
+def _watching(kd: KDParams) -> tuple[str, ...]:
     """Return the teachers that look at each batch, the tough one first."""
     if kd.teacher_predictions == "online":
         return TEACHERS
     return (_TOUGH,) if kd.features or kd.heatmap else ()
 
 
-def _objective(kd: KDParams, models: Path) -> Callable[[LandmarkNet, torch.device], Objective]:
-    loss = distillation_loss(kd)
+class Distillation(Objective):
+    """A student and its frozen teachers: KD-Loss or plain distillation, and what is matched.
 
-    def make(net: LandmarkNet, device: torch.device) -> Objective:
+    Teachers look at the batch only where their cached predictions do not say all.
+
+    Args:
+        student: the network that learns.
+        models: folder that holds the teachers' folders.
+        device: the teachers'.
+    """
+
+    def __init__(
+        self, student: LandmarkNet, kd: KDParams, models: Path, device: torch.device
+    ) -> None:
+        super().__init__(student)
+        self.kd = kd
+        self.loss = distillation_loss(kd)
+        # In a tuple, not as modules: they are no part of what is trained, averaged and saved.
+        self.teachers = tuple(load_network(models / name, device) for name in _watching(kd))
         if kd.head == "teacher":
-            take_head(net, load_network(models / _TOUGH, device))
-        present = [load_network(models / name, device) for name in _present(kd)]
-        matching = None
-        if kd.features or kd.heatmap:
-            matching = Matching(net, present[0], features=kd.features, heatmap=kd.heatmap)
+            tough = self.teachers[0] if self.teachers else load_network(models / _TOUGH, device)
+            take_head(student, tough)
 
-        def objective(
-            pred: Tensor, targets: Tensor, batch: Batch
-        ) -> tuple[Tensor, dict[str, Tensor]]:
-            hard, *points = targets.unbind(dim=1)
-            # One look of a teacher at the batch serves its points and all that is matched.
-            with torch.no_grad():
-                if kd.teacher_predictions == "online":
-                    points = [teacher(teacher.normalize(batch.images)) for teacher in present]
-                elif matching:
-                    present[0].look(present[0].normalize(batch.images))
-            total, parts = loss(pred, hard, *points)
-            if matching:
-                matched = matching()
-                total = total + torch.stack(list(matched.values())).sum()
-                parts = parts | matched
-            return total, parts
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and its parts: main, tough, tolerant, and features and heatmap."""
+        own = self.net.detailed(self.net.normalize(images))
+        hard, *points = targets.unbind(dim=1)
+        seen = self._seen_by_teachers(images)
+        if self.kd.teacher_predictions == "online":
+            points = [of_teacher.points for of_teacher in seen]
+        total, parts = self.loss(own.points, hard, *points)
+        if self.kd.features or self.kd.heatmap:
+            backbones = {net.config.backbone for net in (self.net, self.teachers[0])}
+            matched = matched_parts(
+                own,
+                seen[0],
+                features=self.kd.features,
+                heatmap=self.kd.heatmap,
+                every_map=len(backbones) == 1,
+            )
+            total = total + torch.stack(list(matched.values())).sum()
+            parts = parts | matched
+        return total, parts
 
-        return objective
-
-    return make
+    @torch.no_grad()
+    def _seen_by_teachers(self, images: Tensor) -> list[Details]:
+        # Mirror images are for the points alone, and cached points have them already.
+        mirror = self.kd.teacher_predictions == "online"
+        # In 32 bits, whatever the student's precision: teachers are not to change with it.
+        with torch.autocast(images.device.type, enabled=False):
+            return [net.detailed(net.normalize(images), mirror=mirror) for net in self.teachers]

@@ -57,7 +57,7 @@ def disagreement(net: LandmarkNet, faces: Faces) -> np.ndarray:
     for start in range(0, len(faces), _BATCH):
         crops = torch.from_numpy(np.ascontiguousarray(faces.crops(slice(start, start + _BATCH))))
         inputs = net.normalize(crops.to(net.mean.device))
-        straight, mirrored = net.look(inputs), net.look(inputs.flip(3))
+        straight, mirrored = net.forward_single(inputs), net.forward_single(inputs.flip(3))
         back = mirrored[:, flip] * net.mirror
         apart = torch.linalg.vector_norm(straight - back, dim=2).mean(dim=1)
         found[start : start + _BATCH] = apart.cpu().numpy()

@@ -1,14 +1,14 @@
 """What turns a backbone's feature maps into landmarks.
 
-A head names the feature maps that it takes by their stride (`STRIDES`), and gives landmarks
-(N, K, 2) in [-0.5, 0.5] of the crop.
+A head names the feature maps that it takes by their stride (`STRIDES`), and gives landmarks with
+what they come from (`Details`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,22 @@ OUTPUT_STD = 0.001
 ATTENTION_STD = 0.01
 
 
+class Details(NamedTuple):
+    """What a network makes of N crops: its landmarks, and what they come from.
+
+    Attributes:
+        points: (N, K, 2) in [-0.5, 0.5] of the crop.
+        maps: (N, C, H, W) each: the backbone's that the head takes, from the finest to the
+            coarsest, and where it fuses them the fused one behind them.
+        scores: (N, K, H, W), whose softmax over the positions is a heat map of each landmark;
+            None of a head without heat maps.
+    """
+
+    points: Tensor
+    maps: list[Tensor]
+    scores: Tensor | None
+
+
 class Head(nn.Module, ABC):
     """What all heads have.
 
@@ -46,8 +62,8 @@ class Head(nn.Module, ABC):
         self.points = points
 
     @abstractmethod
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return landmarks (N, K, 2)."""
+    def forward(self, maps: list[Tensor]) -> Details:
+        """Return landmarks and what they come from."""
 
     def start_at(self, shape: np.ndarray) -> None:
         """Predict `shape` (K, 2) as long as nothing has been learnt, where the head can."""
@@ -60,10 +76,10 @@ class PoolHead(Head):
         super().__init__(maps, points)
         self.output = _start_small(nn.Linear(maps[0].shape[1], 2 * points), OUTPUT_STD)
 
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return landmarks (N, K, 2) for one map (N, C, H, W)."""
+    def forward(self, maps: list[Tensor]) -> Details:
+        """Return landmarks for one map (N, C, H, W)."""
         pooled = in_float32(self.output, maps[0].mean(dim=(2, 3)))
-        return pooled.reshape(-1, self.points, 2)
+        return Details(pooled.reshape(-1, self.points, 2), maps, None)
 
     @torch.no_grad()
     def start_at(self, shape: np.ndarray) -> None:
@@ -119,13 +135,15 @@ class IntegralHead(Head):
         self.fusion = Fusion([features.shape[1] for features in maps])
         self.scores = _start_small(nn.Conv2d(MIXED_CHANNELS, points, 1), ATTENTION_STD)
 
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return landmarks (N, K, 2) for maps (N, C, H, W), from the finest to the coarsest."""
+    def forward(self, maps: list[Tensor]) -> Details:
+        """Return landmarks for maps (N, C, H, W), from the finest to the coarsest."""
         fused = self.fusion(maps)
-        attention = in_float32(self.scores, fused).flatten(2).softmax(dim=-1)
+        scores = in_float32(self.scores, fused)
+        attention = scores.flatten(2).softmax(dim=-1)
         height, width = fused.shape[-2:]
         grid = GRID_SPAN * _grid(height, width, fused.device)
-        return in_float32(lambda weights: weights @ grid, attention)
+        points = in_float32(lambda weights: weights @ grid, attention)
+        return Details(points, [*maps, fused], scores)
 
 
 HEADS: dict[str, type[Head]] = {"pool": PoolHead, "integral": IntegralHead}

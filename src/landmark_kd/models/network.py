@@ -28,7 +28,7 @@ from landmark_kd.models.config import (
     read_normalization,
     read_weights,
 )
-from landmark_kd.models.heads import HEADS, Head
+from landmark_kd.models.heads import HEADS, Details, Head
 
 
 class LandmarkNet(nn.Module):
@@ -73,17 +73,32 @@ class LandmarkNet(nn.Module):
         With `config.flip` the network, once it is trained, also looks at the mirror image and
         returns the mean of both: errors that differ between left and right cancel out in part.
         """
-        if self.training or self.config.flip is None:
-            return self.look(inputs)
-        # One run of twice as many faces, so that an exported file holds the weights once.
-        both = self.look(torch.cat([inputs, inputs.flip(3)]))
-        straight, mirrored = both.reshape(2, -1, self.config.points, 2).unbind()
-        # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
-        return (straight + mirrored[:, self.config.flip] * self.mirror) / 2
+        return self.detailed(inputs).points
 
-    def look(self, inputs: Tensor) -> Tensor:
+    def forward_single(self, inputs: Tensor) -> Tensor:
         """Return what `forward` does, of the crops alone and not of their mirror images."""
-        return self.head(self._maps(inputs))
+        return self.detailed(inputs, mirror=False).points
+
+    def detailed(self, inputs: Tensor, *, mirror: bool = True) -> Details:
+        """Return the landmarks and what they come from, for normalised (N, 3, S, S).
+
+        Maps and scores are those of the crops alone, also where the landmarks are the mean of
+        both.
+
+        Args:
+            mirror: look at the mirror image, too, where `forward` does.
+        """
+        if self.training or self.config.flip is None or not mirror:
+            return self.head(self._maps(inputs))
+        # One run of twice as many faces, so that an exported file holds the weights once.
+        points, maps, scores = self.head(self._maps(torch.cat([inputs, inputs.flip(3)])))
+        straight, mirrored = points.reshape(2, -1, self.config.points, 2).unbind()
+        # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
+        mean = (straight + mirrored[:, self.config.flip] * self.mirror) / 2
+        count = len(inputs)
+        return Details(
+            mean, [part[:count] for part in maps], None if scores is None else scores[:count]
+        )
 
     def _maps(self, inputs: Tensor) -> list[Tensor]:
         """The feature maps that the head takes, from the finest to the coarsest."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
@@ -194,9 +195,8 @@ class ShapeModel:
 
 def _principal_components(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Orthonormal directions (M, K, 2) in which shapes (N, K, 2) vary, and the variances (M,)."""
-    deviations = _flat(shapes - shapes.mean(axis=0))
-    _, singular, components = np.linalg.svd(deviations, full_matrices=False)
-    variances = singular**2 / (len(shapes) - 1)
+    pca = PCA(svd_solver="full").fit(_flat(shapes))
+    components, variances = pca.components_, pca.explained_variance_
     # Copies of one shape differ by rounding errors.
     if variances.sum() <= NO_VARIANCE**2 * np.square(shapes).mean():
         raise ValueError("the shapes do not differ; a shape model needs shapes that do")

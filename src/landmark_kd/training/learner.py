@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,14 +18,11 @@ from torch.optim import Optimizer
 from landmark_kd.config.params import TrainingParams
 from landmark_kd.models.network import LandmarkNet
 from landmark_kd.training.loader import Batch
+from landmark_kd.training.tasks import Objective
 
 # Learning rate at the first step of the warm-up and at the end of the cosine, as a share.
 WARMUP_START = 0.01
 COSINE_END = 0.01
-
-# (pred (N, K, 2), targets (N, T, K, 2), the whole batch) -> (total, named parts), each a mean
-# over the batch's faces.
-Objective = Callable[[Tensor, Tensor, Batch], tuple[Tensor, dict[str, Tensor]]]
 
 
 class NotFinite(Exception):  # noqa: N818 - a state of the loss, not a defect
@@ -53,20 +50,18 @@ class Learner:
     def __init__(
         self,
         fabric: Fabric,
-        net: LandmarkNet,
         objective: Objective,
         settings: TrainingParams,
         *,
         steps_per_epoch: int,
     ) -> None:
         if fabric.world_size > 1 and fabric.device.type == "cuda":
-            net = convert_sync_batchnorm(net)
+            objective.net = convert_sync_batchnorm(objective.net)
         self.fabric = fabric
-        self.net = net.to(fabric.device)
-        self.objective = objective
+        self.net = objective.net.to(fabric.device)
         self.clip = settings.clip_grad
         self.steps = 0
-        self.optimizer = adamw(net, settings, fabric)
+        self.optimizer = adamw(self.net, settings, fabric)
         self.scheduler = CosineLRScheduler(
             self.optimizer,
             t_initial=settings.epochs * steps_per_epoch,
@@ -75,9 +70,9 @@ class Learner:
             warmup_lr_init=settings.learning_rate * WARMUP_START,
             t_in_epochs=False,
         )
-        self.ema = _Average(net, settings.ema_decay) if settings.ema_decay else None
+        self.ema = _Average(self.net, settings.ema_decay) if settings.ema_decay else None
         # The same tensors, stepped and wrapped as precision and number of processes want it.
-        self._wrapped, self._stepper = fabric.setup(self.net, self.optimizer)
+        self._objective, self._stepper = fabric.setup(objective, self.optimizer)
         # Looked up once: a walk through the network's modules takes as long as clipping itself.
         self._weights = list(self.net.parameters())
 
@@ -101,14 +96,14 @@ class Learner:
             NotFinite: in all processes, if it happens in one.
         """
         if not self.net.training:  # as validation leaves it
-            self._wrapped.train()
+            self._objective.train()
         self.scheduler.step_update(self.steps)
         self._stepper.zero_grad(set_to_none=True)
         parts: dict[str, Tensor] = {}
         values = []
         for number, piece in enumerate(pieces, start=1):
             last = number == len(pieces)
-            with self.fabric.no_backward_sync(self._wrapped, enabled=not last):
+            with self.fabric.no_backward_sync(self._objective, enabled=not last):
                 parts = self._loss(piece)
                 # Processes' gradients are averaged, a batch's faces count alike.
                 share = len(piece.rows) / batch_size
@@ -163,10 +158,9 @@ class Learner:
     def _loss(self, piece: Batch) -> dict[str, Tensor]:
         """Return the loss, then its named parts."""
         device = self.fabric.device
-        piece.images = piece.images.to(device, non_blocking=True)
+        images = piece.images.to(device, non_blocking=True)
         targets = piece.targets.to(device, non_blocking=True)
-        pred = self._wrapped(self.net.normalize(piece.images))
-        loss, parts = self.objective(pred, targets, piece)
+        loss, parts = self._objective(images, targets)
         return {"loss": loss, **parts}
 
     def _means(

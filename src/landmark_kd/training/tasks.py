@@ -5,6 +5,7 @@ The tough teacher and the baseline learn hard-landmarks, the tolerant teacher so
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +13,76 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landmark_kd.config.params import Params
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.network import LandmarkNet
-from landmark_kd.training.learner import Objective
-from landmark_kd.training.loader import Batch
 from landmark_kd.training.losses import REGRESSION_LOSSES
 
 
+class Objective(nn.Module, ABC):
+    """A network and the loss that it is trained to lower, as one module.
+
+    Attributes:
+        net: the network that learns; all of the module's parameters are its own.
+    """
+
+    def __init__(self, net: LandmarkNet) -> None:
+        super().__init__()
+        self.net = net
+
+    @abstractmethod
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and its named parts, each a mean over the batch's faces.
+
+        Args:
+            images: (N, S, S, 3) uint8 RGB.
+            targets: (N, T, K, 2) network coordinates, as `Task.targets` has them.
+        """
+
+
+class Regression(Objective):
+    """A plain regression loss to the first set of targets.
+
+    Args:
+        net: the network that learns.
+        loss: a name in REGRESSION_LOSSES.
+    """
+
+    def __init__(self, net: LandmarkNet, loss: str) -> None:
+        super().__init__(net)
+        self.loss = REGRESSION_LOSSES[loss]
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss, which has no parts."""
+        return self.loss(self.net(self.net.normalize(images)), targets[:, 0]), {}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network is to learn.
+
+    Attributes:
+        targets: (N, T, K, 2) network coordinates, N = len(faces). Set 0 is what the validation
+            NME is measured against; all sets move with the augmentation.
+        objective: makes the objective of the network that learns, on the device that was chosen.
+        depends_on: what else the loss depends on, as JSON has it: parameters, hashes of files.
+    """
+
+    targets: np.ndarray
+    objective: Callable[[LandmarkNet, torch.device], Objective]
+    depends_on: Mapping[str, Any]
+
+
 def regression_task(targets: np.ndarray, loss: str) -> Task:
-    """Learn landmarks with a plain regression loss.
+    """Return the task of learning landmarks with a plain regression loss.
 
     Args:
         targets: (N, K, 2) network coordinates.
         loss: a name in REGRESSION_LOSSES.
     """
-    function = REGRESSION_LOSSES[loss]
-
-    def objective(pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        return function(pred, targets[:, 0]), {}
-
-    return Task(targets[:, None], lambda net, device: objective, {"loss": loss})
+    return Task(targets[:, None], lambda net, device: Regression(net, loss), {"loss": loss})
 
 
 def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Task:
@@ -48,22 +96,6 @@ def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) ->
     if teacher == "tough":
         return regression_task(faces.crop_landmarks(), loss)
     return regression_task(landmarks_file(soft_landmarks / "soft.npy", faces), loss)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a network is to learn.
-
-    Attributes:
-        targets: (N, T, K, 2) network coordinates, N = len(faces). Set 0 is what the validation
-            NME is measured against; all sets move with the augmentation.
-        objective: gives the loss for the network that learns and the device that was chosen.
-        depends_on: what else the loss depends on, as JSON has it: parameters, hashes of files.
-    """
-
-    targets: np.ndarray
-    objective: Callable[[LandmarkNet, torch.device], Objective]
-    depends_on: Mapping[str, Any]
 
 
 def student_seed(params: Params) -> int:

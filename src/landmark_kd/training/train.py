@@ -63,7 +63,8 @@ def train(
         name: shown in the progress line, and the first part of the scratch folder's name.
         faces: the train faces, validation faces among them.
         seed: of initialisation, order and augmentation.
-        metrics_file: JSON for `dvc metrics`, {name: {best_epoch, best_val_nme}}; NME in percent.
+        metrics_file: JSON for `dvc metrics`, {name: {epoch, val_nme}} of the best epoch, whose
+            weights are kept; NME in percent.
 
     Raises:
         UserError: the loss is not finite (the epoch, the batch and its faces are named), the
@@ -109,7 +110,6 @@ def train(
         with _checkpoints(fabric, name, identity) as checkpoints:
             learner = Learner(
                 fabric,
-                net,
                 task.objective(net, fabric.device),
                 network,
                 steps_per_epoch=sampler.steps,
@@ -128,8 +128,8 @@ def train(
             if fabric.is_global_zero:
                 learner.averaged.load_state_dict(trainer.best)
                 save_network(learner.averaged, model_folder)
-                best = {"best_epoch": done.best_epoch, "best_val_nme": done.best_nme}
-                _write_curves(done.curves, best, curves_folder)
+                _write_curves(done.curves, curves_folder)
+                best = {"epoch": done.best_epoch, "val_nme": done.best_nme}
                 write_json(metrics_file, {name: best})
     return Result(done.best_epoch, done.best_nme, trainer.images_per_second())
 
@@ -156,18 +156,12 @@ def _check_shares(batch_size: int, processes: int, pieces: int) -> None:
         )
 
 
-def _write_curves(curves: list[dict[str, float]], best: dict[str, float], folder: Path) -> None:
-    """Write the curves at once, so that a training in parts has the same files as one in one.
-
-    Args:
-        best: goes into the folder's metrics.json beside the last epoch's values.
-    """
+def _write_curves(curves: list[dict[str, float]], folder: Path) -> None:
+    """Write the curves at once, so that a training in parts has the same files as one in one."""
     with replaced_folder(folder) as temporary:
         live = Live(str(temporary), save_dvc_exp=False, dvcyaml=None)
         for epoch in curves:
             for metric, value in epoch.items():
                 live.log_metric(metric, value)
             live.next_step()
-        live.summary.update(best)
-        live.make_summary()
         live.end()

@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 
@@ -89,8 +88,7 @@ class Trainer:
         """
         self._go_on(checkpoints)
         for epoch in range(self.progress.epoch, self.epochs + 1):
-            for _ in self._steps(epoch, minutes):
-                self._save(checkpoints, epoch)
+            self._train_epoch(epoch, checkpoints, minutes)
             self._end_epoch(epoch)
             self._save(checkpoints, epoch)
 
@@ -103,8 +101,8 @@ class Trainer:
         seconds = self.progress.seconds or math.inf
         return epochs * self.sampler.steps * self.sampler.batch_size / seconds
 
-    def _steps(self, epoch: int, minutes: float) -> Iterator[None]:
-        """Take the steps of an epoch that are left; yield when a checkpoint is due."""
+    def _train_epoch(self, epoch: int, checkpoints: Checkpoints | None, minutes: float) -> None:
+        """Take the steps of an epoch that are left, with checkpoints every so many minutes."""
         now = self.progress
         self.sampler.epoch, self.sampler.first_step = epoch, now.step
         pieces = iter(self.loader)
@@ -125,12 +123,13 @@ class Trainer:
                 sums.update(self.learner.step(batch, self.sampler.batch_size))
             except NotFinite as error:
                 raise _not_finite(error, epoch, step + 1, self.faces) from None
-            time_now = time.monotonic()
-            now.seconds += max(0.0, time_now - started)
-            started = time_now
+            ended = time.monotonic()
+            now.seconds += max(0.0, ended - started)
             now.step, now.sums = step + 1, dict(sums)
-            if minutes and time_now - last_saved >= 60 * minutes and now.step < self.sampler.steps:
-                yield
+            started = ended
+            # The last step's checkpoint is the epoch's own.
+            if minutes and ended - last_saved >= 60 * minutes and now.step < self.sampler.steps:
+                self._save(checkpoints, epoch)
                 started = last_saved = time.monotonic()
 
     def _end_epoch(self, epoch: int) -> None:

@@ -21,16 +21,15 @@ import torch
 from torch import Tensor
 
 from landmark_kd.faces.prepared import Faces
-from landmark_kd.training.loader import Batch
 from landmark_kd.training.resume.checkpoints import Checkpoint, Checkpoints
 from landmark_kd.training.resume.scratch import VARIABLE
-from landmark_kd.training.tasks import Task
 from tests.conftest import PROJECT
 from tests.support.limits import files_end_after
 from tests.support.prepared_faces import prepared_faces
 from tests.support.tiny_training import (
     curve,
     curve_files,
+    task_with,
     tiny_params,
     tiny_train,
     train_in,
@@ -133,13 +132,13 @@ def test_ten_kills_at_random_moments_leave_weights_and_curves_as_they_would_have
 
 
 class Noisy:
-    """A goal whose loss draws from every random generator, and which stops at a given step."""
+    """A task whose loss draws from every random generator, and which stops at a given step."""
 
     def __init__(self, faces: Faces, stop_at: int | None = None) -> None:
         self.stop_at = stop_at
-        self.task = Task(faces.crop_landmarks()[:, None], lambda net, device: self.loss, {})
+        self.task = task_with(self.loss, faces)
 
-    def loss(self, pred: Tensor, targets: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, pred: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         if self.stop_at == 0:
             raise KeyboardInterrupt
         self.stop_at = None if self.stop_at is None else self.stop_at - 1
