@@ -215,7 +215,7 @@ def test_pieces_of_unlike_size_count_by_their_faces(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "sentence"),
     [
-        ({"accumulate": 3}, r"batch_size 8 cannot be shared out.*take a multiple of 3"),
+        ({"accumulate": 3}, r"batch_size is 8, which cannot be shared out.*take a multiple of 3"),
         (
             {"accumulate": 8},
             "take a multiple of 8 that is at least 16",

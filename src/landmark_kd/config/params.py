@@ -234,12 +234,9 @@ class Params(Section):
             )
         shares = self.base.devices * self.base.accumulate
         for name, network in (("teacher", self.teacher), ("student", self.student)):
-            if network.batch_size % shares or network.batch_size < 2 * shares:
-                raise ValueError(
-                    f"{name}.batch_size is {network.batch_size}, which cannot be shared out over "
-                    f"base.devices x base.accumulate = {shares} with at least 2 faces each; take "
-                    f"a multiple of {shares} that is at least {2 * shares}"
-                )
+            fault = fault_of_shares(network.batch_size, shares)
+            if fault:
+                raise ValueError(f"{name}.{fault} (base.devices x base.accumulate)")
         if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
             raise ValueError(
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
@@ -292,6 +289,16 @@ class Params(Section):
                 "unlabelled.box is landmarks, but crop.box is dataset, whose boxes enclose other "
                 "things; take detector as unlabelled.box, or landmarks as crop.box"
             )
+
+
+def fault_of_shares(batch_size: int, shares: int) -> str:
+    """Say why a batch cannot be shared out evenly, at least 2 faces each; empty where it can."""
+    if batch_size % shares == 0 and batch_size >= 2 * shares:
+        return ""
+    return (
+        f"batch_size is {batch_size}, which cannot be shared out evenly into {shares} with at "
+        f"least 2 faces each; take a multiple of {shares} that is at least {2 * shares}"
+    )
 
 
 # Keys of earlier versions, and what became of them.

@@ -101,16 +101,17 @@ class Learner:
         self._stepper.zero_grad(set_to_none=True)
         parts: dict[str, Tensor] = {}
         values = []
-        for number, piece in enumerate(pieces, start=1):
+        # A batch's faces count alike.
+        shares = [len(piece.rows) / batch_size for piece in pieces]
+        for number, (piece, share) in enumerate(zip(pieces, shares, strict=True), start=1):
             last = number == len(pieces)
             with self.fabric.no_backward_sync(self._objective, enabled=not last):
                 parts = self._loss(piece)
-                # Processes' gradients are averaged, a batch's faces count alike.
-                share = len(piece.rows) / batch_size
+                # Processes' gradients are averaged.
                 self.fabric.backward(parts["loss"] * (share * self.fabric.world_size))
             values.append(torch.stack([value.detach() for value in parts.values()]))
         # Asked for once, when the GPU has all of the step's work but the optimiser's.
-        means = self._means(list(parts), torch.stack(values).tolist(), pieces, batch_size)
+        means = self._means(list(parts), torch.stack(values).tolist(), pieces, shares)
         if self.clip:
             # Fabric's own clipping sums in another order, and stops at fp16's first overflow.
             self.fabric.strategy.precision.unscale_gradients(self.optimizer)
@@ -164,13 +165,16 @@ class Learner:
         return {"loss": loss, **parts}
 
     def _means(
-        self, parts: list[str], values: list[list[float]], pieces: Sequence[Batch], batch_size: int
+        self,
+        parts: list[str],
+        values: list[list[float]],
+        pieces: Sequence[Batch],
+        shares: list[float],
     ) -> dict[str, float]:
         """Average the loss and its parts, a row a piece, over the batch; raise `NotFinite`."""
         means = dict.fromkeys(parts, 0.0)
         culprits: list[int] = []
-        for piece, of_piece in zip(pieces, values, strict=True):
-            share = len(piece.rows) / batch_size
+        for piece, of_piece, share in zip(pieces, values, shares, strict=True):
             for part, value in zip(parts, of_piece, strict=True):
                 means[part] += value * share
             if not math.isfinite(of_piece[0]):

@@ -11,7 +11,7 @@ from pathlib import Path
 from dvclive import Live
 from lightning_fabric import Fabric
 
-from landmark_kd.config.params import AugmentParams, BaseParams, TrainingParams
+from landmark_kd.config.params import AugmentParams, BaseParams, TrainingParams, fault_of_shares
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder, write_json
 from landmark_kd.faces.prepared import Faces
@@ -70,7 +70,10 @@ def train(
         UserError: the loss is not finite (the epoch, the batch and its faces are named), the
             batch cannot be shared out, the memory is too small, a loader process ended.
     """
-    _check_shares(network.batch_size, math.prod(process_counts(base)), base.accumulate)
+    # Under torchrun there may be other processes than base.devices says.
+    shares_in_all = math.prod(process_counts(base)) * base.accumulate
+    if fault := fault_of_shares(network.batch_size, shares_in_all):
+        raise UserError(f"{fault} (processes x base.accumulate).")
     with training_processes(base) as fabric, explained(name, base.workers):
         shares = Share(fabric.global_rank, fabric.world_size, base.accumulate)
         seed_all(seed)
@@ -143,17 +146,6 @@ def _checkpoints(fabric: Fabric, name: str, identity: str) -> Iterator[Checkpoin
     folder = folder_of(name, identity)
     with held(folder):
         yield Checkpoints(folder, identity)
-
-
-def _check_shares(batch_size: int, processes: int, pieces: int) -> None:
-    """Raise `UserError` unless each process and each of its pieces takes the same, at least 2."""
-    count = processes * pieces
-    if batch_size % count or batch_size < 2 * count:
-        raise UserError(
-            f"batch_size {batch_size} cannot be shared out evenly over {processes} process(es) x "
-            f"base.accumulate {pieces} with at least 2 faces in each share; "
-            f"take a multiple of {count} that is at least {2 * count}."
-        )
 
 
 def _write_curves(curves: list[dict[str, float]], folder: Path) -> None:
