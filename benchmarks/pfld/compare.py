@@ -36,13 +36,14 @@ from benchmarks.pfld.onnx_cost import onnx_cost
 from benchmarks.pfld.scores import DECIMALS, ced_points, scores, times
 from benchmarks.pfld.tables import report_blocks, results_blocks
 from benchmarks.pfld.worst_faces import FIGURE_NAMES, draw_worst, worst_rows
+from landmark_kd.core.boxes import BoxName
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.data.datasets.base import Dataset
 from landmark_kd.data.datasets.registry import recognised
 from landmark_kd.data.datasets.wflw import IMAGES, LIST, WFLW
 from landmark_kd.evaluation.cost import cpu_name
-from landmark_kd.evaluation.exported import BoxJitter, BoxSource, OnnxEvaluation, evaluate_onnx
+from landmark_kd.evaluation.exported import BoxJitter, OnnxEvaluation, evaluate_onnx
 from landmark_kd.evaluation.exported_report import protocol, scores_table
 from landmark_kd.evaluation.scores import rounded
 from landmark_kd.inference.detector import LandmarkDetector, shipped_model
@@ -132,7 +133,7 @@ def one_test_list(folder: Path) -> Iterator[Path]:
     them. The official test list is taken as it is.
     """
     lists = {split: folder / LIST.format(split=split) for split in ("train", "test")}
-    WFLW.layout.check(WFLW, folder)
+    WFLW.check(folder)
     lines = {s: [x for x in f.read_bytes().split(b"\n") if x.strip()] for s, f in lists.items()}
     if len(lines["test"]) == OFFICIAL_TEST_FACES:
         yield folder
@@ -153,7 +154,7 @@ def _evaluate(
     dataset: Dataset,
     folder: Path,
     *,
-    box: BoxSource = "landmarks",
+    box: BoxName = "landmarks",
     jitter: BoxJitter | None = None,
 ) -> Evaluations:
     found = {

@@ -133,7 +133,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pfld_as_ours(arguments.pfld)  # says so where it is missing or another network
     _, dataset = recognised(arguments.faces, "300w")
-    records = list(dataset.layout.read(dataset, arguments.faces, BadFaces("skip")))
+    records = list(dataset.read(arguments.faces, BadFaces("skip")))
     faces = [record for record in records if record.part.subset == "common"]
     images = [face.image.read() for face in faces]
     true = np.stack([face.landmarks for face in faces])

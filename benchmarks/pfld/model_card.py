@@ -64,7 +64,7 @@ def fill_card() -> None:
 def write_age_sheets(folder: Path, out: Path) -> None:
     """Write a sheet of faces drawn at random from each split of 300-W."""
     _, dataset = recognised(folder, "300w")
-    records = list(dataset.layout.read(dataset, folder, BadFaces("skip")))
+    records = list(dataset.read(folder, BadFaces("skip")))
     for split in ("train", "test"):
         faces = [record for record in records if record.split == split]
         count = min(SHEET_FACES, len(faces))

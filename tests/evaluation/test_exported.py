@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from landmark_kd.core.boxes import BoxName
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import Split
-from landmark_kd.data.datasets.pts import write_pts
 from landmark_kd.data.datasets.registry import recognised
 from landmark_kd.data.synthetic.shape import rotation_matrix
 from landmark_kd.evaluation.box_jitter import jitter_boxes
-from landmark_kd.evaluation.exported import BoxJitter, BoxSource, OnnxEvaluation, evaluate_onnx
+from landmark_kd.evaluation.exported import BoxJitter, OnnxEvaluation, evaluate_onnx
 from landmark_kd.evaluation.exported_report import protocol, scores_table, summary
 from landmark_kd.imaging import face_detector
 from landmark_kd.inference.detector import LandmarkDetector
@@ -25,7 +25,7 @@ from landmark_kd.landmarks.metrics import normalizing_distance
 from landmark_kd.landmarks.scheme import IBUG_68, WFLW_98, LandmarkScheme, convert
 from tests.support.constant_model import constant_model
 from tests.support.raw_cofw_wflw import face_landmarks, write_cofw, write_wflw
-from tests.support.raw_faces import landmarks_in, write_300w, write_face
+from tests.support.raw_faces import landmarks_in, write_300w, write_face, write_pts
 
 # What every face of `write_300w` has.
 FACE = landmarks_in(80, 60)
@@ -41,7 +41,7 @@ def evaluate(
     model: Path,
     *,
     split: Split = "test",
-    box: BoxSource | None = None,
+    box: BoxName | None = None,
     jitter: BoxJitter | None = None,
 ) -> OnnxEvaluation:
     _, dataset = recognised(folder)

@@ -50,7 +50,7 @@ def test_landmarks_of_another_scheme_are_refused() -> None:
 def test_faces_that_are_marked_for_their_pose_are_turned_more(shared: Path) -> None:
     folder = shared / "data" / "wflw"
     _, dataset = recognised(folder)
-    faces = [f for f in dataset.layout.read(dataset, folder, BadFaces("error")) if f.subsets]
+    faces = [f for f in dataset.read(folder, BadFaces("error")) if f.subsets]
     landmarks = convert(np.stack([f.landmarks for f in faces]), dataset.scheme, IBUG_68)
     yaw = np.abs(head_pose(landmarks)[:, 0])
     marked = np.array(["pose" in face.subsets for face in faces])

@@ -65,7 +65,7 @@ def _add_check(actions: Any) -> None:
         type=Path,
         default=DEFAULT_SHEET,
         metavar="FILE",
-        help="contact sheet to write, JPEG or PNG, outside of PATH; one that is there is replaced "
+        help="image to draw the contact sheet in, outside of PATH; one that is there is replaced "
         "(default: %(default)s)",
     )
     parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from landmark_kd.cli.shared import add_model, add_name, load_model, needs_train_packages
+from landmark_kd.core.boxes import BOX_NAMES
 from landmark_kd.core.files import write_json
 
 # As params.yaml's evaluate.box_jitter allows.
@@ -47,7 +48,7 @@ def add_evaluate(commands: Any) -> None:
     )
     parser.add_argument(
         "--box",
-        choices=("landmarks", "dataset", "detector"),
+        choices=BOX_NAMES,
         help="the bounding box of the face's landmarks, the data set's own box, or OpenCV's face "
         "detector (default: what the model was trained on)",
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 
+from landmark_kd.core.boxes import BoxName
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.core.progress import ProgressBar
@@ -28,7 +29,6 @@ from landmark_kd.landmarks import geometry, metrics
 from landmark_kd.landmarks.geometry import overlap
 from landmark_kd.landmarks.scheme import SCHEMES, LandmarkScheme, convert
 
-BoxSource = Literal["landmarks", "dataset", "detector"]
 # Landmarks (K, 2), None where the detector did not find the face, or why the face is broken.
 Prediction = np.ndarray | UserError | None
 
@@ -64,7 +64,7 @@ class OnnxEvaluation:
     dataset: Dataset
     split: Split
     scheme: LandmarkScheme
-    box: BoxSource
+    box: BoxName
     jitter: BoxJitter
     faces: list[FaceRecord]
     true: np.ndarray
@@ -79,7 +79,7 @@ def evaluate_onnx(
     folder: Path,
     *,
     split: Split,
-    box: BoxSource | None,
+    box: BoxName | None,
     jitter: BoxJitter,
 ) -> OnnxEvaluation:
     """Predict the landmarks of all faces of a split and measure the errors.
@@ -107,7 +107,7 @@ def evaluate_onnx(
             "found in each image; leave them out or take another --box."
         )
     bad = BadFaces("skip")
-    records = [r for r in dataset.layout.read(dataset, folder, bad) if r.split == split]
+    records = [r for r in dataset.read(folder, bad) if r.split == split]
     if records:
         true = convert(np.stack([r.landmarks for r in records]), dataset.scheme, scheme)
         boxes = None if source == "detector" else _boxes(records, true, source)
@@ -212,7 +212,7 @@ def _errors(
     return errors
 
 
-def _boxes(records: Sequence[FaceRecord], true: np.ndarray, source: BoxSource) -> np.ndarray:
+def _boxes(records: Sequence[FaceRecord], true: np.ndarray, source: BoxName) -> np.ndarray:
     """Return the faces' known boxes (N, 4)."""
     if source == "landmarks":
         return geometry.landmarks_box(true)
@@ -247,7 +247,7 @@ def _common_scheme(info: ModelInfo, dataset: Dataset) -> LandmarkScheme:
     )
 
 
-def _box_source(info: ModelInfo, dataset: Dataset, box: BoxSource | None) -> BoxSource:
+def _box_source(info: ModelInfo, dataset: Dataset, box: BoxName | None) -> BoxName:
     source = box or info.box
     if source == "dataset" and not dataset.boxes:
         chosen = "--box is dataset" if box else "the model was trained on a data set's own boxes"
@@ -259,4 +259,4 @@ def _box_source(info: ModelInfo, dataset: Dataset, box: BoxSource | None) -> Box
             f"the model was trained on the boxes of {info.dataset}, and it is not known where "
             "these lie in a detector's; take --box dataset or --box landmarks."
         )
-    return cast(BoxSource, source)
+    return cast(BoxName, source)

@@ -12,8 +12,9 @@ import numpy as np
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.core.files import replaced_file
 
-# What is taken from a folder of any images; one that is named by itself may have any ending.
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# By these an image in a folder is known, and these can be written; one that is named by itself is
+# read whatever its ending.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class Image(Protocol):

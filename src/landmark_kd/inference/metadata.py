@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
+from landmark_kd.core.boxes import BOX_NAMES
+
 # Changes when a reader of older files would go wrong.
 FORMAT = "landmark-kd 2"
 
@@ -102,7 +104,7 @@ class ModelInfo:
             "std": _numbers(self.std, 3) and all(v > 0 for v in self.std),
             "colour_order": self.colour_order == "RGB",
             "margin": _numbers((self.margin,), 1) and self.margin > -1,
-            "box": self.box in ("landmarks", "dataset", "detector"),
+            "box": self.box in BOX_NAMES,
             "box_in_haar": self.box_in_haar is None or _box(self.box_in_haar),
             "point_names": len(self.point_names) == k
             and all(isinstance(name, str) for name in self.point_names),

@@ -23,7 +23,7 @@ OPEN_FILES = Path("/proc/self/fd")
 
 
 def _read(folder: Path, bad: BadFaces | None = None) -> list[FaceRecord]:
-    return list(COFW.layout.read(COFW, folder, bad or BadFaces("error")))
+    return list(COFW.read(folder, bad or BadFaces("error")))
 
 
 def _set(file: Path, name: str, values: np.ndarray) -> None:
@@ -117,7 +117,7 @@ def test_only_the_two_files_belong_to_the_set(tmp_path: Path) -> None:
     write_cofw(tmp_path)
     (tmp_path / "README.txt").write_text("more")
     (tmp_path / "COFW_train.mat").write_bytes(b"the grey edition")
-    assert sorted(COFW.layout.files(COFW, tmp_path)) == [tmp_path / TEST, tmp_path / TRAIN]
+    assert sorted(COFW.files(tmp_path)) == [tmp_path / TEST, tmp_path / TRAIN]
 
 
 def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_folder_too_high_or_too_low_gets_the_right_one_suggested(
     write_cofw(tmp_path / "cofw")
     (tmp_path / "cofw/within").mkdir()
     with pytest.raises(UserError, match=re.escape(f"did you mean {tmp_path / 'cofw'}?")):
-        COFW.layout.check(COFW, tmp_path / given)
+        COFW.check(tmp_path / given)
 
 
 def test_a_file_of_the_set_gets_its_folder_suggested(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def _no_images(file: Path) -> None:
     [
         (_empty, "is empty, but COFW is published in Matlab's version 7.3, which is HDF5"),
         (_version_5, "is a Matlab file of version 5, but COFW is published in"),
-        (_page, "is not HDF5 file, but COFW is published in"),
+        (_page, "is not an HDF5 file, but COFW is published in"),
         (_cut_off, "is cut off or damaged ("),
         (_without_landmarks, "has no variable phisTr; it holds IsTr, bboxesTr. Is it another"),
         (_test_file_as_train_file, "has no variable IsTr; it holds IsT, bboxesT, phisT."),

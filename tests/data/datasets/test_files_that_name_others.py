@@ -85,7 +85,7 @@ def test_a_cofw_image_that_is_none_of_the_file_is_left_out(
     with h5py.File(folder / "COFW_train_color.mat", "r+") as content:
         content["IsTr"][0, 1] = stored(content, secret, other).ref
     bad = BadFaces("skip")
-    records = list(COFW.layout.read(COFW, folder, bad))
+    records = list(COFW.read(folder, bad))
     assert [record.name for record in records] == ["train/1", "train/3", "test/1", "test/2"]
     ((_, said),) = bad.left_out
     assert said.startswith(f"image 2 of {folder / 'COFW_train_color.mat'} ")
@@ -96,7 +96,7 @@ def test_a_cofw_image_that_is_swapped_after_the_check_is_not_read(
     tmp_path: Path, secret: Path, other: Path
 ) -> None:
     folder = write_cofw(tmp_path / "cofw", 3, 2, SIZE)
-    record = next(iter(COFW.layout.read(COFW, folder, BadFaces("error"))))
+    record = next(iter(COFW.read(folder, BadFaces("error"))))
     with h5py.File(folder / "COFW_train_color.mat", "r+") as content:
         content["IsTr"][0, 0] = _external_image(content, secret, other).ref
     with pytest.raises(UserError, match="leads to another place or file"):
@@ -145,7 +145,7 @@ def test_a_cofw_variable_that_is_none_of_the_file_is_refused(
     with h5py.File(folder / "COFW_train_color.mat", "r+") as content:
         change(content, secret, other)
     with pytest.raises(UserError) as caught:
-        list(COFW.layout.read(COFW, folder, BadFaces("skip")))
+        list(COFW.read(folder, BadFaces("skip")))
     assert str(folder / "COFW_train_color.mat") in str(caught.value)
     assert sentence in str(caught.value)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.pts import read_pts, write_pts
+from landmark_kd.data.datasets.pts import read_pts
+from tests.support.raw_faces import write_pts
 
 THREE_POINTS = "version: 1\nn_points:  3\n{\n1 1\n2.5 3\n10.25 -4\n}\n"
 

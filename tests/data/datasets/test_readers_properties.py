@@ -13,12 +13,12 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.cofw import COFW
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
-from landmark_kd.data.datasets.pts import read_pts, write_pts
+from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.data.datasets.wflw import IMAGES, WFLW
 from landmark_kd.imaging.images import ImageFile, read_image
 from tests.support.raw_cofw_wflw import wflw_line, write_cofw, write_wflw
 from tests.support.raw_custom import table_lines, write_table
-from tests.support.raw_faces import landmarks_in, write_face
+from tests.support.raw_faces import landmarks_in, write_face, write_pts
 from tests.support.reading import check_reading, check_sentence, refused_or_sound
 from tests.support.strategies import damaged, examples, shapes
 
@@ -34,7 +34,7 @@ def test_what_is_whole_is_read(tmp_path: Path) -> None:
         (COFW, write_cofw(tmp_path / "cofw", 3, 2)),
     ):
         check_reading(dataset, folder)
-        assert len(list(dataset.layout.read(dataset, folder, BadFaces("error")))) == 5
+        assert len(list(dataset.read(folder, BadFaces("error")))) == 5
 
 
 @examples(200)
@@ -102,7 +102,7 @@ def test_what_other_programs_take_for_no_number_is_none(tmp_path: Path, text: st
     path = write_wflw(tmp_path / "wflw", 2, 2) / WFLW.parts[0].folder
     path.write_text(" ".join([text, *line[1:]]) + "\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"entry|entries"):
-        list(WFLW.layout.read(WFLW, tmp_path / "wflw", BadFaces("error")))
+        list(WFLW.read(tmp_path / "wflw", BadFaces("error")))
 
     lines = table_lines(["ann", "ben", "cy"])
     first = lines[1].split(",")
@@ -110,7 +110,7 @@ def test_what_other_programs_take_for_no_number_is_none(tmp_path: Path, text: st
     table = write_table(tmp_path / "table", lines)
     bad = BadFaces("skip")
     own = read_custom_dataset(table)
-    assert len(list(own.layout.read(own, table, bad))) == 2
+    assert len(list(own.read(table, bad))) == 2
     assert "line 2: x0 is " in bad.left_out[0][1]
 
     write_pts(tmp_path / "a.pts", np.array([[1.0, 2]]))

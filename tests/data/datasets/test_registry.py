@@ -11,7 +11,7 @@ import pytest
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.registry import DATASETS
-from landmark_kd.imaging.images import ImageFile, read_image
+from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile, read_image
 from landmark_kd.landmarks.scheme import IBUG_68, SCHEMES
 from tests.support.raw_faces import STEMS_300W, landmarks_in, write_300w, write_face
 
@@ -20,7 +20,7 @@ SYNTHETIC = DATASETS["synthetic"]
 
 
 def _read(folder: Path, bad: BadFaces | None = None) -> list[FaceRecord]:
-    return list(W300.layout.read(W300, folder, bad or BadFaces("error")))
+    return list(W300.read(folder, bad or BadFaces("error")))
 
 
 def test_300w_is_read_in_its_official_layout(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_synthetic_faces_are_a_photo_each(tmp_path: Path) -> None:
     for split in ("train", "test"):
         for i in range(3):
             write_face(tmp_path / split, f"face_0_{i}")
-    records = list(SYNTHETIC.layout.read(SYNTHETIC, tmp_path, BadFaces("error")))
+    records = list(SYNTHETIC.read(tmp_path, BadFaces("error")))
     assert [(r.split, r.part.subset) for r in records] == [("train", "train")] * 3 + [
         ("test", "test")
     ] * 3
@@ -74,16 +74,16 @@ def test_synthetic_faces_are_a_photo_each(tmp_path: Path) -> None:
 def test_images_of_any_suffix_are_read_and_other_files_are_not(tmp_path: Path) -> None:
     write_300w(tmp_path)
     afw = tmp_path / "afw"
-    write_face(afw, "a", suffix=".jpg")
-    write_face(afw, "b", suffix=".jpeg")
-    write_face(afw, "c", suffix=".jpg")
-    (afw / "c.jpg").rename(afw / "c.JPG")
-    write_face(afw, "c_mirror", suffix=".jpg")
+    for stem, suffix in zip("abcdefg", IMAGE_SUFFIXES, strict=True):
+        write_face(afw, stem, suffix=suffix)
+    write_face(afw, "h", suffix=".jpg")
+    (afw / "h.jpg").rename(afw / "h.JPG")
+    write_face(afw, "h_mirror", suffix=".jpg")
     (afw / "bounding_boxes.mat").write_bytes(b"no face")
     (afw / "._a.jpg").write_bytes(b"left by a Mac")
     (afw / "more").mkdir()
     stems = [r.name for r in _read(tmp_path) if r.name.startswith("afw/")]
-    assert stems == [*(f"afw/{s}" for s in STEMS_300W["afw"]), "afw/a", "afw/b", "afw/c"]
+    assert stems == [f"afw/{stem}" for stem in (*STEMS_300W["afw"], *"abcdefgh")]
 
 
 def test_missing_parts_are_said_with_their_published_size(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def _break_two_images(folder: Path) -> None:
     [
         (_break_text, "20_1.pts, line 4: 'one two' is not two numbers x y"),
         (_break_image_alone, "20_1.png has no 20_1.pts beside it"),
-        (_break_landmarks_alone, "20_1.pts has no image (.jpg, .jpeg, .png) beside it"),
+        (_break_landmarks_alone, "20_1.pts has no image (.jpg, .jpeg, .png, .bmp,"),
         (_break_two_images, "20_1.pts have one name, but a face is two files"),
     ],
 )

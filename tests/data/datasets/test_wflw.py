@@ -17,7 +17,7 @@ SIZE = (80, 60)
 
 
 def _read(folder: Path, bad: BadFaces | None = None) -> list[FaceRecord]:
-    return list(WFLW.layout.read(WFLW, folder, bad or BadFaces("error")))
+    return list(WFLW.read(folder, bad or BadFaces("error")))
 
 
 def _edit(file: Path, number: int, pattern: str, text: str) -> None:
@@ -133,7 +133,7 @@ def test_a_name_is_the_rest_of_the_line_exactly(tmp_path: Path, name: str) -> No
     record = _read(tmp_path)[-1]
     assert record.photo == name
     assert str(record.image) == str(tmp_path / IMAGES / name)
-    assert tmp_path / IMAGES / name in WFLW.layout.files(WFLW, tmp_path)
+    assert tmp_path / IMAGES / name in WFLW.files(tmp_path)
 
 
 def test_only_lists_and_the_images_they_name_belong_to_the_set(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_only_lists_and_the_images_they_name_belong_to_the_set(tmp_path: Path) -
     names = [
         PHOTO_NAME.format(split=s, number=n) for s, n in (("train", 0), ("train", 1), ("test", 0))
     ]
-    assert list(WFLW.layout.files(WFLW, tmp_path)) == [
+    assert list(WFLW.files(tmp_path)) == [
         tmp_path / TRAIN,
         tmp_path / TEST,
         *(tmp_path / IMAGES / name for name in names),
@@ -166,7 +166,7 @@ def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -
     assert {split: len(found) for split, found in by_split.items()} == {"train": 158, "test": 48}
     assert all(record.subsets == () for record in by_split["train"])
     assert set(WFLW.subsets(by_split["test"])) == {"all", *FLAGS}
-    assert len(list(WFLW.layout.files(WFLW, folder))) == len({r.photo for r in records}) + 2
+    assert len(list(WFLW.files(folder))) == len({r.photo for r in records}) + 2
     images = {record.image: record.image.read() for record in records}
     for record in records:
         height, width = images[record.image].shape[:2]
@@ -194,7 +194,7 @@ def test_a_folder_too_high_or_too_low_gets_the_right_one_suggested(
 ) -> None:
     write_wflw(tmp_path / "wflw")
     with pytest.raises(UserError, match=re.escape(f"did you mean {tmp_path / 'wflw'}?")):
-        WFLW.layout.check(WFLW, tmp_path / given)
+        WFLW.check(tmp_path / given)
 
 
 def test_a_folder_that_is_not_there_empty_or_a_file_names_folders_and_source(

@@ -9,14 +9,20 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.pts import write_pts
 from landmark_kd.data.datasets.registry import DATASETS
 from landmark_kd.data.inspection import check
 from landmark_kd.data.inspection.check import CheckedData, check_data, report, training_command
 from landmark_kd.imaging.images import ImageFile, read_image
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_custom import coco_content, table_lines, write_coco, write_table
-from tests.support.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
+from tests.support.raw_faces import (
+    STEMS_300W,
+    landmarks_in,
+    snapshot,
+    write_300w,
+    write_face,
+    write_pts,
+)
 
 
 def lines(folder: Path, name: str | None = None) -> list[str]:

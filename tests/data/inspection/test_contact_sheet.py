@@ -10,7 +10,7 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
-from landmark_kd.data.datasets.registry import recognised
+from landmark_kd.data.datasets.registry import DATASETS, recognised
 from landmark_kd.data.inspection import contact_sheet
 from landmark_kd.data.inspection.contact_sheet import (
     BOX,
@@ -26,7 +26,6 @@ from landmark_kd.data.inspection.contact_sheet import (
     write_contact_sheet,
 )
 from landmark_kd.imaging.images import ImageFile, read_image
-from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.visualization.overlay import GREEN
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_faces import write_300w
@@ -39,7 +38,7 @@ class GreyImage:
 
 def read(folder: Path) -> tuple[Dataset, list[FaceRecord]]:
     _, dataset = recognised(folder)
-    return dataset, list(dataset.layout.read(dataset, folder, BadFaces("error")))
+    return dataset, list(dataset.read(folder, BadFaces("error")))
 
 
 def faces_of(train: int, test: int) -> list[FaceRecord]:
@@ -92,7 +91,7 @@ def test_landmarks_are_drawn_where_they_lie_in_the_image(tmp_path: Path) -> None
         "dots",
         Part("a", "train", "train", None),
     )
-    dataset = Dataset("dots", IBUG_68, (face.part,), layout=None)  # type: ignore[arg-type]
+    dataset = replace(DATASETS["300w"], name="dots")
     write_contact_sheet(tmp_path / "sheet.png", dataset, [face])
     tile = tiles(read_image(tmp_path / "sheet.png"))[0]
     assert near(tile, GREEN) > 300

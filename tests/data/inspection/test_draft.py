@@ -14,7 +14,6 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
 from landmark_kd.data.datasets.custom.config import CustomConfig, read_custom_config
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
-from landmark_kd.data.datasets.pts import write_pts
 from landmark_kd.data.inspection.draft import draft_custom_dataset, write_draft
 from landmark_kd.data.inspection.proposals import propose_split
 from landmark_kd.landmarks.scheme import SCHEMES
@@ -29,6 +28,7 @@ from tests.support.raw_custom import (
     write_pts_tree,
     write_table,
 )
+from tests.support.raw_faces import write_pts
 
 PEOPLE = [f"person{i // 4}" for i in range(40)]
 
@@ -43,8 +43,8 @@ def _drafted(folder: Path) -> CustomConfig:
     """Draft, and check that all faces are read by the draft as it stands."""
     assert write_draft(folder) == folder / "landmark-kd.yaml"
     dataset = read_custom_dataset(folder)
-    dataset.layout.check(dataset, folder)
-    assert len(list(dataset.layout.read(dataset, folder, BadFaces("error")))) == 40
+    dataset.check(folder)
+    assert len(list(dataset.read(folder, BadFaces("error")))) == 40
     return read_custom_config(folder)
 
 

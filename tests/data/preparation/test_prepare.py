@@ -15,7 +15,7 @@ import pytest
 from landmark_kd.config.params import CropParams, DataParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord
-from landmark_kd.data.datasets.pts import write_pts
+from landmark_kd.data.datasets.pts_folders import PtsFolders
 from landmark_kd.data.datasets.registry import DATASETS
 from landmark_kd.data.preparation import cropping
 from landmark_kd.data.preparation import prepare as prepare_module
@@ -24,7 +24,14 @@ from landmark_kd.faces.prepared import Faces, load_faces
 from landmark_kd.imaging import face_detector, images
 from landmark_kd.imaging.images import ImageFile, read_image
 from landmark_kd.landmarks import geometry
-from tests.support.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
+from tests.support.raw_faces import (
+    STEMS_300W,
+    landmarks_in,
+    snapshot,
+    write_300w,
+    write_face,
+    write_pts,
+)
 
 CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
 
@@ -306,7 +313,6 @@ def test_images_still_belong_to_their_faces_when_others_are_left_out(
 def test_an_image_with_several_faces_is_decoded_once_for_neighbours(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = DATASETS["300w"]
     afw = raw / "300w" / "afw"
     for level, stem in ((10, "11_1"), (20, "11_2")):
         write_face(afw, stem, image=np.full((60, 80, 3), level, dtype=np.uint8))
@@ -324,8 +330,7 @@ def test_an_image_with_several_faces_is_decoded_once_for_neighbours(
         decoded.append(path.stem)
         return read_image(path)
 
-    layout = replace(dataset.layout, read=read)
-    monkeypatch.setitem(DATASETS, "300w", replace(dataset, layout=layout))
+    monkeypatch.setattr(PtsFolders, "read", read)
     monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
     monkeypatch.setattr(images, "read_image", read_and_note)
     train, test = _prepare(raw, tmp_path / "faces")
@@ -469,9 +474,7 @@ def test_the_detector_finds_most_real_faces_and_its_box_is_near_the_landmarks(
 ) -> None:
     records = list(
         islice(
-            DATASETS["300w"].layout.read(
-                DATASETS["300w"], shared / "data" / "300w", BadFaces("error")
-            ),
+            DATASETS["300w"].read(shared / "data" / "300w", BadFaces("error")),
             0,
             400,
             8,
@@ -485,16 +488,13 @@ def test_the_detector_finds_most_real_faces_and_its_box_is_near_the_landmarks(
 def test_marked_occlusion_is_kept_where_all_faces_have_it(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = DATASETS["300w"]
-
-    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+    def read(dataset: PtsFolders, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
         for i, record in enumerate(read_300w(dataset, folder, bad)):
             marks = np.arange(68) == i if record.split == "test" else None
             yield replace(record, occluded=marks)
 
-    read_300w = dataset.layout.read
-    layout = replace(dataset.layout, read=read)
-    monkeypatch.setitem(DATASETS, "300w", replace(dataset, layout=layout))
+    read_300w = PtsFolders.read
+    monkeypatch.setattr(PtsFolders, "read", read)
     train, test = _prepare(raw, tmp_path / "faces")
     assert train.occluded is None
     assert test.occluded is not None

@@ -14,7 +14,6 @@ import pytest
 from landmark_kd.config.params import CropParams, DataParams, UnlabelledBox
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
-from landmark_kd.data.datasets.pts import write_pts
 from landmark_kd.data.datasets.wflw import WFLW
 from landmark_kd.data.preparation.prepare import prepare
 from landmark_kd.faces.prepared import Faces, load_faces
@@ -22,7 +21,14 @@ from landmark_kd.imaging import face_detector
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import IBUG_68, convert
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
-from tests.support.raw_faces import STEMS_300W, landmarks_in, snapshot, write_300w, write_face
+from tests.support.raw_faces import (
+    STEMS_300W,
+    landmarks_in,
+    snapshot,
+    write_300w,
+    write_face,
+    write_pts,
+)
 
 CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
 TRAIN_FACES = sum(len(STEMS_300W[part]) for part in ("afw", "helen/trainset", "lfpw/trainset"))
@@ -226,7 +232,7 @@ def test_landmarks_of_another_scheme_tell_the_box_that_they_have_in_the_one_to_l
 ) -> None:
     folder = write_wflw(raw / "unlabelled")
     faces = run(raw, tmp_path / "faces", box="landmarks")
-    records = [r for r in WFLW.layout.read(WFLW, folder, BadFaces("error")) if r.split == "train"]
+    records = [r for r in WFLW.read(folder, BadFaces("error")) if r.split == "train"]
     assert len(faces) == len(records)
     box = geometry.landmarks_box(convert(records[0].landmarks, WFLW.scheme, IBUG_68))
     expected = geometry.invert(geometry.square_crop(box, CROP.margin, CROP.resolution))

@@ -1,13 +1,14 @@
-"""What readers of data sets work with: a face as it is read, parts of a set, bad faces.
+"""What a data set is: its parts, the faces that it is read as, and what becomes of bad ones.
 
-A reader yields a `FaceRecord` a face and hands what cannot be read to `BadFaces`, which stops the
-run or leaves the face out.
+`Dataset.read` yields a `FaceRecord` for each face and hands what cannot be read to `BadFaces`,
+which stops the run or leaves the face out.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -106,32 +107,14 @@ class BadFaces:
         return [sentence for part, sentence in self.left_out if part.split == split]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How a data set lies in a folder.
-
-    Attributes:
-        check: raises UserError, with a hint, where a folder does not hold the set:
-            `check(dataset, folder)`.
-        files: the files in the folder that belong to the set: `files(dataset, folder)`.
-        read: yields the faces, and hands those that cannot be read to `bad`:
-            `read(dataset, folder, bad)`. It checks the layout first.
-    """
-
-    check: Callable[[Dataset, Path], None]
-    files: Callable[[Dataset, Path], Iterable[Path]]
-    read: Callable[[Dataset, Path, BadFaces], Iterator[FaceRecord]]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What a data set is.
+@dataclass(frozen=True, kw_only=True)
+class Dataset(ABC):
+    """What a data set is; a subclass knows how one lies in a folder.
 
     Attributes:
         name: as in `data.name`; of a person's custom set, the name it was given.
         scheme: of its landmarks.
         parts: what it is made of; a subset may have several parts.
-        layout: how it lies in a folder.
         unions: subsets that are made of other subsets, all of which have to be there.
         published: faces that its authors counted in the subsets that are no part's and no union.
         boxes: whether it brings boxes of its own.
@@ -142,12 +125,33 @@ class Dataset:
     name: str
     scheme: LandmarkScheme
     parts: tuple[Part, ...]
-    layout: Layout
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     published: dict[str, int] = field(default_factory=dict)
     boxes: bool = False
     source: str = ""
     licence: str = ""
+
+    @abstractmethod
+    def check(self, folder: Path) -> None:
+        """Check that a folder holds the set.
+
+        Raises:
+            UserError: it does not; the sentence says what was expected and, where a folder nearby
+                fits, which.
+        """
+
+    @abstractmethod
+    def files(self, folder: Path) -> list[Path]:
+        """Return the files in a folder that belong to the set, which `check` has passed."""
+
+    @abstractmethod
+    def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        """Check a folder and yield the faces in it; those that cannot be read go to `bad`.
+
+        Raises:
+            UserError: the folder does not hold the set, a file that belongs to all faces cannot
+                be read, or a face is bad and `bad` ends the run.
+        """
 
     @property
     def points(self) -> int:

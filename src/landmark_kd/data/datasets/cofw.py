@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part, Split
+from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.landmarks.scheme import COFW_29
 
@@ -93,35 +93,35 @@ class CofwImage:
         return f"image {self.number} of {self.file}"
 
 
-def _check_layout(dataset: Dataset, folder: Path) -> None:
-    names = [part.folder for part in dataset.parts]
-    known = [*names, *GREY_EDITION.values()]
-    check_folder(
-        dataset,
-        folder,
-        f"the files {' and '.join(names)}",
-        lambda other: any((other / name).is_file() for name in known),
-    )
-    for name in names:
-        if not (folder / name).is_file():
-            grey = GREY_EDITION[name]
-            beside = (
-                f"{grey} beside it is the grey edition, the colour one is needed"
-                if (folder / grey).is_file()
-                else f"{dataset.name} is {' and '.join(names)}"
-            )
-            raise UserError(f"{folder / name} is missing: {beside}; {dataset.source}.")
+class Cofw(Dataset):
+    """COFW; the faces of both files come in their order, and each image is a photo of its own."""
 
+    def check(self, folder: Path) -> None:
+        names = [part.folder for part in self.parts]
+        known = [*names, *GREY_EDITION.values()]
+        check_folder(
+            self,
+            folder,
+            f"the files {' and '.join(names)}",
+            lambda other: any((other / name).is_file() for name in known),
+        )
+        for name in names:
+            if not (folder / name).is_file():
+                grey = GREY_EDITION[name]
+                beside = (
+                    f"{grey} beside it is the grey edition, the colour one is needed"
+                    if (folder / grey).is_file()
+                    else f"{self.name} is {' and '.join(names)}"
+                )
+                raise UserError(f"{folder / name} is missing: {beside}; {self.source}.")
 
-def _files(dataset: Dataset, folder: Path) -> list[Path]:
-    return [folder / part.folder for part in dataset.parts]
+    def files(self, folder: Path) -> list[Path]:
+        return [folder / part.folder for part in self.parts]
 
-
-def _read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-    """Yield the faces of both files in their order; each image is a photo of its own."""
-    _check_layout(dataset, folder)
-    for part in dataset.parts:
-        yield from _read_file(dataset, part, folder / part.folder, bad)
+    def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        self.check(folder)
+        for part in self.parts:
+            yield from _read_file(self, part, folder / part.folder, bad)
 
 
 def _read_file(dataset: Dataset, part: Part, file: Path, bad: BadFaces) -> Iterator[FaceRecord]:
@@ -218,7 +218,7 @@ def _what_it_is(start: bytes) -> str:
         return "is empty"
     if start.startswith(b"MATLAB 5.0 MAT-file"):
         return "is a Matlab file of version 5"
-    return "is not HDF5 file"
+    return "is not an HDF5 file"
 
 
 def _variable(file: Path, content: h5py.File, name: str) -> h5py.Dataset:
@@ -316,14 +316,13 @@ def _values(stored: h5py.Dataset, where: str) -> np.ndarray:
         raise UserError(f"{where} is damaged ({error}).") from None
 
 
-COFW = Dataset(
+COFW = Cofw(
     name="cofw",
     scheme=COFW_29,
     parts=(
         Part("COFW_train_color.mat", "train", "train", 1345),
         Part("COFW_test_color.mat", "test", "cofw", 507),
     ),
-    layout=Layout(_check_layout, _files, _read),
     boxes=True,
     source=(
         "COFW (Caltech Occluded Faces in the Wild, its colour edition) comes from "

@@ -58,13 +58,6 @@ def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -
     return np.array(found, dtype=np.float64).reshape(-1, 2) - first_pixel
 
 
-def write_pts(path: Path, landmarks: np.ndarray) -> None:
-    """Write landmarks (K, 2), 0-based pixels, with three decimals as the iBUG group does."""
-    rows = [f"{x:.3f} {y:.3f}" for x, y in np.asarray(landmarks) + FIRST_PIXEL]
-    text = "\n".join(["version: 1", f"n_points:  {len(rows)}", "{", *rows, "}"])
-    path.write_text(text + "\n", encoding="utf-8")
-
-
 def to_number(text: str) -> float:
     """Return the number that a text is, NaN and infinity included.
 

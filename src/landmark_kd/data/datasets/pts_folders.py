@@ -3,62 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part
+from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import read_pts
-from landmark_kd.imaging.images import ImageFile
+from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 LANDMARKS_SUFFIX = ".pts"
 # The iBUG group also hands out mirrored copies of its images; augmentation mirrors here.
 MIRRORED_ENDING = "_mirror"
 
 
-# From a face's part and file stem to what names its photo within the set.
-PhotoOf = Callable[[Part, str], str]
+@dataclass(frozen=True, kw_only=True)
+class PtsFolders(Dataset):
+    """A data set whose parts are folders of images with a .pts file beside each of them.
 
+    All parts that are on disk are read, parts in order, faces by name.
 
-def pts_folders(photo: PhotoOf) -> Layout:
-    """Return the layout of a data set whose parts are folders of images and .pts files.
-
-    It reads all parts that are on disk, parts in order, faces by name.
+    Attributes:
+        photo: what names a face's photo within the set, given the face's part and file stem.
     """
 
-    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-        check_layout(dataset, folder)
-        for part in dataset.parts:
-            yield from _read_part(dataset, part, folder, bad, photo)
+    photo: Callable[[Part, str], str]
 
-    return Layout(check_layout, _files, read)
+    def check(self, folder: Path) -> None:
+        layout = f"the folders {_listed(part.folder for part in self.parts)}"
+        check_folder(self, folder, layout, self._is_in)
+        source = f"; {self.source}" if self.source else ""
+        for split in get_args(Split):
+            parts = [part for part in self.parts if part.split == split]
+            if not any(_part_files(folder, part) for part in parts):
+                wanted = _listed(part.folder for part in parts)
+                raise UserError(
+                    f"{folder} holds no {split} faces: images with .pts files beside them are "
+                    f"looked for in {wanted}{source}."
+                )
 
+    def files(self, folder: Path) -> list[Path]:
+        return [file for part in self.parts for file in _part_files(folder, part)]
 
-def check_layout(dataset: Dataset, folder: Path) -> None:
-    """Check that a folder holds faces of both splits in a data set's layout.
+    def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        self.check(folder)
+        for part in self.parts:
+            for stem, files in by_stem(_part_files(folder, part)).items():
+                try:
+                    image, landmarks = image_and_pts(files)
+                    record = FaceRecord(
+                        name=f"{part.folder}/{stem}",
+                        image=ImageFile(image),
+                        landmarks=read_pts(landmarks, self.points),
+                        photo=self.photo(part, stem),
+                        part=part,
+                    )
+                except UserError as error:
+                    bad.add(part, error)
+                else:
+                    yield record
 
-    Raises:
-        UserError: it does not; the sentence says what was expected and, where a folder beside or
-            within it fits, which.
-    """
-    layout = f"the folders {_listed(part.folder for part in dataset.parts)}"
-    check_folder(dataset, folder, layout, lambda other: _holds_parts(dataset, other))
-    source = f"; {dataset.source}" if dataset.source else ""
-    for split in ("train", "test"):
-        parts = [part for part in dataset.parts if part.split == split]
-        if not any(part_files(folder, part) for part in parts):
-            wanted = _listed(p.folder for p in parts)
-            raise UserError(
-                f"{folder} holds no {split} faces: images with .pts files beside them are "
-                f"looked for in {wanted}{source}."
-            )
-
-
-def part_files(folder: Path, part: Part) -> list[Path]:
-    """The images and .pts files of a part, sorted; none where the part is not on disk."""
-    path = folder / part.folder
-    return files_in(path) if path.is_dir() else []
+    def _is_in(self, folder: Path) -> bool:
+        return any((folder / part.folder).is_dir() for part in self.parts)
 
 
 def files_in(path: Path) -> list[Path]:
@@ -98,31 +105,10 @@ def image_and_pts(files: list[Path]) -> tuple[Path, Path]:
     return images[0], landmarks[0]
 
 
-def _files(dataset: Dataset, folder: Path) -> list[Path]:
-    return [file for part in dataset.parts for file in part_files(folder, part)]
-
-
-def _read_part(
-    dataset: Dataset, part: Part, folder: Path, bad: BadFaces, photo: PhotoOf
-) -> Iterator[FaceRecord]:
-    for stem, files in by_stem(part_files(folder, part)).items():
-        try:
-            image, landmarks = image_and_pts(files)
-            record = FaceRecord(
-                name=f"{part.folder}/{stem}",
-                image=ImageFile(image),
-                landmarks=read_pts(landmarks, dataset.points),
-                photo=photo(part, stem),
-                part=part,
-            )
-        except UserError as error:
-            bad.add(part, error)
-        else:
-            yield record
-
-
-def _holds_parts(dataset: Dataset, folder: Path) -> bool:
-    return any((folder / part.folder).is_dir() for part in dataset.parts)
+def _part_files(folder: Path, part: Part) -> list[Path]:
+    """The images and .pts files of a part, sorted; none where the part is not on disk."""
+    path = folder / part.folder
+    return files_in(path) if path.is_dir() else []
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from landmark_kd.data.datasets.cofw import COFW
 from landmark_kd.data.datasets.custom.config import CONFIG_NAME
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.layout import NotHereError, neighbours
-from landmark_kd.data.datasets.pts_folders import pts_folders
+from landmark_kd.data.datasets.pts_folders import PtsFolders
 from landmark_kd.data.datasets.wflw import WFLW
 from landmark_kd.landmarks.scheme import IBUG_68
 
@@ -41,18 +41,18 @@ def _photo_without_face_number(part: Part, stem: str) -> str:
     return f"{part.folder.split('/')[0]}/{match[1] if match else stem}"
 
 
-DATASETS = {
-    "synthetic": Dataset(
-        name="synthetic",
+DATASETS: dict[str, Dataset] = {
+    SYNTHETIC: PtsFolders(
+        name=SYNTHETIC,
         scheme=IBUG_68,
         parts=(Part("train", "train", "train", None), Part("test", "test", "test", None)),
-        layout=pts_folders(_photo_is_the_image),
+        photo=_photo_is_the_image,
         licence=(
             "Trained on rendered faces without images of people; the statistics of their shapes "
             "come from the 300-W annotations, which are for research."
         ),
     ),
-    "300w": Dataset(
+    "300w": PtsFolders(
         name="300w",
         scheme=IBUG_68,
         parts=(
@@ -64,7 +64,7 @@ DATASETS = {
             Part("ibug", "test", "challenging", 135),
         ),
         unions={"full": ("common", "challenging")},
-        layout=pts_folders(_photo_without_face_number),
+        photo=_photo_without_face_number,
         source=(
             "300-W (300 Faces In-the-Wild, for research only) comes from "
             "https://ibug.doc.ic.ac.uk/resources/300-W/"
@@ -110,14 +110,14 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
         name = CUSTOM
     if name is not None:
         dataset = dataset_at(name, folder)
-        dataset.layout.check(dataset, folder)
+        dataset.check(folder)
         return name, dataset
     fitting: list[str] = []
     errors: list[UserError] = []
     for known, dataset in DATASETS.items():
         if known != SYNTHETIC:
             try:
-                dataset.layout.check(dataset, folder)
+                dataset.check(folder)
                 fitting.append(known)
             except UserError as error:
                 errors.append(error)

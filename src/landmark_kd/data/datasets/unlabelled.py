@@ -30,7 +30,7 @@ def unlabelled_files(folder: Path, box: UnlabelledBox) -> list[Path]:
     """
     if box == "landmarks":
         _, dataset = recognised(folder)
-        return list(dataset.layout.files(dataset, folder))
+        return dataset.files(folder)
     if not folder.is_dir():
         raise UserError(
             f"unlabelled.path is {folder}, which is not a folder; give one with face images."
@@ -63,7 +63,7 @@ def unlabelled_records(
     if box == "detector":
         return [_face_in(file, folder, scheme) for file in _images_in(folder)]
     _, dataset = recognised(folder)
-    records = [r for r in dataset.layout.read(dataset, folder, bad) if r.split == "train"]
+    records = [r for r in dataset.read(folder, bad) if r.split == "train"]
 
     def as_learnt(landmarks: np.ndarray) -> np.ndarray:
         if dataset.points == scheme.points:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part
+from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import to_number
 from landmark_kd.imaging.images import ImageFile
@@ -44,6 +44,57 @@ LINE = f"{COORDINATES} coordinates, {BOX} of a box, {len(FLAGS)} flags and an im
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+class Wflw(Dataset):
+    """WFLW; the faces of both lists come in their order, and a photo's faces name it."""
+
+    def check(self, folder: Path) -> None:
+        check_folder(
+            self,
+            folder,
+            f"the folders {IMAGES} and {ANNOTATIONS}",
+            lambda other: any((other / name).is_dir() for name in (IMAGES, ANNOTATIONS)),
+        )
+        if not (folder / IMAGES).is_dir():
+            raise UserError(
+                f"the folder {folder / IMAGES} is missing: it belongs beside {ANNOTATIONS} and "
+                f"holds the photos; {self.source}."
+            )
+        for part in self.parts:
+            if not (folder / part.folder).is_file():
+                raise UserError(
+                    f"{folder / part.folder} is missing: {self.name} needs a list of its train "
+                    f"and one of its test faces; {self.source}."
+                )
+
+    def files(self, folder: Path) -> list[Path]:
+        """Return the lists, and the images that they name as far as they are there."""
+        lists = [folder / part.folder for part in self.parts]
+        images: dict[Path, None] = {}
+        for file in lists:
+            for number, content in _lines(file):
+                try:
+                    image = _image(folder, _split(file, number, content))
+                except UserError:  # for `read` to tell
+                    continue
+                images[image.path] = None
+        return [*lists, *images]
+
+    def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        self.check(folder)
+        for part in self.parts:
+            file = folder / part.folder
+            number = 0
+            for number, content in _lines(file):
+                try:
+                    record = _face(part, folder, _split(file, number, content))
+                except UserError as error:
+                    bad.add(part, error)
+                else:
+                    yield record
+            if not number:
+                raise UserError(f"{file} is empty, but each of its lines is a face: {LINE}.")
+
+
 @dataclass(frozen=True)
 class _Line:
     """A line of a list, its numbers not read yet.
@@ -59,58 +110,6 @@ class _Line:
     number: int
     fields: list[str]
     image: str
-
-
-def _check_layout(dataset: Dataset, folder: Path) -> None:
-    lists = [part.folder for part in dataset.parts]
-    check_folder(
-        dataset,
-        folder,
-        f"the folders {IMAGES} and {ANNOTATIONS}",
-        lambda other: any((other / name).is_dir() for name in (IMAGES, ANNOTATIONS)),
-    )
-    if not (folder / IMAGES).is_dir():
-        raise UserError(
-            f"the folder {folder / IMAGES} is missing: it belongs beside {ANNOTATIONS} and "
-            f"holds the photos; {dataset.source}."
-        )
-    for name in lists:
-        if not (folder / name).is_file():
-            raise UserError(
-                f"{folder / name} is missing: {dataset.name} needs a list of its train and one "
-                f"of its test faces; {dataset.source}."
-            )
-
-
-def _files(dataset: Dataset, folder: Path) -> list[Path]:
-    """The lists, and the images they name as far as they are there."""
-    lists = [folder / part.folder for part in dataset.parts]
-    images: dict[Path, None] = {}
-    for file in lists:
-        for number, content in _lines(file):
-            try:
-                image = _image(folder, _split(file, number, content))
-            except UserError:  # for `_read` to tell
-                continue
-            images[image.path] = None
-    return [*lists, *images]
-
-
-def _read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-    """Yield the faces of both lists in their order; a photo's faces name it."""
-    _check_layout(dataset, folder)
-    for part in dataset.parts:
-        file = folder / part.folder
-        number = 0
-        for number, content in _lines(file):
-            try:
-                record = _face(part, folder, _split(file, number, content))
-            except UserError as error:
-                bad.add(part, error)
-            else:
-                yield record
-        if not number:
-            raise UserError(f"{file} is empty, but each of its lines is a face: {LINE}.")
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -206,14 +205,13 @@ def _entry(line: _Line, i: int) -> str:
     return f"{line.where}: entry {i + 1} is '{short}'"
 
 
-WFLW = Dataset(
+WFLW = Wflw(
     name="wflw",
     scheme=WFLW_98,
     parts=(
         Part(LIST.format(split="train"), "train", "train", 7500),
         Part(LIST.format(split="test"), "test", "all", 2500),
     ),
-    layout=Layout(_check_layout, _files, _read),
     published=FLAGS,
     boxes=True,
     source=(

@@ -65,7 +65,7 @@ def check_data(folder: Path, name: str | None = None) -> CheckedData:
     """
     data_name, dataset = recognised(folder, name)
     bad = BadFaces("skip")
-    reading = dataset.layout.read(dataset, folder, bad)
+    reading = dataset.read(folder, bad)
     records = list(ProgressBar(reading, desc="reading annotations", unit="face", disable=None))
 
     def faults(rows: list[int]) -> list[tuple[int, UserError]]:

@@ -60,7 +60,7 @@ def prepare(
     """
     dataset = dataset_at(data.name, raw / data.name)
     bad = BadFaces(data.on_bad)
-    records = list(dataset.layout.read(dataset, raw / data.name, bad))
+    records = list(dataset.read(raw / data.name, bad))
     by_split: dict[Split, list[FaceRecord]] = {
         split: [record for record in records if record.split == split]
         for split in ("train", "test")

@@ -63,7 +63,7 @@ def test_hidden_points_are_marked_on_all_faces_if_on_any(tmp_path: Path, content
     folder = write_coco(tmp_path / "own", content, 4)
     dataset = read_custom_dataset(folder)
     assert dataset.boxes
-    records = list(dataset.layout.read(dataset, folder, BadFaces("error")))
+    records = list(dataset.read(folder, BadFaces("error")))
     np.testing.assert_array_equal(
         [r.occluded for r in records],
         [[False] * 5, [False] * 5, [False] * 4 + [True], [False] * 5],
@@ -76,7 +76,7 @@ def test_the_set_has_boxes_only_if_each_face_has_one(tmp_path: Path, content: Co
     folder = write_coco(tmp_path / "own", content, 4)
     dataset = read_custom_dataset(folder)
     assert not dataset.boxes
-    assert all(r.box is None for r in dataset.layout.read(dataset, folder, BadFaces("error")))
+    assert all(r.box is None for r in dataset.read(folder, BadFaces("error")))
 
 
 def test_crowds_and_other_things_are_no_faces(tmp_path: Path, content: Content) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
+from landmark_kd.data.datasets.custom import dataset as custom_dataset
 from landmark_kd.data.datasets.custom.dataset import choose_test, read_custom_dataset
+from landmark_kd.data.datasets.custom.table import Table, read_table
 from landmark_kd.data.inspection.draft import write_draft
 from tests.support.raw_custom import (
     coco_content,
@@ -33,17 +35,17 @@ SAID = ["train"] * 30 + ["test"] * 10
 
 def _read(folder: Path, bad: BadFaces | None = None) -> list[FaceRecord]:
     dataset = read_custom_dataset(folder)
-    return list(dataset.layout.read(dataset, folder, bad or BadFaces("error")))
+    return list(dataset.read(folder, bad or BadFaces("error")))
 
 
 def _check(folder: Path) -> None:
     dataset = read_custom_dataset(folder)
-    dataset.layout.check(dataset, folder)
+    dataset.check(folder)
 
 
 def _files(folder: Path) -> list[str]:
     dataset = read_custom_dataset(folder)
-    found = dataset.layout.files(dataset, folder)
+    found = dataset.files(folder)
     return [file.relative_to(folder).as_posix() for file in found]
 
 
@@ -90,6 +92,22 @@ def test_a_copy_of_the_files_it_names_is_the_same_set(tmp_path: Path, kind: str)
     assert [(r.name, r.split, r.photo) for r in ours] == [
         (r.name, r.split, r.photo) for r in theirs
     ]
+
+
+def test_the_annotations_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[Path] = []
+
+    def read_and_note(path: Path) -> Table:
+        parsed.append(path)
+        return read_table(path)
+
+    monkeypatch.setattr(custom_dataset, "read_table", read_and_note)
+    folder = WRITERS["table"](tmp_path)
+    dataset = read_custom_dataset(folder)
+    dataset.check(folder)
+    assert len(dataset.files(folder)) == 42
+    assert len(list(dataset.read(folder, BadFaces("error")))) == 40
+    assert parsed == [folder / "landmarks.csv"]
 
 
 def test_the_first_pixel_that_files_count_from_is_taken_off(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_what_is_whole_is_read_and_drafted(tmp_path: Path) -> None:
     ):
         dataset = read_custom_dataset(folder)
         check_reading(dataset, folder)
-        assert len(list(dataset.layout.read(dataset, folder, BadFaces("error")))) == len(PEOPLE)
+        assert len(list(dataset.read(folder, BadFaces("error")))) == len(PEOPLE)
         check_draft(folder)
 
 
@@ -144,7 +144,7 @@ def test_a_damaged_pts_file_of_a_tree_is_left_out_or_read(tree: Path, data: st.D
         path.write_bytes(data.draw(damaged(kept)))
         dataset = read_custom_dataset(tree)
         check_reading(dataset, tree)
-        records = list(dataset.layout.read(dataset, tree, BadFaces("skip")))
+        records = list(dataset.read(tree, BadFaces("skip")))
         assert len(records) >= len(PEOPLE) - 1
     finally:
         path.write_bytes(kept)
@@ -168,7 +168,7 @@ def test_tables_and_coco_files_keep_landmarks_to_the_last_bit(
         write_coco(folder / "c", content, len(people), first_pixel=first_pixel),
     ):
         dataset = read_custom_dataset(written)
-        records = dataset.layout.read(dataset, written, BadFaces("error"))
+        records = dataset.read(written, BadFaces("error"))
         for record in records:
             i = int(record.name[1:4])
             np.testing.assert_array_equal(record.landmarks, faces[i] - first_pixel)

@@ -9,8 +9,8 @@ import pytest
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.custom.annotations import Marks
 from landmark_kd.data.datasets.custom.pts_tree import read_pts_tree
-from landmark_kd.data.datasets.pts import write_pts
 from tests.support.raw_custom import FIVE, write_images, write_pts_tree
+from tests.support.raw_faces import write_pts
 
 PEOPLE = ["ann", "bob", "bob/deep", "."]
 

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Layout, Part, Split
+from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace
 from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
@@ -31,31 +31,91 @@ from landmark_kd.data.datasets.custom.table import read_table
 from landmark_kd.imaging.images import ImageFile
 
 
-def read_custom_dataset(folder: Path) -> Dataset:
-    """Return what landmark-kd.yaml in a folder says the data set there is.
+@dataclass(frozen=True)
+class _Placed:
+    """A face, its split, and the name of what may not be in two splits."""
+
+    face: CustomFace
+    split: Split
+    photo: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomDataset(Dataset):
+    """A person's set, with what its folder's files say, which are read once.
+
+    Attributes:
+        config: landmark-kd.yaml.
+        annotations: the files that it names.
+        placed: their faces, good and bad.
+    """
+
+    config: CustomConfig
+    annotations: Annotations
+    placed: Sequence[_Placed]
+
+    def check(self, folder: Path) -> None:
+        """Do nothing: what is not as it should be, `read_custom_dataset` has refused."""
+
+    def files(self, folder: Path) -> list[Path]:
+        if isinstance(self.annotations, PtsTree):
+            return [folder / CONFIG_NAME, *self.annotations.files]
+        images = folder / self.config.images
+        names = sorted({one.face.image for one in self.placed if one.face.image})
+        paths = [images / name for name in names if not leaves_folder(name)]
+        named = [folder / CONFIG_NAME, folder / self.config.annotations]
+        return [*named, *(path for path in paths if os.path.isfile(path))]
+
+    def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
+        parts = {part.split: part for part in self.parts}
+        shared = {name for name, n in Counter(p.face.image for p in self.placed).items() if n > 1}
+        number: Counter[str] = Counter()
+        first: dict[tuple[str, bytes], str] = {}
+        for one in self.placed:
+            face = one.face
+            try:
+                image = _checked_image(face, self.config, folder)
+                number[image] += 1
+                if isinstance(face.marks, UserError):
+                    raise face.marks
+                seen_in = first.setdefault((image, face.marks.landmarks.tobytes()), face.where)
+                if seen_in != face.where:
+                    raise UserError(
+                        f"{face.where}: repeats {seen_in}, with the same image {image} and the "
+                        "same landmarks."
+                    )
+            except UserError as error:
+                bad.add(parts[one.split], error)
+                continue
+            yield FaceRecord(
+                name=f"{image}#{number[image]}" if image in shared else image,
+                image=ImageFile(folder / self.config.images / image),
+                landmarks=face.marks.landmarks,
+                photo=one.photo,
+                part=parts[one.split],
+                box=face.marks.box,
+                occluded=face.marks.occluded,
+            )
+
+
+def read_custom_dataset(folder: Path) -> CustomDataset:
+    """Read landmark-kd.yaml in a folder and the annotations that it names.
 
     Raises:
-        UserError: the YAML or the annotations it names are missing or wrong; one sentence with
+        UserError: they are missing or wrong, or their faces cannot be split; one sentence with
             file and place.
     """
     config = read_custom_config(folder)
-
-    def check(dataset: Dataset, folder: Path) -> None:
-        _read_split(config, folder)
-
-    def files(dataset: Dataset, folder: Path) -> list[Path]:
-        return _files(config, folder)
-
-    def read(dataset: Dataset, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
-        return _records(config, folder, {part.split: part for part in dataset.parts}, bad)
-
-    return Dataset(
+    annotations = _open(config, folder)
+    return CustomDataset(
         name=config.name,
         scheme=config.scheme(),
         parts=(Part("train", "train", "train", None), Part("test", "test", config.name, None)),
-        layout=Layout(check, files, read),
-        boxes=_open(config, folder).has_boxes,
+        boxes=annotations.has_boxes,
         licence=config.licence,
+        config=config,
+        annotations=annotations,
+        placed=_placed(annotations, config, folder),
     )
 
 
@@ -102,49 +162,6 @@ def _open(config: CustomConfig, folder: Path) -> Annotations:
     return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
 
 
-@dataclass(frozen=True)
-class _Placed:
-    """A face, its split, and the name of what may not be in two splits."""
-
-    face: CustomFace
-    split: Split
-    photo: str
-
-
-def _records(
-    config: CustomConfig, folder: Path, parts: dict[Split, Part], bad: BadFaces
-) -> Iterator[FaceRecord]:
-    placed = _read_split(config, folder)
-    shared = {name for name, n in Counter(p.face.image for p in placed).items() if n > 1}
-    number: Counter[str] = Counter()
-    first: dict[tuple[str, bytes], str] = {}
-    for one in placed:
-        try:
-            face = one.face
-            image = _checked_image(face, config, folder)
-            number[image] += 1
-            if isinstance(face.marks, UserError):
-                raise face.marks
-            seen_in = first.setdefault((image, face.marks.landmarks.tobytes()), face.where)
-            if seen_in != face.where:
-                raise UserError(
-                    f"{face.where}: repeats {seen_in}, with the same image {image} and the "
-                    "same landmarks."
-                )
-        except UserError as error:
-            bad.add(parts[one.split], error)
-            continue
-        yield FaceRecord(
-            name=f"{image}#{number[image]}" if image in shared else image,
-            image=ImageFile(folder / config.images / image),
-            landmarks=face.marks.landmarks,
-            photo=one.photo,
-            part=parts[one.split],
-            box=face.marks.box,
-            occluded=face.marks.occluded,
-        )
-
-
 def _checked_image(face: CustomFace, config: CustomConfig, folder: Path) -> str:
     """Return the name of a face's image, if that is on disk and the face has a split.
 
@@ -170,25 +187,12 @@ def _checked_image(face: CustomFace, config: CustomConfig, folder: Path) -> str:
     return face.image
 
 
-def _files(config: CustomConfig, folder: Path) -> list[Path]:
-    annotations = _open(config, folder)
-    if isinstance(annotations, PtsTree):
-        return [folder / CONFIG_NAME, *annotations.files]
-    faces = annotations.faces(config.points, config.first_pixel, config.split.column)
-    names = sorted({face.image for face in faces if face.image})
-    images = [folder / config.images / name for name in names if not leaves_folder(name)]
-    named = [folder / CONFIG_NAME, folder / config.annotations]
-    return named + [image for image in images if os.path.isfile(image)]
-
-
-def _read_split(config: CustomConfig, folder: Path) -> list[_Placed]:
+def _placed(annotations: Annotations, config: CustomConfig, folder: Path) -> list[_Placed]:
     """Read all faces and tell test faces from training faces.
 
     Raises:
-        UserError: the annotations cannot be read, none of their images is there, or the faces
-            make no two splits.
+        UserError: none of the images is there, or the faces make no two splits.
     """
-    annotations = _open(config, folder)
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
     named = [face.image for face in faces if face.image and not leaves_folder(face.image)]
     images = folder / config.images
