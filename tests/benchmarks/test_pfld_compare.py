@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.pfld import compare, model_card
+from benchmarks.pfld import compare, conventions, model_card
 from benchmarks.pfld.markdown_blocks import filled
 from benchmarks.pfld.tables import card_blocks, report_blocks, results_blocks
 from landmark_kd.core.errors import run_main
@@ -170,6 +170,9 @@ def test_the_committed_tables_are_what_the_scripts_make_of_the_committed_results
     results, curves, ages = map(committed, ("results.json", "ced.json", "ages.json"))
     assert holds(PROJECT / RESULTS_PAGE, results_blocks(results))
     assert holds(REPORT / "README.md", report_blocks(results, curves))
+    readings = committed("pfld_conventions.json")
+    of_readings = conventions.markdown(readings["readings"], readings["n"])
+    assert holds(REPORT / "README.md", {"pfld": of_readings})
     assert holds(PROJECT / "docs" / "model_card.md", card_blocks(results, ages))
 
 

@@ -26,8 +26,6 @@ FLOOR = "mean_shape"
 
 CED_LARGEST_ERROR = 10.0
 CED_STEPS = 200
-# Enough to tell runs apart, few enough that no rounding error shows.
-DECIMALS = 6
 
 Table = dict[str, dict[str, dict[str, float | int]]]
 
@@ -134,7 +132,7 @@ def metrics_table(evaluation: Evaluation) -> Table:
             found["n"] = len(rows)
             if published.get(subset) is not None:
                 found["n_published"] = published[subset]
-            table[name][subset] = rounded(found, DECIMALS)
+            table[name][subset] = rounded(found)
     return table
 
 
@@ -215,7 +213,7 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
         paired[subset] = compare(kd, baseline, resamples=resamples, seed=seed)
     how = protocol(evaluation, seed) | {"seed": seed, "bootstrap": resamples, "level": LEVEL}
     found_all = {"networks": networks, "kd_against_baseline": paired}
-    return {"protocol": how, **rounded(found_all, DECIMALS)}
+    return {"protocol": how, **rounded(found_all)}
 
 
 def costs(models: Path) -> dict[str, dict[str, int]]:
@@ -231,25 +229,25 @@ def times(models: Path) -> dict[str, Any]:
     """
     found = {name: network_time(load_network(models / name)) for name in NETWORKS}
     machine = {"cpu": cpu_name(), "threads": torch.get_num_threads()}
-    return {**rounded(found, DECIMALS), "machine": machine}
+    return {**rounded(found), "machine": machine}
 
 
 def error_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Return a row a test face: name, subsets, and each network's NME (percent)."""
+    """Return a row for each test face: name, subsets, and each network's NME (percent)."""
     return pd.concat(
         [evaluation.faces.table[["name", "subsets"]], pd.DataFrame(evaluation.errors)], axis=1
     )
 
 
 def ced_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Return the CED over all test faces: `error` (percent) and a column a network (0 to 1)."""
+    """Return the CED over all test faces: `error` (percent) and each network's share (0 to 1)."""
     errors = np.linspace(0, CED_LARGEST_ERROR, CED_STEPS + 1)
     shares = {name: metrics.ced(e, errors) for name, e in evaluation.errors.items()}
     return pd.DataFrame({"error": errors, **shares})
 
 
 def per_landmark_table(evaluation: Evaluation) -> pd.DataFrame:
-    """Return a row a landmark: index, name, and each network's mean error (percent)."""
+    """Return a row for each landmark: index, name, each network's mean error (percent)."""
     scheme = evaluation.faces.info.scheme
     true = evaluation.faces.landmarks
     distance = metrics.normalizing_distance(true, scheme)

@@ -18,7 +18,6 @@ Bins = dict[str, np.ndarray]
 
 # Degrees to either side.
 YAW_EDGES = (10, 20, 30)
-DECIMALS = 6
 
 
 def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int | None]]:
@@ -41,7 +40,7 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
         found["n"] = len(errors)
         if published.get(name) is not None:
             found["n_published"] = published[name]
-        table[name] = rounded(found, DECIMALS)
+        table[name] = rounded(found)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Scores of the errors of faces: NME, failure rates and AUCs, and how they are written.
+"""Scores the errors of faces by NME, failure rates and AUCs, and writes scores.
 
 Errors are percent of the normaliser (`landmarks.metrics.nme`). A face that was not found has an
 infinite error: it counts as a failure at every threshold and adds nothing to an AUC, and the NME is
@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 
 from landmark_kd.landmarks import metrics
+
+# Enough to tell runs apart, few enough that no rounding error shows.
+DECIMALS = 6
 
 MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
 
@@ -48,7 +51,7 @@ def scores(errors: np.ndarray) -> dict[str, Any]:
     return {"nme": found.mean() if len(found) else None, **means}
 
 
-def rounded(found: Any, decimals: int) -> Any:
+def rounded(found: Any, decimals: int = DECIMALS) -> Any:
     """Return nested scores as JSON has them: floats rounded, intervals and comparisons as dicts."""
     if is_dataclass(found):
         found = vars(found)
