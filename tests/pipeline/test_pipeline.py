@@ -80,7 +80,7 @@ def test_exp_run_with_a_set_parameter_changes_what_it_should_and_runs_no_teacher
     before = pipeline.metrics()
     done = pipeline.run("dvc", "exp", "run", "-n", "set", "-S", "kd.weights.tolerant=0", "evaluate")
     assert "Running stage 'student_kd'" in done.stdout
-    for stage in ("fetch", "prepare", "teacher@tough", "student_baseline"):
+    for stage in ("fetch", "prepare", "teacher_tough", "student_baseline"):
         assert f"Running stage '{stage}'" not in done.stdout
     after = pipeline.metrics()
     assert after["baseline"] == before["baseline"]
