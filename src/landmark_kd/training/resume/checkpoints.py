@@ -4,6 +4,8 @@ A checkpoint is two files in the training's scratch folder: tensors in N.safeten
 record N.json with all the rest and the digest of both. The record is written last, so a
 checkpoint without one was never finished; a digest that does not fit is damage. The last one is
 removed only when the next is on disk.
+
+Fabric's `save` and `load` are not used: they pickle, and tell no damaged file from a whole one.
 """
 
 from __future__ import annotations
