@@ -2,8 +2,8 @@
 
     python -m tests.support.tiny_training FOLDER CHANGES
 
-FOLDER holds `faces` (tests.support.prepared_faces) and gets `model` and `curves`; CHANGES is JSON that
-replaces keys of params.yaml by section, on top of what makes the training tiny.
+FOLDER holds `faces` (tests.support.prepared_faces) and gets `model` and `curves`; CHANGES is JSON
+that replaces keys of params.yaml by section, on top of what makes the training tiny.
 """
 
 from __future__ import annotations

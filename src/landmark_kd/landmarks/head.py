@@ -1,7 +1,7 @@
 """How a head is turned, from its 68 landmarks: for sorting faces, not for measuring angles.
 
-The mean head of the synthetic faces (shape_prior.npz, symmetric, 68 points in space) is
-laid on the landmarks by scaled orthographic projection, the least-squares affine map brought to
+The mean head of the synthetic faces (shape_prior.npz, symmetric, 68 points in space) is laid on
+the landmarks by scaled orthographic projection, the least-squares affine map brought to
 the nearest scaled rotation (the POS step of DeMenthon & Davis, "Model-Based Object Pose in 25
 Lines of Code", IJCV 15, 1995). The jaw is left out: on a turned head it is marked where the cheek
 ends in the image, which is another place of the skin. A person's own nose or brows, an open
@@ -26,7 +26,7 @@ def head_pose(landmarks: np.ndarray) -> np.ndarray:
         landmarks: (N, 68, 2) of the 300-W scheme, pixels.
 
     Returns:
-        (N, 3) degrees, signs as in `synthetic_shape.Head`: the nose of a positive yaw points
+        (N, 3) degrees, signs as in `data.synthetic.shape.Head`: the nose of a positive yaw points
         right in the image, of a positive pitch up; a positive roll turns the head clockwise.
         Pitch is relative to the mean head of 300-W's train faces.
 
@@ -62,7 +62,7 @@ def cameras(shapes: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _angles(rotation: np.ndarray) -> np.ndarray:
-    """Take rotations (N, 3, 3) apart as `synthetic_shape.rotation_matrix` puts them together."""
+    """Take rotations (N, 3, 3) apart as `rotation_matrix` of data/synthetic puts them together."""
     yaw = np.arctan2(-rotation[:, 2, 0], rotation[:, 2, 2])
     pitch = np.arcsin(np.clip(rotation[:, 2, 1], -1, 1))
     roll = np.arctan2(-rotation[:, 0, 1], rotation[:, 1, 1])

@@ -95,10 +95,8 @@ class LandmarkNet(nn.Module):
         straight, mirrored = points.reshape(2, -1, self.config.points, 2).unbind()
         # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
         mean = (straight + mirrored[:, self.config.flip] * self.mirror) / 2
-        count = len(inputs)
-        return Details(
-            mean, [part[:count] for part in maps], None if scores is None else scores[:count]
-        )
+        halves = [part.chunk(2)[0] for part in maps]
+        return Details(mean, halves, None if scores is None else scores.chunk(2)[0])
 
     def _maps(self, inputs: Tensor) -> list[Tensor]:
         """The feature maps that the head takes, from the finest to the coarsest."""

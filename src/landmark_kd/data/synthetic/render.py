@@ -1,8 +1,8 @@
 """The embedded data set: drawn faces whose 68 iBUG landmarks are exact.
 
 Shapes come from a statistical model of real faces, pose from a 3D camera; every feature is
-painted along its landmarks. `synthetic_shape` samples heads; `synthetic_head`, `_features`, `_hair`
-and `_occluders` paint them; `synthetic_photo` makes images of them.
+painted along its landmarks. `shape` samples heads; `head`, `features`, `hair` and
+`occluders` paint them; `photo` makes images of them.
 """
 
 from __future__ import annotations
