@@ -169,17 +169,24 @@ def _all_crowds(content: Content) -> None:
         annotation["iscrowd"] = 1
 
 
+def _all_with_points_are_crowds(content: Content) -> None:
+    _all_crowds(content)
+    del content["categories"]
+    content["annotations"].append({"id": 7, "image_id": 0, "bbox": [1, 2, 3, 4]})
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (_without_keypoints, "has no key points: none of its 4 annotations has 'keypoints'"),
-        (_image_twice, "images[2]: another image has the id 0 too"),
-        (_annotation_twice, "annotations[2]: another annotation has the id 100 too"),
-        (_without_images, "is not a COCO key-point file: it has no list 'images'"),
-        (_unnamed_image, "image 1: has no file_name"),
-        (_no_object, "annotations[3]: must be an object, but is '5'"),
-        (_no_id, "annotations[3]: its id must be a number or a text, but is None"),
+        (_image_twice, "images: entries 0 and 2 both have the id 0"),
+        (_annotation_twice, "annotations: entries 0 and 2 both have the id 100"),
+        (_without_images, "images is missing; https://cocodataset.org/#format-data says what a"),
+        (_unnamed_image, "images.1.file_name is missing; https://cocodataset.org/#format-data"),
+        (_no_object, "annotations.3 is 5, but input should be a valid dictionary"),
+        (_no_id, "annotations.3.id: must be a number or a text, but is None"),
         (_all_crowds, "has no face: all its annotations with key points are crowds"),
+        (_all_with_points_are_crowds, "has no face: all its annotations with key points are cro"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused_whole(
@@ -198,9 +205,17 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path, text: bytes) -> None:
         read_coco(tmp_path / "faces.json")
 
 
-@pytest.mark.parametrize("content", [[], {}, 5, {"images": {}, "annotations": []}])
-def test_json_that_is_no_coco_is_refused(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(UserError, match="is not a COCO key-point file"):
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([], "must hold the lists images and annotations of a COCO key-point file, but holds []"),
+        (5, "must hold the lists images and annotations of a COCO key-point file, but holds 5"),
+        ({}, "images is missing; https://cocodataset.org/#format-data says what a COCO key-point"),
+        ({"images": {}, "annotations": []}, "images is {}, but input should be a valid list"),
+    ],
+)
+def test_json_that_is_no_coco_is_refused(tmp_path: Path, content: Any, sentence: str) -> None:
+    with pytest.raises(UserError, match=re.escape(sentence)):
         _coco(tmp_path, content)
 
 

@@ -5,18 +5,20 @@ The format: https://cocodataset.org/#format-data, "Keypoint Detection".
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic_core import from_json
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.schema import Section, check_model
 from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, box_of, image_name
 
 # v of a key point x, y, v.
@@ -29,28 +31,64 @@ _FORMAT_FIELDS = frozenset(
         *("date_captured", "flickr_url", "coco_url"),
     )
 )
-# JSON can name half of a character, as \ud83d; without its other half nothing can be written.
-_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
-# Digits of a whole number that is read as one; ids are shorter, and a float has fewer than 310.
-_LONGEST_WHOLE = 300
+_NUMBERS = TypeAdapter(list[float], config=ConfigDict(strict=True))
 
-Fields = dict[str, Any]
+Fields = Mapping[str, Any]
+
+
+class CocoEntry(Section):
+    """An entry of a list; a mistake in its further fields makes one face bad, not the file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Any
+
+    @field_validator("id")
+    @classmethod
+    def _number_or_text(cls, key: Any) -> Any:
+        if not isinstance(key, int | str):
+            raise ValueError(f"must be a number or a text, but is {key!r}")
+        return key
+
+
+class CocoImage(CocoEntry):
+    """An image, its name relative to the set's images."""
+
+    file_name: Annotated[str, Field(min_length=1)]
+
+
+class CocoFile(Section):
+    """A file; one without categories is read as one of faces alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    images: list[CocoImage]
+    annotations: list[CocoEntry]
+    categories: list[CocoEntry] = Field(default_factory=list)
+
+    @field_validator("images", "annotations")
+    @classmethod
+    def _no_id_twice(cls, entries: list[CocoEntry]) -> list[CocoEntry]:
+        first: dict[int | str, int] = {}
+        for i, entry in enumerate(entries):
+            if first.setdefault(entry.id, i) != i:
+                raise ValueError(f"entries {first[entry.id]} and {i} both have the id {entry.id!r}")
+        return entries
 
 
 @dataclass(frozen=True)
 class Coco:
-    """A COCO file.
+    """The faces of a COCO file; crowds and categories without key points are none.
 
     Attributes:
         path: the file.
-        images: its images by their id.
-        annotations: its annotations of faces; crowds and categories without key points are not.
+        annotations: the fields of each face, its own before those of its image; `file_name` is
+            the image's, None where the image_id is not an image's id.
         names: names of the key points; None where no category says.
         skeleton: pairs of points, 0-based, that lines connect.
     """
 
     path: Path
-    images: dict[int | str, Fields]
     annotations: tuple[Fields, ...]
     names: tuple[str, ...] | None
     skeleton: tuple[tuple[int, int], ...]
@@ -67,16 +105,10 @@ class Coco:
 
     def columns(self) -> dict[str, list[str]]:
         """The values of the fields, of annotations or images, that are no part of the format."""
-        names = dict.fromkeys(
-            name for fields in (*self.annotations, *self.images.values()) for name in fields
-        )
-        values = {
-            name: [_text(self._field(a, name)) for a in self.annotations]
-            for name in names
-            if name not in _FORMAT_FIELDS
-        }
+        names = dict.fromkeys(name for a in self.annotations for name in a)
+        values = {name: self._texts(name) for name in names if name not in _FORMAT_FIELDS}
         return {
-            name: [value or "" for value in found] for name, found in values.items() if any(found)
+            name: [text or "" for text in texts] for name, texts in values.items() if any(texts)
         }
 
     def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
@@ -85,142 +117,99 @@ class Coco:
         Raises:
             UserError: no annotation and no image has the field `column`.
         """
-        if column and not any(_text(self._field(a, column)) for a in self.annotations):
+        groups = self._texts(column) if column else [None] * len(self.annotations)
+        if column and not any(groups):
             known = ", ".join(self.columns()) or "none"
             raise UserError(
                 f"{self.path}: no annotation and no image has the field {column}, which "
                 f"split.column names; there are {known}."
             )
-        hidden = any(_has_hidden(a) for a in self.annotations)
         boxes = self.has_boxes
+        hidden = any(_has_points(a) and HIDDEN in a["keypoints"][2::3] for a in self.annotations)
         found = []
-        for annotation in self.annotations:
+        for annotation, group in zip(self.annotations, groups, strict=True):
             where = f"{self.path}, annotation {annotation['id']}"
-            image = self._image(annotation)
+            name = annotation["file_name"]
             marks: Marks | UserError
-            if image is None:
-                marks = UserError(
-                    f"{where}: its image_id {annotation.get('image_id')!r} is not an image's id."
+            try:
+                if name is None:
+                    raise UserError(
+                        f"{where}: its image_id {annotation.get('image_id')!r} is not an image's "
+                        "id."
+                    )
+                table = _table(where, annotation.get("keypoints"), points)
+                marks = Marks(
+                    landmarks=table[:, :2] - first_pixel,
+                    box=_box(where, annotation["bbox"], first_pixel) if boxes else None,
+                    occluded=table[:, 2] == HIDDEN if hidden else None,
                 )
-            else:
-                marks = _marks(where, annotation, points, first_pixel, boxes=boxes, hidden=hidden)
-            found.append(
-                CustomFace(
-                    where=where,
-                    image=None if image is None else image_name(image["file_name"]),
-                    group=_text(self._field(annotation, column)) if column else None,
-                    marks=marks,
-                )
-            )
+            except UserError as error:
+                marks = error
+            found.append(CustomFace(where, name and image_name(name), group, marks))
         return found
 
-    def _image(self, annotation: Fields) -> Fields | None:
-        key = annotation.get("image_id")
-        return self.images.get(key) if isinstance(key, int | str) else None
-
-    def _field(self, annotation: Fields, name: str) -> Any:
-        return annotation.get(name, (self._image(annotation) or {}).get(name))
+    def _texts(self, name: str) -> list[str | None]:
+        return [_text(a.get(name)) for a in self.annotations]
 
 
 def read_coco(path: Path) -> Coco:
     """Read a COCO key-point file.
 
     Raises:
-        UserError: it is not JSON, no COCO file, has no key points, or an id twice.
+        UserError: it is not JSON, not a COCO file, has no key points, or an id twice.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = json.loads(text, parse_int=_whole_number)
-        if _HALF_CHARACTER.search(text):
-            json.dumps(content, ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{path} has a text that is not Unicode: {error}.") from None
-    except (ValueError, RecursionError) as error:  # no JSON, no text, nested too deep
+        content = from_json(path.read_bytes().removeprefix(BOM_UTF8))
+    except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}.") from None
-    images = {}
-    for i, image in enumerate(_entries(path, content, "images")):
-        key = _id(f"{path}, images[{i}]", image)
-        if key in images:
-            raise UserError(f"{path}, images[{i}]: another image has the id {key!r} too.")
-        if not (isinstance(image.get("file_name"), str) and image["file_name"]):
-            raise UserError(f"{path}, image {key}: has no file_name.")
-        images[key] = image
-    annotations = {}
-    for i, annotation in enumerate(_entries(path, content, "annotations")):
-        key = _id(f"{path}, annotations[{i}]", annotation)
-        if key in annotations:
-            raise UserError(f"{path}, annotations[{i}]: another annotation has the id {key!r} too.")
-        annotations[key] = annotation
-    if not any(map(_has_points, annotations.values())):
+    file = check_model(
+        path,
+        content,
+        CocoFile,
+        example="the lists images and annotations of a COCO key-point file",
+        restore="https://cocodataset.org/#format-data says what a COCO key-point file holds",
+    )
+    annotations = [dict(annotation) for annotation in file.annotations]
+    if not any(map(_has_points, annotations)):
         raise UserError(
             f"{path} has no key points: none of its {len(annotations)} annotations has "
             "'keypoints'; export key points, not boxes or outlines alone."
         )
-    categories = _categories(path, content)
-    faces = tuple(a for a in annotations.values() if _is_face(a, categories))
-    if not faces:
+    categories = {category.id: dict(category) for category in file.categories}
+    with_points = {key for key, category in categories.items() if category.get("keypoints")}
+    others = categories.keys() - with_points if with_points else set()
+    faces = [
+        a
+        for a in annotations
+        if not a.get("iscrowd") and (_has_points(a) or _key(a, "category_id") not in others)
+    ]
+    first = next(filter(_has_points, faces), None)
+    if first is None:
         raise UserError(f"{path} has no face: all its annotations with key points are crowds.")
-    names, skeleton = _scheme(faces, categories)
-    return Coco(path, images, faces, names, skeleton)
+    names, skeleton = _scheme(categories.get(_key(first, "category_id"), {}))
+    images = {image.id: dict(image) for image in file.images}
+    merged = []
+    for annotation in faces:
+        image = images.get(_key(annotation, "image_id"), {"file_name": None})
+        merged.append({**image, **annotation, "file_name": image["file_name"]})
+    return Coco(path, tuple(merged), names, skeleton)
 
 
-def _whole_number(text: str) -> int | float:
-    """Return a whole number; one beyond all floats is infinite, as 1e999 is."""
-    return int(text) if len(text) < _LONGEST_WHOLE else float(text)
+def _has_points(annotation: Fields) -> bool:
+    return isinstance(annotation.get("keypoints"), list) and bool(annotation["keypoints"])
 
 
-def _entries(path: Path, content: Any, key: str) -> Iterator[Fields]:
-    entries = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(entries, list):
-        raise UserError(f"{path} is not a COCO key-point file: it has no list '{key}'.")
-    for i, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise UserError(f"{path}, {key}[{i}]: must be an object, but is {str(entry)[:40]!r}.")
-        yield entry
+def _key(annotation: Fields, name: str) -> int | str | None:
+    """The id of another entry that a field names, if it can be one."""
+    key = annotation.get(name)
+    return key if isinstance(key, int | str) else None
 
 
-def _id(where: str, entry: Fields) -> int | str:
-    key = entry.get("id")
-    if not isinstance(key, int | str):
-        raise UserError(f"{where}: its id must be a number or a text, but is {key!r}.")
-    return key
-
-
-def _categories(path: Path, content: Fields) -> dict[int | str, Fields]:
-    """The categories by their id; a file without any is read as one of faces alone."""
-    if "categories" not in content:
-        return {}
-    return {
-        _id(f"{path}, categories[{i}]", category): category
-        for i, category in enumerate(_entries(path, content, "categories"))
-    }
-
-
-def _is_face(annotation: Fields, categories: dict[int | str, Fields]) -> bool:
-    category = _category(annotation, categories)
-    other_thing = (
-        category is not None
-        and not category.get("keypoints")
-        and not _has_points(annotation)
-        and any(c.get("keypoints") for c in categories.values())
-    )
-    return not annotation.get("iscrowd") and not other_thing
-
-
-def _category(annotation: Fields, categories: dict[int | str, Fields]) -> Fields | None:
-    key = annotation.get("category_id")
-    return categories.get(key) if isinstance(key, int | str) else None
-
-
-def _scheme(
-    faces: tuple[Fields, ...], categories: dict[int | str, Fields]
-) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...]]:
-    """Names and skeleton of the first face's category, as far as they make sense."""
-    category = _category(next(a for a in faces if _has_points(a)), categories) or {}
-    names = category.get("keypoints")
+def _scheme(category: Fields) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...]]:
+    """Names and skeleton of a category, as far as they make sense."""
+    names, edges = category.get("keypoints"), category.get("skeleton")
     if not (isinstance(names, list) and names and all(isinstance(n, str) and n for n in names)):
         return None, ()
-    edges = category.get("skeleton")
     return tuple(names), tuple(
         (edge[0] - 1, edge[1] - 1)  # COCO counts key points from 1
         for edge in (edges if isinstance(edges, list) else [])
@@ -231,52 +220,46 @@ def _scheme(
     )
 
 
-def _marks(
-    where: str, annotation: Fields, points: int, first_pixel: int, *, boxes: bool, hidden: bool
-) -> Marks | UserError:
-    keypoints = annotation.get("keypoints")
-    if not _is_numbers(keypoints):
-        return UserError(f"{where}: 'keypoints' must be the numbers x, y, v of each point.")
-    if len(keypoints) != 3 * points:
-        count = f"{len(keypoints) / 3:g} key points"
-        return UserError(
-            f"{where}: has {count} ({len(keypoints)} numbers, three a point), not {points}."
+def _table(where: str, keypoints: Any, points: int) -> np.ndarray:
+    """Return x, y, v of each key point, (points, 3) float64."""
+    numbers = _numbers(keypoints)
+    if numbers is None:
+        raise UserError(f"{where}: 'keypoints' must be the numbers x, y, v of each point.")
+    if len(numbers) != 3 * points:
+        raise UserError(
+            f"{where}: has {len(numbers) / 3:g} key points ({len(numbers)} numbers, three a "
+            f"point), not {points}."
         )
-    table = np.array(keypoints, dtype=np.float64).reshape(points, 3)
-    if not np.isfinite(table).all():
-        return UserError(f"{where}: key point {_first(~np.isfinite(table).all(1))} is not finite.")
+    table = np.array(numbers).reshape(points, 3)
+    finite = np.isfinite(table).all(axis=1)
     seen = table[:, 2]
+    if not finite.all():
+        raise UserError(f"{where}: key point {_first(~finite)} is not finite.")
     if (seen == NOT_LABELLED).any():
-        return UserError(
+        raise UserError(
             f"{where}: key point {_first(seen == NOT_LABELLED)} is not labelled (v = 0); each "
             "face needs all points."
         )
     unknown = ~np.isin(seen, [HIDDEN, VISIBLE])
     if unknown.any():
         i = _first(unknown)
-        return UserError(f"{where}: v of key point {i} is {seen[i]:g}, but v is 0, 1 or 2.")
-    box = None
-    if boxes:
-        numbers = annotation["bbox"]
-        if not _is_numbers(numbers) or len(numbers) != 4:
-            return UserError(f"{where}: 'bbox' must be the numbers x, y, width, height.")
-        try:
-            box = box_of(where, numbers, first_pixel)
-        except UserError as error:
-            return error
-    return Marks(table[:, :2] - first_pixel, box, seen == HIDDEN if hidden else None)
+        raise UserError(f"{where}: v of key point {i} is {seen[i]:g}, but v is 0, 1 or 2.")
+    return table
 
 
-def _has_points(annotation: Fields) -> bool:
-    return isinstance(annotation.get("keypoints"), list) and bool(annotation["keypoints"])
+def _box(where: str, bbox: Any, first_pixel: int) -> np.ndarray:
+    numbers = _numbers(bbox)
+    if numbers is None or len(numbers) != 4:
+        raise UserError(f"{where}: 'bbox' must be the numbers x, y, width, height.")
+    return box_of(where, numbers, first_pixel)
 
 
-def _has_hidden(annotation: Fields) -> bool:
-    return _has_points(annotation) and any(v == HIDDEN for v in annotation["keypoints"][2::3])
-
-
-def _is_numbers(value: Any) -> TypeGuard[list[float]]:
-    return isinstance(value, list) and all(type(v) in (int, float) for v in value)
+def _numbers(value: Any) -> list[float] | None:
+    """Return a list of numbers, which may be infinite; None where it is not one."""
+    try:
+        return _NUMBERS.validate_python(value)
+    except ValidationError:
+        return None
 
 
 def _first(found: ArrayLike) -> int:
@@ -287,4 +270,5 @@ def _text(value: Any) -> str | None:
     """A field's value as the text that names a group; lists and the like name none."""
     if isinstance(value, str):
         return value.strip() or None
-    return str(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    named = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return str(value) if named else None

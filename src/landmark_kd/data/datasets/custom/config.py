@@ -149,7 +149,7 @@ class CustomConfig(Section):
                 f"names are {len(self.names)}, but points is {self.points}; give one name for "
                 "each point, or null"
             )
-        twice = _twice(self.names)
+        twice = repeated(self.names)
         if twice is not None:
             raise ValueError(f"names has '{twice}' twice; each point needs a name of its own")
 
@@ -161,7 +161,7 @@ class CustomConfig(Section):
                     f"flip_pairs has the pair [{a}, {b}] of one point; leave out points that lie "
                     "on the middle line"
                 )
-        twice = _twice(i for pair in self.flip_pairs for i in pair)
+        twice = repeated(i for pair in self.flip_pairs for i in pair)
         if twice is not None:
             pairs = [pair for pair in self.flip_pairs if twice in pair]
             raise ValueError(
@@ -242,6 +242,6 @@ def leaves_folder(name: str) -> bool:
     return any(".." in path.parts or path.is_absolute() or path.anchor for path in paths)
 
 
-def _twice(values: Iterable[Any]) -> Any:
-    """The first value that is there more than once, or None."""
+def repeated(values: Iterable[Any]) -> Any:
+    """Return the first value that is there more than once, or None."""
     return next((value for value, count in Counter(values).items() if count > 1), None)

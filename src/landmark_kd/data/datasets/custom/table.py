@@ -13,6 +13,7 @@ import numpy as np
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, box_of, image_name
+from landmark_kd.data.datasets.custom.config import repeated
 from landmark_kd.data.datasets.pts import to_number
 
 IMAGE = "image"
@@ -61,43 +62,34 @@ class Table:
         """
         coordinates = [f"{axis}{i}" for i in range(points) for axis in "xy"]
         self._check_columns(coordinates, points, column)
-        place = {name: i for i, name in enumerate(self.header)}
-        wanted = coordinates + (list(BOX) if self.has_boxes else [])
-        return [
-            self._face(line, cells, place, wanted, first_pixel=first_pixel, column=column)
-            for line, cells in self.rows
-        ]
-
-    def _face(
-        self,
-        line: int,
-        cells: tuple[str, ...],
-        place: dict[str, int],
-        wanted: list[str],
-        *,
-        first_pixel: int,
-        column: str | None,
-    ) -> CustomFace:
-        where = f"{self.path}, line {line}"
-        if len(cells) != len(self.header):
-            # No cell can be trusted: which one is missing or too many is not known.
-            error = UserError(
-                f"{where}: has {len(cells)} columns, but line 1 names {len(self.header)}."
-            )
-            return CustomFace(where, None, None, error)
-        image = image_name(cells[place[IMAGE]])
-        group = (cells[place[column]].strip() or None) if column else None
-        marks: Marks | UserError
-        try:
-            numbers = [_number(where, name, cells[place[name]]) for name in wanted]
-            box = box_of(where, numbers[-len(BOX) :], first_pixel) if self.has_boxes else None
-            landmarks = np.array(numbers[: len(numbers) - (len(BOX) if self.has_boxes else 0)])
-            marks = Marks(landmarks.reshape(-1, 2) - first_pixel, box)
-            if image is None:
-                marks = UserError(f"{where}: {IMAGE} is empty; it must name the face's image.")
-        except UserError as error:
-            marks = error
-        return CustomFace(where, image, group, marks)
+        boxes = self.has_boxes
+        found = []
+        for line, cells in self.rows:
+            where = f"{self.path}, line {line}"
+            if len(cells) != len(self.header):
+                # No cell can be trusted: which one is missing or too many is not known.
+                error = UserError(
+                    f"{where}: has {len(cells)} columns, but line 1 names {len(self.header)}."
+                )
+                found.append(CustomFace(where, None, None, error))
+                continue
+            row = dict(zip(self.header, cells, strict=True))
+            marks: Marks | UserError
+            try:
+                numbers = [_number(where, name, row[name]) for name in coordinates]
+                landmarks = np.array(numbers).reshape(-1, 2) - first_pixel
+                box = None
+                if boxes:
+                    numbers = [_number(where, name, row[name]) for name in BOX]
+                    box = box_of(where, numbers, first_pixel)
+                if not row[IMAGE].strip():
+                    raise UserError(f"{where}: {IMAGE} is empty; it must name the face's image.")
+                marks = Marks(landmarks, box)
+            except UserError as error:
+                marks = error
+            group = (row[column].strip() or None) if column else None
+            found.append(CustomFace(where, image_name(row[IMAGE]), group, marks))
+        return found
 
     def _check_columns(self, coordinates: list[str], points: int, column: str | None) -> None:
         where = f"{self.path}, line 1"
@@ -130,30 +122,31 @@ class Table:
 def read_table(path: Path) -> Table:
     """Read a .csv file (UTF-8, comma-separated, names of columns first) as text.
 
+    By the csv module, since pandas tells no line numbers, fills short lines up without a word and
+    refuses the whole file for one that is too long.
+
     Raises:
-        UserError: it is missing, no text, no table, or without a line for a face.
+        UserError: it is not text, not a table, or has no line for a face.
     """
-    lines = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            try:
-                # A blank line has no cells.
-                lines = [(reader.line_num, tuple(cells)) for cells in reader if cells]
-            except csv.Error as error:
-                raise UserError(
-                    f"{path}, line {reader.line_num}: is not a line of a .csv file: {error}."
-                ) from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text; save it as 'CSV UTF-8'.") from None
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            # A blank line has no cells.
+            lines = [(reader.line_num, tuple(cells)) for cells in reader if cells]
+        except csv.Error as error:
+            raise UserError(
+                f"{path}, line {reader.line_num}: is not a line of a .csv file: {error}."
+            ) from None
+        except UnicodeDecodeError:
+            raise UserError(f"{path} is not UTF-8 text; save it as 'CSV UTF-8'.") from None
     if not lines:
         raise UserError(f"{path} is empty, but a table of faces begins with {IMAGE},x0,y0,x1,y1.")
     header = tuple(name.strip() for name in lines[0][1])
     if len(header) == 1 and re.search(r"[;\t]", header[0]):
         raise UserError(f"{path}, line 1: its columns must be separated by commas.")
-    twice = [name for i, name in enumerate(header) if name and name in header[:i]]
-    if twice:
-        raise UserError(f"{path}, line 1: has the column {twice[0]} twice.")
+    twice = repeated(name for name in header if name)
+    if twice is not None:
+        raise UserError(f"{path}, line 1: has the column {twice} twice.")
     if len(lines) == 1:
         raise UserError(f"{path} holds no face: it ends after the names of its columns.")
     return Table(path, header, tuple(lines[1:]))
