@@ -122,7 +122,7 @@ def test_init_writes_a_draft_that_check_understands(
     said = capsys.readouterr().out
     assert said.startswith(f"{folder / 'landmark-kd.yaml'} is written; found:\n")
     assert f"annotations: landmarks.csv, images in {folder / 'images'}" in said
-    assert "5 landmarks a face, 2 flip pairs" in said
+    assert "5 landmarks per face, 2 flip pairs" in said
     assert said.endswith(f"landmark-kd data check '{folder}'\n")
     written = (folder / "landmark-kd.yaml").read_text().splitlines()
     told = [line.split(": ", 1) for line in said.splitlines() if line.startswith("  line ")]

@@ -1,4 +1,4 @@
-"""Tiny data sets of a person's own on disk, in each format, for tests that read them.
+"""Tiny custom data sets on disk, in each format, for tests that read them.
 
 The scheme has five points: eyes 0 and 1, nose 2, mouth corners 3 and 4.
 """
@@ -60,7 +60,7 @@ def write_images(folder: Path, names: Iterable[str]) -> None:
 
 
 def table_lines(people: Sequence[str], column: str = "person") -> list[str]:
-    """Return the lines of a table with an image a face, p000.png and so on."""
+    """Return the lines of a table with an image for each face, p000.png and so on."""
     header = ["image", column, *(f"{axis}{i}" for i in range(5) for axis in "xy")]
     lines = [",".join(header)]
     for i, (person, face) in enumerate(zip(people, faces(len(people)), strict=True)):
@@ -78,7 +78,7 @@ def write_table(folder: Path, lines: Sequence[str], **changes: Any) -> Path:
 
 
 def coco_content(people: Sequence[str]) -> dict[str, Any]:
-    """Return a COCO file's content with an image a face, all points visible."""
+    """Return a COCO file's content with an image for each face, all points visible."""
     keypoints = [[v for x, y in face.tolist() for v in (x, y, 2)] for face in faces(len(people))]
     return {
         "images": [
@@ -112,7 +112,7 @@ def write_coco(folder: Path, content: Any, images: int, **changes: Any) -> Path:
 
 
 def write_pts_tree(folder: Path, people: Sequence[str], **changes: Any) -> Path:
-    """Write an image and a .pts file a face, in a folder a person, and landmark-kd.yaml."""
+    """Write image and .pts file of each face, in a folder for each person, and landmark-kd.yaml."""
     names = [f"{person}/p{i:03}.png" for i, person in enumerate(people)]
     write_images(folder / "images", names)
     for name, face in zip(names, faces(len(people)), strict=True):

@@ -1,4 +1,4 @@
-"""`landmark-kd data …`: looks data sets over and describes a person's own one."""
+"""`landmark-kd data …`: looks data sets over and describes custom ones."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def add_data(commands: Any) -> None:
     """Add the commands `data check` and `data init` to those of `landmark-kd`."""
     parser = commands.add_parser(
         "data",
-        help="look a data set over, or describe your own",
-        description="Look a data set over, or describe your own.",
+        help="look a data set over, or describe a custom one",
+        description="Look a data set over, or describe a custom one.",
     )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(actions)
@@ -77,7 +77,7 @@ def _add_check(actions: Any) -> None:
 def _add_init(actions: Any) -> None:
     parser = actions.add_parser(
         "init",
-        help="write a first draft of landmark-kd.yaml for your own data",
+        help="write a first draft of landmark-kd.yaml for your images",
         description="Write a first draft of landmark-kd.yaml, which describes a custom data set.",
         epilog=INIT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -115,7 +115,7 @@ def _init(arguments: argparse.Namespace) -> None:
     config = read_custom_config(folder)
     print(f"{written} is written; found:")
     print(f"  annotations: {config.annotations}, images in {folder / config.images}")
-    print(f"  {config.points} landmarks a face, {len(config.flip_pairs)} flip pairs")
+    print(f"  {config.points} landmarks per face, {len(config.flip_pairs)} flip pairs")
     print(f"  split: {_split(config.split.column, config.split.test)}")
     print("check these lines of it:")
     for number, line in enumerate(written.read_text(encoding="utf-8").splitlines(), start=1):

@@ -61,7 +61,7 @@ def read_image(path: Path) -> np.ndarray:
                 raise
             image = None
     if image is None:
-        state = "is cut off, damaged or no image" if content.size else "is empty"
+        state = "is cut off, damaged or not an image" if content.size else "is empty"
         raise UserError(f"the image {path} does not decode: it {state}.")
     return image
 

@@ -109,8 +109,8 @@ def test_what_other_programs_take_for_no_number_is_none(tmp_path: Path, text: st
     lines[1] = ",".join([*first[:2], f'"{text}"', *first[3:]])
     table = write_table(tmp_path / "table", lines)
     bad = BadFaces("skip")
-    own = read_custom_dataset(table)
-    assert len(list(own.read(table, bad))) == 2
+    custom = read_custom_dataset(table)
+    assert len(list(custom.read(table, bad))) == 2
     assert "line 2: x0 is " in bad.left_out[0][1]
 
     write_pts(tmp_path / "a.pts", np.array([[1.0, 2]]))

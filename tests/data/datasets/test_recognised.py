@@ -86,9 +86,9 @@ def test_a_folder_too_low_gets_the_right_one_suggested(tmp_path: Path) -> None:
     write_300w(tmp_path / "300w")
     with pytest.raises(UserError, match=r"did you mean .*300w\?"):
         recognised(tmp_path / "300w/helen")
-    own = write_table(tmp_path / "own", table_lines(["ann", "bob", "eve"]))
-    with pytest.raises(UserError, match=r"own/images has no landmark-kd\.yaml, but .*/own has"):
-        recognised(own / "images")
+    custom = write_table(tmp_path / "mine", table_lines(["ann", "bob", "eve"]))
+    with pytest.raises(UserError, match=r"mine/images has no landmark-kd\.yaml, but .*/mine has"):
+        recognised(custom / "images")
     with pytest.raises(UserError, match=r"did you mean .*300w\?"):
         recognised(tmp_path / "300w/ibug")
 

@@ -250,7 +250,7 @@ NAME = "0--Parade.*"
         (COORDINATE, "1e999 ", "entry 1 is '1e999', not a finite number"),
         (" [01] 0--", " 2 0--", "the flag of blur is 2, not 0 or 1"),
         (r"(?<=\.\d{6} )\d+(?= )", "79", "the box from (79, "),
-        (r"(?<=\.\d{6} )(\d+ \d+ \d+) \d+", r"\1 -1", ", -1) is none; x_min y_min x_max y_max"),
+        (r"(?<=\.\d{6} )(\d+ \d+ \d+) \d+", r"\1 -1", ", -1) has no extent; x_min y_min"),
         (NAME, "gone.jpg", f"{IMAGES}/gone.jpg is missing"),
         (NAME, "0--Parade", f"{IMAGES}/0--Parade is missing"),
         (NAME, "../x.jpg", f"the image ../x.jpg does not lie within {IMAGES}"),

@@ -33,7 +33,7 @@ def test_a_whole_set_is_reported_with_what_was_published(tmp_path: Path) -> None
     write_300w(tmp_path, without=("ibug",))
     assert lines(tmp_path) == [
         f"300w in {tmp_path}",
-        "  68 landmarks a face; errors are measured in units of the distance between the outer "
+        "  68 landmarks per face; errors are measured in units of the distance between the outer "
         "eye corners",
         f"  licence: {DATASETS['300w'].licence}",
         "train: 10 good faces of 3148 published",
@@ -51,7 +51,7 @@ def test_a_whole_set_is_reported_with_what_was_published(tmp_path: Path) -> None
         "  validation takes train faces by 7 photos or groups of up to 3 faces",
         "size of the faces (longer side of the landmarks' box): 39 pixels in the median, 39 to 39 "
         "from 5 % to 95 %",
-        "boxes: none of its own (crop.box: landmarks or detector)",
+        "boxes: the set brings none (crop.box: landmarks or detector)",
         "broken: none",
     ]
 
@@ -150,7 +150,7 @@ def test_all_faces_of_an_image_that_does_not_decode_are_broken(tmp_path: Path) -
     assert len(checked.faces) == 8
     found = report(checked)
     assert found.count("does not decode") == 1
-    assert found.endswith(" no image. (2 faces)")
+    assert found.endswith(" not an image. (2 faces)")
 
 
 def test_an_image_of_several_faces_is_decoded_once(

@@ -179,9 +179,9 @@ def test_images_are_found_where_they_are(tmp_path: Path) -> None:
 
 def test_a_folders_name_that_is_taken_gets_an_ending(tmp_path: Path) -> None:
     assert _drafted(_undrafted(write_table(tmp_path / "Test", table_lines(PEOPLE)))).name == (
-        "Test-own"
+        "Test-custom"
     )
-    assert _drafted(_undrafted(write_table(tmp_path / "...", table_lines(PEOPLE)))).name == "own"
+    assert _drafted(_undrafted(write_table(tmp_path / "...", table_lines(PEOPLE)))).name == "custom"
 
 
 def test_odd_names_of_columns_stay_one_line(tmp_path: Path) -> None:

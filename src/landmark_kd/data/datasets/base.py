@@ -33,10 +33,10 @@ class Part:
     """A part of a data set, all of one split.
 
     Attributes:
-        folder: the folder or file that holds it, relative to the set's.
+        folder: the folder or file that holds the part, relative to the set's.
         split: train or test.
-        subset: what its faces are counted in.
-        published: number of its faces, None where nobody published one.
+        subset: the subset that its faces are counted in.
+        published: number of faces that its authors counted; None where nobody published one.
     """
 
     folder: str
@@ -51,13 +51,13 @@ class FaceRecord:
 
     Attributes:
         name: unique in the data set.
-        image: where it is and how it is read.
+        image: the image, which is not read yet.
         landmarks: (K, 2) float64, 0-based pixels of the image.
         photo: faces that share it are never in train and validation both; mostly the photo's
             name.
-        part: the part of the data set it belongs to.
-        subsets: what it is counted in besides its part's subset.
-        box: (4,) x0, y0, x1, y1 where the data set brings one.
+        part: the part of the data set that the face belongs to.
+        subsets: the subsets that it is counted in besides its part's.
+        box: (4,) float64 x0, y0, x1, y1, pixels of the image, where the data set brings one.
         occluded: (K,) bool where the data set marks hidden landmarks.
     """
 
@@ -113,13 +113,13 @@ class Dataset(ABC):
 
     Attributes:
         name: as in `data.name`; of a person's custom set, the name it was given.
-        scheme: of its landmarks.
-        parts: what it is made of; a subset may have several parts.
+        scheme: the scheme of its landmarks.
+        parts: the parts that it is made of; a subset may have several.
         unions: subsets that are made of other subsets, all of which have to be there.
-        published: faces that its authors counted in the subsets that are no part's and no union.
-        boxes: whether it brings boxes of its own.
+        published: faces that its authors counted in subsets that neither parts nor unions make.
+        boxes: whether it brings boxes.
         source: where the data set comes from, in words; empty where it is made here.
-        licence: what it allows, in a sentence.
+        licence: what the data set allows, in a sentence.
     """
 
     name: str

@@ -68,8 +68,8 @@ class CofwImage:
 
     Attributes:
         file: the .mat file.
-        variable: of the references to its images.
-        number: of the face, counted from 1.
+        variable: the variable with the references to its images.
+        number: the face's number, counted from 1.
     """
 
     file: Path
@@ -80,7 +80,7 @@ class CofwImage:
         """Return the image (H, W, 3) uint8 BGR.
 
         Raises:
-            UserError: it is not there, damaged or no image.
+            UserError: it is not there, is damaged or is not an image.
         """
         with _opened(self.file) as content:
             references = _references(self.file, content, self.variable)
@@ -185,7 +185,9 @@ def _box(values: np.ndarray, where: str) -> np.ndarray:
         raise UserError(f"{where}: the box is not finite.")
     x, y, width, height = values
     if not (width > 0 and height > 0):
-        raise UserError(f"{where}: the box is {width:g} wide and {height:g} high, which is none.")
+        raise UserError(
+            f"{where}: the box is {width:g} wide and {height:g} high, but both must be above 0."
+        )
     return np.array([x, y, x + width, y + height]) - FIRST_PIXEL
 
 

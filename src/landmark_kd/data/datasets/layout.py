@@ -27,8 +27,8 @@ def check_folder(
     """Check that a folder is there and holds something of a data set.
 
     Args:
-        layout: what of the set is looked for, as "the files a.mat and b.mat".
-        holds: whether a folder, which may not be there, holds something of the set.
+        layout: what is looked for, as "the files a.mat and b.mat".
+        holds: tells whether a folder, which may not be there, holds something of the set.
 
     Raises:
         NotHereError: it does not; the sentence says what was looked for and, where a folder

@@ -29,8 +29,8 @@ def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -
 
     Args:
         path: the file.
-        points: K, how many it must hold; None: as many as it says or holds.
-        first_pixel: what the file calls the first pixel.
+        points: K, the number of points that it must hold; None: as many as it says or holds.
+        first_pixel: the coordinate that the file gives the first pixel.
 
     Raises:
         UserError: the file is not text, is cut off, holds another number of points, or something
@@ -62,8 +62,8 @@ def to_number(text: str) -> float:
     """Return the number that a text is, NaN and infinity included.
 
     Raises:
-        ValueError: it is none. Python would take 1_5 for 15, and digits of any script; every
-            other program that reads such files refuses them.
+        ValueError: it is not a number. Python would take 1_5 for 15, and digits of any script;
+            every other program that reads such files refuses them.
     """
     if "_" in text or not text.isascii():
         raise ValueError(f"{text!r} is not a number")

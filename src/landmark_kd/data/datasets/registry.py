@@ -20,10 +20,10 @@ from landmark_kd.data.datasets.wflw import WFLW
 from landmark_kd.landmarks.scheme import IBUG_68
 
 # Made by the project itself and never read from a user's folder, so it is not looked for; two
-# folders train and test with .pts files are rather a set of the user's own.
+# folders train and test with .pts files are rather a custom set.
 SYNTHETIC = "synthetic"
 
-# `data.name` of a person's custom data set.
+# `data.name` of a custom data set.
 CUSTOM = "pts"
 
 
@@ -80,7 +80,7 @@ DATASETS: dict[str, Dataset] = {
 
 
 def dataset_at(name: str, folder: Path) -> Dataset:
-    """Return what the data set `data.name` is; a person's own (pts) says so in its folder.
+    """Return what the data set `data.name` is; a custom one (pts) says so in its folder.
 
     Raises:
         UserError: the folder of a custom data set has no landmark-kd.yaml, or a wrong one.
@@ -92,15 +92,15 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
     """Find out which data set a folder holds, by trying each layout.
 
     Args:
-        name: the `data.name` to take it for; None finds it out. A folder with a landmark-kd.yaml
-            is the user's custom set (pts).
+        name: the `data.name` to take the folder for; None finds it out. A folder with a
+            landmark-kd.yaml is a custom set (pts).
 
     Returns:
         `data.name`, and what the data set is.
 
     Raises:
-        UserError: it is not there, none of them, or not the one named. The sentence is that of
-            the nearest layout, where one is near.
+        UserError: the folder is not there, or holds none of them or not the one named. The
+            sentence is that of the nearest layout, where one is near.
     """
     if not folder.exists():
         raise UserError(f"the folder {folder} does not exist; check the name.")
@@ -137,16 +137,16 @@ def _nearest(folder: Path, errors: list[UserError]) -> str:
     partly = [error for error in errors if error not in absent]
     if partly:
         return str(partly[0])
-    own = next((f for f in neighbours(folder, 1) if (f / CONFIG_NAME).is_file()), None)
-    if own is not None:
-        return f"{folder} has no {CONFIG_NAME}, but {own} has; did you mean {own}?"
+    near = next((f for f in neighbours(folder, 1) if (f / CONFIG_NAME).is_file()), None)
+    if near is not None:
+        return f"{folder} has no {CONFIG_NAME}, but {near} has; did you mean {near}?"
     hinted = [error for error in absent if error.near]
     if hinted:
         return str(hinted[0])
     known = ", ".join(name for name in DATASETS if name != SYNTHETIC)
     return (
         f"{folder} {'holds' if any(folder.iterdir()) else 'is empty, so it holds'} no data set "
-        f"that is known ({known}) and no {CONFIG_NAME}, which describes a set of your own; "
+        f"that is known ({known}) and no {CONFIG_NAME}, which describes a custom set; "
         "`landmark-kd data init` writes one to start from, and --name says what the folder should "
         "be, to hear what it lacks."
     )

@@ -23,10 +23,12 @@ def unlabelled_files(folder: Path, box: UnlabelledBox) -> list[Path]:
     """Return the files that are needed of a folder with unlabelled faces.
 
     Args:
-        box: detector: all images in it and in its folders. landmarks: a data set's own files.
+        box: detector: all images in the folder and in those within it. landmarks: the files of
+            the data set that the folder holds.
 
     Raises:
-        UserError: it is not there, has no images, or is not a data set where it has to be one.
+        UserError: the folder is not there, has no images, or is not a data set where it has to
+            be one.
     """
     if box == "landmarks":
         _, dataset = recognised(folder)
@@ -51,7 +53,7 @@ def unlabelled_records(
     """Return the unlabelled faces of a folder.
 
     Args:
-        box: detector: a face an image, whose landmarks are NaN until a detector has found it.
+        box: detector: one face for each image, its landmarks NaN until a detector has found it.
             landmarks: the train faces of a data set, whose landmarks are there to tell the box
             and for nothing else; its test faces stay unseen, for other runs to be measured on.
         scheme: the scheme that a network is to learn. Landmarks of another one are turned into

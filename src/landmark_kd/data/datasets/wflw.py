@@ -1,4 +1,5 @@
-"""WFLW: folders of photos, and two lists with 98 landmarks, a box and six flags a face.
+"""WFLW: folders of photos, and two lists with 98 landmarks, a box and six flags
+for each face.
 
 A line of a list is one face: 98 times x y, the box x_min y_min x_max y_max, the flags pose,
 expression, illumination, make-up, occlusion and blur, then the image's name below WFLW_images,
@@ -101,7 +102,7 @@ class _Line:
 
     Attributes:
         where: file and number of the line, for messages.
-        number: of the line in its file, counted from 1.
+        number: the line's number in its file, counted from 1.
         fields: NUMBERS texts.
         image: the rest of the line, exactly.
     """
@@ -154,8 +155,8 @@ def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
     x0, y0, x1, y1 = box = numbers[COORDINATES : COORDINATES + BOX]
     if not (x0 < x1 and y0 < y1):
         raise UserError(
-            f"{line.where}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) is none; x_min "
-            "y_min x_max y_max were expected."
+            f"{line.where}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) has no extent; "
+            "x_min y_min x_max y_max were expected."
         )
     return FaceRecord(
         name=f"{part.split}/{line.number}",

@@ -136,10 +136,10 @@ def _faults(
 
 def _head(checked: CheckedData) -> Iterator[str]:
     dataset = checked.dataset
-    own = "" if dataset.name == checked.name else f" ({dataset.name})"
-    yield f"{checked.name}{own} in {checked.folder}"
+    called = "" if dataset.name == checked.name else f" ({dataset.name})"
+    yield f"{checked.name}{called} in {checked.folder}"
     yield (
-        f"  {dataset.points} landmarks a face; errors are measured in units of the distance "
+        f"  {dataset.points} landmarks per face; errors are measured in units of the distance "
         f"between the {dataset.scheme.normalizer_name}"
     )
     if dataset.licence:
@@ -199,7 +199,7 @@ def _sizes(faces: Sequence[FaceRecord]) -> Iterator[str]:
     )
     boxes = [face.box for face in faces if face.box is not None]
     if not boxes:
-        yield "boxes: none of its own (crop.box: landmarks or detector)"
+        yield "boxes: the set brings none (crop.box: landmarks or detector)"
         return
     boxed = sides[[face.box is not None for face in faces]]
     yield (

@@ -195,8 +195,8 @@ def _column_note(annotations: str) -> str:
 
 def _name(folder: Path) -> str:
     """The folder's name as far as it can be the data set's."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).lstrip("-_.")[:36] or "own"
-    return f"{name}-own" if name.casefold() in RESERVED_NAMES else name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).lstrip("-_.")[:33] or "custom"
+    return f"{name}-custom" if name.casefold() in RESERVED_NAMES else name
 
 
 def _names(scheme: LandmarkScheme) -> str:

@@ -60,7 +60,7 @@ def test_a_field_of_the_annotation_goes_before_the_images(tmp_path: Path, conten
 
 def test_hidden_points_are_marked_on_all_faces_if_on_any(tmp_path: Path, content: Content) -> None:
     content["annotations"][2]["keypoints"][2 + 3 * 4] = 1
-    folder = write_coco(tmp_path / "own", content, 4)
+    folder = write_coco(tmp_path / "mine", content, 4)
     dataset = read_custom_dataset(folder)
     assert dataset.boxes
     records = list(dataset.read(folder, BadFaces("error")))
@@ -73,7 +73,7 @@ def test_hidden_points_are_marked_on_all_faces_if_on_any(tmp_path: Path, content
 
 def test_the_set_has_boxes_only_if_each_face_has_one(tmp_path: Path, content: Content) -> None:
     del content["annotations"][1]["bbox"]
-    folder = write_coco(tmp_path / "own", content, 4)
+    folder = write_coco(tmp_path / "mine", content, 4)
     dataset = read_custom_dataset(folder)
     assert not dataset.boxes
     assert all(r.box is None for r in dataset.read(folder, BadFaces("error")))

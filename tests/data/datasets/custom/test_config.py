@@ -145,8 +145,8 @@ def test_a_folder_without_the_yaml_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_too_high_or_too_low_gets_the_right_one_suggested(tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    (own / "images").mkdir(parents=True)
-    write_config(own)
-    assert f"did you mean {own}?" in _message(tmp_path)
-    assert f"did you mean {own}?" in _message(own / "images")
+    custom = tmp_path / "mine"
+    (custom / "images").mkdir(parents=True)
+    write_config(custom)
+    assert f"did you mean {custom}?" in _message(tmp_path)
+    assert f"did you mean {custom}?" in _message(custom / "images")

@@ -62,7 +62,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_each_format_gives_the_same_faces_split_by_person(tmp_path: Path, kind: str) -> None:
-    folder = WRITERS[kind](tmp_path / "own")
+    folder = WRITERS[kind](tmp_path / "mine")
     _check(folder)
     records = _read(folder)
     np.testing.assert_allclose([r.landmarks for r in records], faces(40), atol=1e-9)
@@ -80,7 +80,7 @@ def test_each_format_gives_the_same_faces_split_by_person(tmp_path: Path, kind: 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_copy_of_the_files_it_names_is_the_same_set(tmp_path: Path, kind: str) -> None:
-    folder = WRITERS[kind](tmp_path / "own")
+    folder = WRITERS[kind](tmp_path / "mine")
     (folder / "notes.txt").write_text("not part of it")
     (folder / "images" / ".hidden.png").write_bytes(b"")
     copy = tmp_path / "copy"

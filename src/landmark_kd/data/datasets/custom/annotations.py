@@ -1,4 +1,4 @@
-"""What the files of a person's custom data set say of each face, before splits and images."""
+"""What the files of a custom data set say of each face, before splits and images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CustomFace:
     """A face of the files, good or bad.
 
     Attributes:
-        where: file and place in it, for sentences.
+        where: the file and the place in it, for sentences.
         image: name of its image, relative to the set's images; None where it has none.
         group: value of the split column; None without a column, or where the value is missing.
         marks: what is marked, or what is wrong with it.
@@ -64,7 +64,7 @@ class Annotations(Protocol):
 
         Args:
             points: number of landmarks each face must have.
-            first_pixel: what the files call the first pixel.
+            first_pixel: the coordinate that the files give the first pixel, 0 or 1.
             column: one of `columns`, or None.
 
         Raises:

@@ -1,4 +1,4 @@
-"""landmark-kd.yaml, in which a person says what their custom data set is."""
+"""landmark-kd.yaml, which says what a custom data set is."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ class CustomConfig(Section):
 
 
 def read_custom_config(folder: Path) -> CustomConfig:
-    """Read and check landmark-kd.yaml in a person's folder.
+    """Read and check landmark-kd.yaml in a folder.
 
     Raises:
         UserError: the folder or the file is missing, or the file is wrong; one sentence with the
@@ -237,7 +237,7 @@ def read_custom_config(folder: Path) -> CustomConfig:
 
 
 def leaves_folder(name: str) -> bool:
-    """Whether a relative name is none or climbs out of its folder, on any system."""
+    """Tell whether a name is not relative or climbs out of its folder, on any system."""
     paths = (PurePosixPath(name), PureWindowsPath(name))
     return any(".." in path.parts or path.is_absolute() or path.anchor for path in paths)
 

@@ -1,4 +1,4 @@
-"""A person's custom data set (`data.name=pts`): a folder with annotations and landmark-kd.yaml."""
+"""A custom data set (`data.name=pts`): a folder with annotations and landmark-kd.yaml."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class CustomDataset(Dataset):
-    """A person's set, with what its folder's files say, which are read once.
+    """A custom set with what the files in its folder say, which are read once.
 
     Attributes:
         config: landmark-kd.yaml.
@@ -166,7 +166,7 @@ def _checked_image(face: CustomFace, config: CustomConfig, folder: Path) -> str:
     """Return the name of a face's image, if that is on disk and the face has a split.
 
     Raises:
-        UserError: it has not, or nothing of it could be read.
+        UserError: the image is not there, the face has no split, or nothing of it can be read.
     """
     if face.image is None:
         assert isinstance(face.marks, UserError)

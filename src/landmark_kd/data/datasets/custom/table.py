@@ -1,4 +1,4 @@
-"""Faces in a table, a line a face: `image`, then `x0, y0, x1, y1, …`, then what one likes."""
+"""Faces in a table, a line for each: `image`, `x0, y0, x1, y1, …` and any other columns."""
 
 from __future__ import annotations
 
