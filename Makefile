@@ -1,6 +1,6 @@
 # `make` alone prints this help. Only Python 3.11+, git and make need to be there.
 .DEFAULT_GOAL := help
-.PHONY: help env repro test lint format clean
+.PHONY: help env repro test lint docs format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,10 @@ lint: env ## Check style, types and the order of rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+docs: env ## Build the documentation as a site in site/; broken links are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "site/index.html; with search: python3 -m http.server --directory site"
 
 format: env ## Put the code into the project's style
 	$(BIN)/ruff check --fix .

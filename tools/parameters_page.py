@@ -97,7 +97,7 @@ def parameters_page(project: Path = PROJECT) -> str:
             default = json.dumps(defaults[key], ensure_ascii=False).strip('"')
             readers = [f"`{name}`" for name, stage in stages.items() if _reads(stage, key)]
             read_by = f" Read by {', '.join(readers)}." if readers else ""
-            lines.append(f"- `{key}`: `{default}`. Allowed: {_allowed(key)}.{read_by}")
+            lines.append(f"- `{key}`: default `{default}`. Allowed: {_allowed(key)}.{read_by}")
         lines.append("")
     lines.append(
         EARLIER_NAMES

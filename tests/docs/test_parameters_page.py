@@ -22,9 +22,11 @@ def test_the_committed_page_is_what_the_tool_makes() -> None:
 
 def test_a_line_says_default_bounds_and_readers() -> None:
     page = parameters_page()
-    assert "- `evaluate.bootstrap`: `2000`. Allowed: a whole number from 100. Read by" in page
-    assert "- `data.path`: `null`. Allowed: a text or `null`. Read by `fetch`." in page
-    assert "- `base.workers`: `0`. Allowed: a whole number from 0 up to 256.\n" in page
+    assert (
+        "- `evaluate.bootstrap`: default `2000`. Allowed: a whole number from 100. Read by" in page
+    )
+    assert "- `data.path`: default `null`. Allowed: a text or `null`. Read by `fetch`." in page
+    assert "- `base.workers`: default `0`. Allowed: a whole number from 0 up to 256.\n" in page
 
 
 def test_a_comment_holds_for_the_keys_below_it_up_to_the_next_one() -> None:
