@@ -16,6 +16,7 @@ from landmark_kd.evaluation.evaluate import (
     Evaluation,
     costs,
     intervals,
+    load_networks,
     metrics_table,
     predict_all,
     summary,
@@ -35,12 +36,13 @@ def main() -> None:
     # Of one size alone where the teachers see what the students see.
     sizes = {faces.info.crop_size: faces for faces in (teacher_test, test)}
     seen = [jittered_faces(faces, jitter, seed) for faces in sizes.values()]
-    predictions = predict_all(train, seen, paths.MODELS, device)
+    networks = load_networks(paths.MODELS, device)
+    predictions = predict_all(train, seen, networks)
     evaluation = Evaluation.of(test, predictions, jitter, teacher_test.info.crop_size)
     table = metrics_table(evaluation)
     write_json(paths.METRICS, table)
-    write_json(paths.COST, costs(paths.MODELS))
-    write_json(paths.TIMES, times(paths.MODELS))
+    write_json(paths.COST, costs(networks))
+    write_json(paths.TIMES, times(networks))
     scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=seed)
     write_evaluation_report(evaluation, scores, paths.CURVES, paths.EVALUATION_REPORT)
     write_kd_loss_report(distillation_loss(params.kd), paths.KD_LOSS_REPORT)

@@ -26,6 +26,7 @@ from landmark_kd.evaluation.evaluate import (
     error_table,
     faces_title,
     intervals,
+    load_networks,
     metrics_table,
     per_landmark_table,
     predict_all,
@@ -107,7 +108,7 @@ def test_predictions_of_all_networks_come_in_pixels_of_the_original_image(
     net.start_at(shape)
     for name in NETWORKS:
         save_network(net, tmp_path / name)
-    found = predict_all(train, [faces_of_test], tmp_path, torch.device("cpu"))
+    found = predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))
     assert list(found) == list(ALL)
     expected = faces_of_test.to_image(predict_faces(net, faces_of_test))
     np.testing.assert_allclose(found["kd"], expected, atol=1e-3)
@@ -125,12 +126,12 @@ def test_each_network_sees_the_faces_in_its_own_size(
         size = 64 if name in ("tough", "tolerant") else 32
         net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=size)
         save_network(net, tmp_path / name)
-    found = predict_all(train, [large, faces_of_test], tmp_path, torch.device("cpu"))
+    found = predict_all(train, [large, faces_of_test], load_networks(tmp_path, torch.device("cpu")))
     for name, faces in (("tough", large), ("kd", faces_of_test)):
         expected = faces.to_image(predict_faces(load_network(tmp_path / name), faces))
         np.testing.assert_array_equal(found[name], expected)
     with pytest.raises(UserError, match=r"tough sees crops of 64 pixels, .* faces have 32; run"):
-        predict_all(train, [faces_of_test], tmp_path, torch.device("cpu"))
+        predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))
 
 
 def test_another_size_of_the_teachers_is_said_in_the_protocol(evaluation: Evaluation) -> None:
@@ -145,7 +146,7 @@ def test_the_floor_is_the_mean_of_the_train_rows_in_each_test_crop(
     net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=32)
     for name in NETWORKS:
         save_network(net, tmp_path / name)
-    floor = predict_all(train, [faces_of_test], tmp_path, torch.device("cpu"))[FLOOR]
+    floor = predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))[FLOOR]
     mean = train.crop_landmarks()[5:].mean(axis=0)
     for face in range(12):
         in_crop = (mean + 0.5) * 32 - 0.5
@@ -314,12 +315,13 @@ def test_costs_are_of_the_networks_and_times_of_the_machine(tmp_path: Path) -> N
     for name, size in sizes.items():
         net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=size)
         save_network(net, tmp_path / name)
-    found = costs(tmp_path)
+    networks = load_networks(tmp_path, torch.device("cpu"))
+    found = costs(networks)
     assert set(found) == set(NETWORKS)
-    assert found == costs(tmp_path)
+    assert found == costs(networks)
     assert found["kd"]["parameters"] == sum(p.numel() for p in net.parameters())
     assert found["kd"]["macs"] == found["baseline"]["macs"] < found["tough"]["macs"]
-    taken = times(tmp_path)
+    taken = times(networks)
     assert taken["machine"] == {"cpu": cpu_name(), "threads": torch.get_num_threads()}
     assert taken["kd"]["median"] > 0
 

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from landmark_kd.config import paths
 from tests.conftest import PROJECT
+from tests.support.warm_python import client
 
 # The smallest pipeline that is still whole: a handful of faces, one epoch.
 TINY: dict[str, dict[str, Any]] = {
@@ -32,10 +33,13 @@ TINY: dict[str, dict[str, Any]] = {
 class Copy:
     """A copy of the repository that the tests may run, break and change."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, warm: bool = True) -> None:
+        """Take a folder; `warm` stages run in forks of a process that has the libraries."""
         self.folder = folder
+        real = Path(sys.executable).parent
+        ahead = [client()] if warm else []
         self.env = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(map(str, [*ahead, real, os.environ["PATH"]])),
             "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
             "DVC_NO_ANALYTICS": "1",
             "GIT_AUTHOR_NAME": "test",

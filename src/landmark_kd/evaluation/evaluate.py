@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from landmark_kd.evaluation.cost import cpu_name, network_cost, network_time
 from landmark_kd.evaluation.scores import MEASURES, rates, rounded, scores
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks import metrics
-from landmark_kd.models.network import load_network, predict_faces
+from landmark_kd.models.network import LandmarkNet, load_network, predict_faces
 
 NETWORKS = ("tough", "tolerant", "baseline", "kd")
 # The predictor that knows nothing but the box: the floor for every network.
@@ -76,14 +76,18 @@ class Evaluation:
         return cls(faces, jitter, teacher_size, predictions, errors(distance), further)
 
 
+def load_networks(models: Path, device: torch.device) -> dict[str, LandmarkNet]:
+    """Load every network of the pipeline from the folder that holds their folders."""
+    return {name: load_network(models / name, device) for name in NETWORKS}
+
+
 def predict_all(
-    train: Faces, tests: Sequence[Faces], models: Path, device: torch.device
+    train: Faces, tests: Sequence[Faces], networks: Mapping[str, LandmarkNet]
 ) -> dict[str, np.ndarray]:
     """Predict the test faces with every network and with the train faces' mean shape.
 
     Args:
         tests: the same faces in every size that a network sees, their boxes jittered or not.
-        models: folder that holds the networks' folders.
 
     Returns:
         (N, K, 2) of each network, pixels of the original images.
@@ -93,13 +97,12 @@ def predict_all(
     """
     by_size = {faces.info.crop_size: faces for faces in tests}
     found = {}
-    for name in NETWORKS:
-        net = load_network(models / name, device)
+    for name, net in networks.items():
         test = by_size.get(net.config.size)
         if test is None:
             raise UserError(
-                f"{models / name} sees crops of {net.config.size} pixels, but the test faces have "
-                f"{' or '.join(map(str, by_size))}; run `dvc repro` to make both anew."
+                f"the network {name} sees crops of {net.config.size} pixels, but the test faces "
+                f"have {' or '.join(map(str, by_size))}; run `dvc repro` to make both anew."
             )
         found[name] = test.to_image(predict_faces(net, test))
     test = tests[-1]
@@ -216,18 +219,18 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
     return {"protocol": how, **rounded(found_all)}
 
 
-def costs(models: Path) -> dict[str, dict[str, int]]:
+def costs(networks: Mapping[str, LandmarkNet]) -> dict[str, dict[str, int]]:
     """Return {network: {parameters, macs}}, as `network_cost` counts them."""
-    return {name: network_cost(load_network(models / name)) for name in NETWORKS}
+    return {name: network_cost(net) for name, net in networks.items()}
 
 
-def times(models: Path) -> dict[str, Any]:
+def times(networks: Mapping[str, LandmarkNet]) -> dict[str, Any]:
     """Time every network on this machine's CPU.
 
     Returns:
         {network: {median, p10, p90}} in milliseconds a face, and `machine`: {cpu, threads}.
     """
-    found = {name: network_time(load_network(models / name)) for name in NETWORKS}
+    found = {name: network_time(net) for name, net in networks.items()}
     machine = {"cpu": cpu_name(), "threads": torch.get_num_threads()}
     return {**rounded(found), "machine": machine}
 
