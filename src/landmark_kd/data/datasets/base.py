@@ -103,7 +103,7 @@ class BadFaces:
         self.left_out.append((part, sentence))
 
     def sentences(self, split: Split) -> list[str]:
-        """A sentence for each face of a split that was left out."""
+        """Return a sentence for each face of a split that was left out."""
         return [sentence for part, sentence in self.left_out if part.split == split]
 
 
@@ -112,7 +112,7 @@ class Dataset(ABC):
     """What a data set is; a subclass knows how one lies in a folder.
 
     Attributes:
-        name: as in `data.name`; of a person's custom set, the name it was given.
+        name: as in `data.name`; of a custom set the name that its landmark-kd.yaml gives it.
         scheme: the scheme of its landmarks.
         parts: the parts that it is made of; a subset may have several.
         unions: subsets that are made of other subsets, all of which have to be there.
@@ -175,7 +175,7 @@ class Dataset(ABC):
         return rows
 
     def published_counts(self, split: Split) -> dict[str, int | None]:
-        """The number of faces of each subset of a split that its authors published."""
+        """Return the published number of faces of each subset of a split, None where unknown."""
         counts: dict[str, int | None] = {}
         for part in self.parts:
             if part.split == split:
@@ -191,7 +191,7 @@ class Dataset(ABC):
         return counts
 
     def missing(self, records: Iterable[FaceRecord], split: Split) -> list[str]:
-        """Say in words which parts of a split are not what was published."""
+        """Return a sentence for each part of a split that is not what was published."""
         found = Counter(record.part.folder for record in records)
         sentences = []
         for part in self.parts:

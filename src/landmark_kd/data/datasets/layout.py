@@ -1,4 +1,4 @@
-"""Whether a folder holds a data set, and which one near it does where it does not."""
+"""Tells whether a folder holds a data set and, where it does not, which one near it does."""
 
 from __future__ import annotations
 

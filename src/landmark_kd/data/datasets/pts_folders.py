@@ -69,7 +69,7 @@ class PtsFolders(Dataset):
 
 
 def files_in(path: Path) -> list[Path]:
-    """The images and .pts files that lie in a folder itself, sorted."""
+    """Return the images and .pts files that lie in a folder itself, sorted."""
     return sorted(
         file
         for file in path.iterdir()
@@ -81,7 +81,7 @@ def files_in(path: Path) -> list[Path]:
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Put files of one folder together that share a name but for its suffix: a face's."""
+    """Return the files of each face: those of one folder that differ in their suffix alone."""
     faces: dict[str, list[Path]] = {}
     for file in files:
         faces.setdefault(file.stem, []).append(file)
@@ -106,7 +106,7 @@ def image_and_pts(files: list[Path]) -> tuple[Path, Path]:
 
 
 def _part_files(folder: Path, part: Part) -> list[Path]:
-    """The images and .pts files of a part, sorted; none where the part is not on disk."""
+    """Return the images and .pts files of a part, sorted; none where it is not on disk."""
     path = folder / part.folder
     return files_in(path) if path.is_dir() else []
 

@@ -32,10 +32,12 @@ def _photo_is_the_image(part: Part, stem: str) -> str:
 
 
 def _photo_without_face_number(part: Part, stem: str) -> str:
-    """AFW, HELEN and IBUG name the faces of one photo 111076519_1, 111076519_2, image_003_1.
+    """Return a face's name without its number in the photo.
 
-    LFPW has a face a photo, image_0001, whose number is the photo's: what remains of a name
-    must still hold a number.
+    AFW, HELEN and IBUG name the faces of one photo 111076519_1, 111076519_2, image_003_1.
+
+    LFPW has one face for each photo, image_0001, whose number is the photo's: what remains of a
+    name must still hold a number.
     """
     match = re.fullmatch(r"(.*\d) *_\d+", stem)
     return f"{part.folder.split('/')[0]}/{match[1] if match else stem}"
@@ -83,7 +85,8 @@ def dataset_at(name: str, folder: Path) -> Dataset:
     """Return what the data set `data.name` is; a custom one (pts) says so in its folder.
 
     Raises:
-        UserError: the folder of a custom data set has no landmark-kd.yaml, or a wrong one.
+        UserError: the folder of a custom data set has no landmark-kd.yaml, or that or its
+            annotations are wrong.
     """
     return read_custom_dataset(folder) if name == CUSTOM else DATASETS[name]
 

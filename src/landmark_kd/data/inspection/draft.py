@@ -169,7 +169,7 @@ def _faces_table(path: Path) -> Table:
 
 
 def _images_folder(folder: Path, annotations: str, faces: Sequence[CustomFace]) -> Path:
-    """The folder, `folder` or one within, in which most of the named images are."""
+    """Return the folder, `folder` or one within, in which most of the named images are."""
     names = dict.fromkeys(face.image for face in faces if face.image)
     tried = [name for name in names if not leaves_folder(name)][:TRIED_IMAGES]
     folders = list(folders_below(folder))
@@ -194,7 +194,7 @@ def _column_note(annotations: str) -> str:
 
 
 def _name(folder: Path) -> str:
-    """The folder's name as far as it can be the data set's."""
+    """Return the folder's name as far as it can be the data set's."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).lstrip("-_.")[:33] or "custom"
     return f"{name}-custom" if name.casefold() in RESERVED_NAMES else name
 
@@ -214,7 +214,7 @@ def _block(items: Iterable[str]) -> str:
 
 
 def _text(value: str | None) -> str:
-    """A text as YAML; plain where that cannot be taken for anything else."""
+    """Return a text as YAML; plain where that cannot be taken for anything else."""
     plain = value is not None and re.fullmatch(r"[A-Za-z][A-Za-z0-9_./ -]*[A-Za-z0-9_./-]", value)
     words = {"null", "true", "false", "yes", "no", "on", "off"}
     if plain and value is not None and value.lower() not in words:
@@ -223,5 +223,5 @@ def _text(value: str | None) -> str:
 
 
 def _comment(text: str) -> str:
-    """A text from elsewhere, such as the name of a column, as part of a line of comment."""
+    """Return a text from elsewhere, such as a column's name, as part of a line of comment."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -121,7 +121,7 @@ def propose_split(columns: dict[str, list[str]]) -> ProposedSplit:
 def _unknown_scheme(
     source: Annotations, names: tuple[str, ...] | None, mean: np.ndarray, flip: np.ndarray
 ) -> LandmarkScheme:
-    """A scheme nobody knows, from its points' mirror images and what a COCO file says of them."""
+    """Make a scheme of the points' mirror images and what a COCO file says of the points."""
     names = names or tuple(f"point_{i}" for i in range(len(mean)))
     edges = source.skeleton if isinstance(source, Coco) else ()
     a, b, called = _normalizer(names, mean, flip)
@@ -130,7 +130,7 @@ def _unknown_scheme(
 
 
 def _normalizer(names: Sequence[str], mean: np.ndarray, flip: np.ndarray) -> tuple[int, int, str]:
-    """The outer eye corners if names tell them, else the widest pair, else the face's ends."""
+    """Return the outer eye corners if names tell them, else the widest pair or the face's ends."""
     pairs = [(i, int(j)) for i, j in enumerate(flip) if i < j]
     eyes = [pair for pair in pairs if all(_of_eye(names[i]) for i in pair)]
     outer = [pair for pair in eyes if all("outer" in names[i].lower() for i in pair)]

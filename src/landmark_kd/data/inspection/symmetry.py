@@ -1,4 +1,4 @@
-"""Which landmarks of an unknown scheme mirror each other, found from the shapes alone."""
+"""Finds from shapes alone which landmarks of an unknown scheme mirror each other."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class _Line(NamedTuple):
 
 
 def _line(mean: np.ndarray, flip: np.ndarray, alone: float) -> _Line:
-    """The line about which mirroring brings `flip`'s pairs closest, points without one aside.
+    """Return the line about which mirroring brings `flip`'s pairs closest, lone points aside.
 
     With z complex about a point of the line, mirroring about a line tilted by a is
     z -> -exp(2ia) conj(z); a sum of squares is least if the line goes through the centroid and
@@ -151,7 +151,7 @@ def _distances(mean: np.ndarray, flip: np.ndarray, line: _Line) -> np.ndarray:
 
 
 def _upright(mean: np.ndarray, line: _Line) -> np.ndarray:
-    """The shape, turned and shifted so that the line is x = 0."""
+    """Return the shape, turned and shifted so that the line is x = 0."""
     z = (_complex(mean) - line.centre) * np.exp(-1j * line.tilt)
     return np.stack([z.real, z.imag], axis=1)
 

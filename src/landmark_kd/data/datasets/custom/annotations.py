@@ -50,14 +50,14 @@ class Annotations(Protocol):
 
     @property
     def points(self) -> int:
-        """Number of landmarks, as the first face has them."""
+        """Number of landmarks per face, as the first one has them."""
 
     @property
     def has_boxes(self) -> bool:
         """Whether each face brings a box."""
 
     def columns(self) -> dict[str, list[str]]:
-        """The values, face by face, of what the faces could be split by."""
+        """Return the values, face by face, of what the faces could be split by."""
 
     def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
         """Read all faces, in a fixed order.

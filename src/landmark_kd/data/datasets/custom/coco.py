@@ -104,7 +104,7 @@ class Coco:
         return all(a.get("bbox") for a in self.annotations)
 
     def columns(self) -> dict[str, list[str]]:
-        """The values of the fields, of annotations or images, that are no part of the format."""
+        """Return the values of the fields, of annotations or images, beyond the format's."""
         names = dict.fromkeys(name for a in self.annotations for name in a)
         values = {name: self._texts(name) for name in names if name not in _FORMAT_FIELDS}
         return {
@@ -200,13 +200,13 @@ def _has_points(annotation: Fields) -> bool:
 
 
 def _key(annotation: Fields, name: str) -> int | str | None:
-    """The id of another entry that a field names, if it can be one."""
+    """Return the id of another entry that a field names, if it can be one."""
     key = annotation.get(name)
     return key if isinstance(key, int | str) else None
 
 
 def _scheme(category: Fields) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...]]:
-    """Names and skeleton of a category, as far as they make sense."""
+    """Return names and skeleton of a category, as far as they make sense."""
     names, edges = category.get("keypoints"), category.get("skeleton")
     if not (isinstance(names, list) and names and all(isinstance(n, str) and n for n in names)):
         return None, ()
@@ -267,7 +267,7 @@ def _first(found: ArrayLike) -> int:
 
 
 def _text(value: Any) -> str | None:
-    """A field's value as the text that names a group; lists and the like name none."""
+    """Return a field's value as the text that names a group; lists and the like name none."""
     if isinstance(value, str):
         return value.strip() or None
     named = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

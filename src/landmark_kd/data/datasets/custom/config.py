@@ -37,7 +37,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Contour(Section):
-    """A line to draw through points; of a single point a dot."""
+    """A line to draw through points; one point alone is a dot."""
 
     points: Group
     closed: bool
@@ -47,9 +47,9 @@ class SplitConfig(Section):
     """How test faces are told from training faces.
 
     Attributes:
-        column: faces of one value are never in both; None: each image is on its own.
-        test: share of the faces; None: the column itself says train or test.
-        seed: of the choice.
+        column: the column whose values are each of one split; None: each image is on its own.
+        test: the share of test faces; None: the column itself says train or test.
+        seed: the seed of the choice.
     """
 
     column: Text | None
@@ -67,7 +67,7 @@ class SplitConfig(Section):
 
 
 class CustomConfig(Section):
-    """The whole of landmark-kd.yaml; the README explains each key."""
+    """The whole of landmark-kd.yaml; docs/data.md explains each key."""
 
     name: str
     annotations: Text
@@ -232,7 +232,7 @@ def read_custom_config(folder: Path) -> CustomConfig:
         absent=DRAFT_HINT.format(folder),
         example="keys such as name, annotations and points",
         renamed={"pictures": "images"},
-        restore="the README shows a whole file",
+        restore="docs/data.md shows a whole file",
     )
 
 

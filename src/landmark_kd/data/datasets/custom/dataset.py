@@ -46,25 +46,22 @@ class CustomDataset(Dataset):
 
     Attributes:
         config: landmark-kd.yaml.
-        annotations: the files that it names.
+        annotated: the files of annotations; of a folder of .pts files also its images.
         placed: their faces, good and bad.
     """
 
     config: CustomConfig
-    annotations: Annotations
+    annotated: Sequence[Path]
     placed: Sequence[_Placed]
 
     def check(self, folder: Path) -> None:
-        """Do nothing: what is not as it should be, `read_custom_dataset` has refused."""
+        """Find nothing wrong: `read_custom_dataset` has refused what would be."""
 
     def files(self, folder: Path) -> list[Path]:
-        if isinstance(self.annotations, PtsTree):
-            return [folder / CONFIG_NAME, *self.annotations.files]
-        images = folder / self.config.images
         names = sorted({one.face.image for one in self.placed if one.face.image})
-        paths = [images / name for name in names if not leaves_folder(name)]
-        named = [folder / CONFIG_NAME, folder / self.config.annotations]
-        return [*named, *(path for path in paths if os.path.isfile(path))]
+        paths = [folder / self.config.images / name for name in names if not leaves_folder(name)]
+        images = [path for path in paths if os.path.isfile(path)]
+        return list(dict.fromkeys([folder / CONFIG_NAME, *self.annotated, *images]))
 
     def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
         parts = {part.split: part for part in self.parts}
@@ -114,7 +111,9 @@ def read_custom_dataset(folder: Path) -> CustomDataset:
         boxes=annotations.has_boxes,
         licence=config.licence,
         config=config,
-        annotations=annotations,
+        annotated=(
+            annotations.files if isinstance(annotations, PtsTree) else [folder / config.annotations]
+        ),
         placed=_placed(annotations, config, folder),
     )
 
@@ -127,8 +126,8 @@ def choose_test(counts: Mapping[str, int], share: float, seed: int) -> set[str]:
 
     Args:
         counts: number of faces of each group, two groups or more.
-        share: of the faces, in (0, 1).
-        seed: another one, another choice.
+        share: the share of the faces, in (0, 1).
+        seed: the choice's; another one gives another choice.
     """
     order = sorted(counts, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
     wanted = round(share * sum(counts.values()))

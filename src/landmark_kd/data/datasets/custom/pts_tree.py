@@ -52,7 +52,7 @@ class PtsTree:
         return False
 
     def columns(self) -> dict[str, list[str]]:
-        """The top folder of each face, empty for one in no folder; nothing if all are in none."""
+        """Return the top folder of each face, empty for one in none; nothing if all are in none."""
         folders = [self._top_folder(files[0]) or "" for files in self.stems]
         return {FOLDER_COLUMN: folders} if any(folders) else {}
 

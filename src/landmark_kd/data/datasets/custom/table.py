@@ -45,7 +45,7 @@ class Table:
         return any(name in self.header for name in BOX)
 
     def columns(self) -> dict[str, list[str]]:
-        """The values of the columns that are no coordinates; lines cut short are left out."""
+        """Return the values of columns of other things; lines of a wrong length are left out."""
         taken = {IMAGE, *BOX, *self._coordinates()}
         rows = [cells for _, cells in self.rows if len(cells) == len(self.header)]
         return {
