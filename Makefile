@@ -1,6 +1,6 @@
 # `make` alone prints this help. Only Python 3.11+, git and make need to be there.
 .DEFAULT_GOAL := help
-.PHONY: help env repro test lint docs format clean
+.PHONY: help env repro test test-fast lint docs format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help: ## Print this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 env: $(VENV)/.complete ## Make the environment in .venv (about 6 GB with torch's CUDA packages)
 
@@ -27,6 +27,10 @@ repro: env ## Run the pipeline, fetch to export, with the settings of params.yam
 test: env ## Run all tests, two files at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# What takes longer than a moment is marked slow: pipelines, trainings, processes of their own.
+test-fast: env ## Run the tests that take a moment each, in less than a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
 lint: env ## Check style, types and the order of rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,4 +47,5 @@ format: env ## Put the code into the project's style
 
 clean: ## Remove what the pipeline made (DVC's cache keeps it)
 	rm -rf data/raw data/faces data/soft_landmarks data/teacher_predictions dvc_plots
-	rm -rf models/* reports/curves reports/asm reports/evaluation reports/kd_loss
+	rm -rf models/tough models/tolerant models/baseline models/kd models/landmarks.onnx
+	rm -rf reports/curves reports/asm reports/evaluation reports/kd_loss reports/times.json

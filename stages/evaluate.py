@@ -1,8 +1,8 @@
 """Measure all networks on the test faces, and report.
 
 In: data/faces/{train,test,teacher_test}, models/{tough,tolerant,baseline,kd}, reports/curves/*.
-Out: reports/metrics.json, reports/cost.json, reports/evaluation, reports/kd_loss; beside them, and
-of this machine alone, reports/times.json.
+Out: reports/metrics.json, reports/training.json, reports/cost.json, reports/evaluation,
+reports/kd_loss; beside them, and of this machine alone, reports/times.json.
 Params: base, kd, evaluate.
 """
 
@@ -12,6 +12,7 @@ from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.distillation.losses import distillation_loss
 from landmark_kd.evaluation.box_jitter import jittered_faces
+from landmark_kd.evaluation.curves import best_epochs, validation_curves
 from landmark_kd.evaluation.evaluate import (
     Evaluation,
     costs,
@@ -30,6 +31,7 @@ from landmark_kd.models.device import setup
 def main() -> None:
     params = load_params()
     device = setup(params.base)
+    curves = validation_curves(paths.CURVES)
     train, test = load_faces(paths.TRAIN_FACES), load_faces(paths.TEST_FACES)
     teacher_test = load_faces(paths.TEACHER_TEST_FACES)
     jitter, seed = params.evaluate.box_jitter, params.base.seed
@@ -41,10 +43,11 @@ def main() -> None:
     evaluation = Evaluation.of(test, predictions, jitter, teacher_test.info.crop_size)
     table = metrics_table(evaluation)
     write_json(paths.METRICS, table)
+    write_json(paths.TRAINING_METRICS, best_epochs(curves))
     write_json(paths.COST, costs(networks))
     write_json(paths.TIMES, times(networks))
     scores = intervals(evaluation, resamples=params.evaluate.bootstrap, seed=seed)
-    write_evaluation_report(evaluation, scores, paths.CURVES, paths.EVALUATION_REPORT)
+    write_evaluation_report(evaluation, scores, curves, paths.EVALUATION_REPORT)
     write_kd_loss_report(distillation_loss(params.kd), paths.KD_LOSS_REPORT)
     print(summary(evaluation, table))
 

@@ -1,7 +1,6 @@
 """Train the student without teachers: the yardstick of distillation.
 
-In: data/faces/train. Out: models/baseline, reports/curves/baseline,
-reports/training/baseline.json.
+In: data/faces/train. Out: models/baseline, reports/curves/baseline.
 Params: base, augment, student.
 """
 
@@ -26,7 +25,6 @@ def main() -> None:
         seed=student_seed(params),
         model_folder=paths.MODELS / "baseline",
         curves_folder=paths.CURVES / "baseline",
-        metrics_file=paths.TRAINING_METRICS / "baseline.json",
     )
 
 

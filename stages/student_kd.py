@@ -1,7 +1,7 @@
 """Train the student with KD-Loss, with the budget, seed and first weights of the baseline.
 
 In: data/faces/train, data/faces/unlabelled, data/teacher_predictions, models/tough,
-models/tolerant. Out: models/kd, reports/curves/kd, reports/training/kd.json.
+models/tolerant. Out: models/kd, reports/curves/kd.
 Params: base, augment, student, kd, unlabelled.
 """
 
@@ -34,7 +34,6 @@ def main() -> None:
         seed=student_seed(params),
         model_folder=paths.MODELS / "kd",
         curves_folder=paths.CURVES / "kd",
-        metrics_file=paths.TRAINING_METRICS / "kd.json",
     )
 
 

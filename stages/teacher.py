@@ -1,7 +1,7 @@
 """Train one teacher: `python -m stages.teacher tough` or `… tolerant`.
 
 In: data/faces/teacher_train, data/soft_landmarks. Out: models/<teacher>,
-reports/curves/<teacher>, reports/training/<teacher>.json.
+reports/curves/<teacher>.
 Params: base, augment, teacher.
 """
 
@@ -32,7 +32,6 @@ def main() -> None:
         seed=params.base.seed,
         model_folder=paths.MODELS / name,
         curves_folder=paths.CURVES / name,
-        metrics_file=paths.TRAINING_METRICS / f"{name}.json",
     )
 
 

@@ -62,7 +62,6 @@ def tiny_train(
         seed=seed,
         model_folder=folder / "model",
         curves_folder=folder / "curves",
-        metrics_file=folder / "training.json",
     )
 
 

@@ -34,8 +34,8 @@ METRICS = Path("reports/metrics.json")
 COST = Path("reports/cost.json")
 SOFT_LANDMARK_METRICS = Path("reports/soft_landmarks.json")
 EXPORT_METRICS = Path("reports/export.json")
-# A file a network: its best epoch, whose weights are kept, and that one's validation NME.
-TRAINING_METRICS = Path("reports/training")
+# Each network's best epoch, whose weights are kept, and its validation NME.
+TRAINING_METRICS = Path("reports/training.json")
 # Milliseconds are of the machine and the moment, so neither git nor DVC keeps this file.
 TIMES = Path("reports/times.json")
 CURVES = Path("reports/curves")

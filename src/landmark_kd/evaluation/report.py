@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder, write_json
 from landmark_kd.distillation.losses import KDLoss, PointsLoss
 from landmark_kd.evaluation.evaluate import (
-    NETWORKS,
     Evaluation,
     ced_table,
     error_table,
@@ -42,7 +41,10 @@ STUDENTS = ("baseline", "kd")
 
 
 def write_evaluation_report(
-    evaluation: Evaluation, scores: dict[str, Any], curves: Path, out: Path
+    evaluation: Evaluation,
+    scores: dict[str, Any],
+    curves: Mapping[str, pd.DataFrame],
+    out: Path,
 ) -> None:
     """Write tables and images of the test faces, and the training curves, to a folder.
 
@@ -52,14 +54,10 @@ def write_evaluation_report(
 
     Args:
         scores: of `intervals`.
-        curves: folder that holds each network's dvclive folder.
-
-    Raises:
-        UserError: a network's curve is missing or damaged.
+        curves: of `validation_curves`.
     """
     title = faces_title(evaluation)
     ced, landmarks = ced_table(evaluation), per_landmark_table(evaluation)
-    training = {name: _validation_curve(curves / name) for name in NETWORKS}
     with replaced_folder(out) as folder:
         write_json(folder / "intervals.json", scores)
         _write_csv(folder / "errors.csv", error_table(evaluation))
@@ -67,7 +65,7 @@ def write_evaluation_report(
         _write_csv(folder / "per_landmark.csv", landmarks)
         draw_ced(folder / "ced.png", ced, title)
         draw_per_landmark(folder / "per_landmark.png", landmarks, title)
-        draw_training_curves(folder / "training_curves.png", training)
+        draw_training_curves(folder / "training_curves.png", curves)
         for name, rows in _picked_faces(evaluation.errors["kd"]).items():
             title = f"Test faces with the {name} NME of the KD student"
             _draw_students(folder / f"{name}.png", evaluation, rows, title)
@@ -83,20 +81,6 @@ def write_kd_loss_report(loss: KDLoss | PointsLoss, out: Path) -> None:
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
     table.to_csv(path, index=False, float_format=CSV_FORMAT)
-
-
-def _validation_curve(folder: Path) -> pd.DataFrame:
-    """Read the curve of validation NME that dvclive wrote during training."""
-    path = folder / "plots" / "metrics" / "val" / "nme.tsv"
-    try:
-        curve = pd.read_csv(path, sep="\t")
-        return curve[["step", "nme"]].astype(float)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); run `dvc checkout` or `dvc repro -f` to restore it."
-        ) from None
 
 
 def _picked_faces(errors: np.ndarray) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 
 from landmark_kd.config.params import AugmentParams, BaseParams, TrainingParams, fault_of_shares
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.files import replaced_folder, write_json
+from landmark_kd.core.files import replaced_folder
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.models.network import build_network, save_network
 from landmark_kd.training.augment import Augmenter
@@ -51,7 +51,6 @@ def train(
     seed: int,
     model_folder: Path,
     curves_folder: Path,
-    metrics_file: Path,
 ) -> Result:
     """Train a network and write its weights of the best epoch and its curves.
 
@@ -63,8 +62,6 @@ def train(
         name: shown in the progress line, and the first part of the scratch folder's name.
         faces: the train faces, validation faces among them.
         seed: of initialisation, order and augmentation.
-        metrics_file: JSON for `dvc metrics`, {name: {epoch, val_nme}} of the best epoch, whose
-            weights are kept; NME in percent.
 
     Raises:
         UserError: the loss is not finite (the epoch, the batch and its faces are named), the
@@ -132,8 +129,6 @@ def train(
                 learner.averaged.load_state_dict(trainer.best)
                 save_network(learner.averaged, model_folder)
                 _write_curves(done.curves, curves_folder)
-                best = {"epoch": done.best_epoch, "val_nme": done.best_nme}
-                write_json(metrics_file, {name: best})
     return Result(done.best_epoch, done.best_nme, trainer.images_per_second())
 
 

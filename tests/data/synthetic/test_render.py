@@ -50,7 +50,9 @@ def test_a_process_that_is_killed_ends_in_a_sentence(
 ) -> None:
     """As the kernel does without memory; a pool that waits for it would wait for ever."""
     monkeypatch.setattr("landmark_kd.data.synthetic.render._write_face", killed)
-    with pytest.raises(UserError, match=r"one of the 2 processes .* ended, .*synthetic\.size"):
+    with pytest.raises(
+        UserError, match=r"one of the 2 processes .* ended, .*synthetic\.resolution"
+    ):
         write_dataset(tmp_path, train=40, test=2, size=96, seed=7, workers=2)
 
 
