@@ -27,9 +27,8 @@ repro: env ## Run the pipeline, fetch to export, with the settings of params.yam
 test: env ## Run all tests, two files at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# What takes longer than a moment is marked slow: pipelines, trainings, processes of their own.
 test-fast: env ## Run the tests that take a moment each, in less than a minute
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not seconds"
 
 lint: env ## Check style, types and the order of rooms
 	$(BIN)/ruff check .

@@ -64,6 +64,7 @@ def test_groups_strides_transposed_and_running_statistics(tmp_path: Path) -> Non
     assert cost.macs == depthwise + up + 5 * 8 * 7 * 6
 
 
+@pytest.mark.seconds
 def test_an_exported_network_costs_what_torch_counts(tmp_path: Path) -> None:
     path, net = exported_model(tmp_path), tiny_network()
     cost, counted = onnx_cost(path.read_bytes()), network_cost(net)

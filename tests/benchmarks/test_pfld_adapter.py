@@ -69,6 +69,7 @@ def test_what_is_not_pfld_is_refused(tmp_path: Path) -> None:
             pfld_as_ours(other)
 
 
+@pytest.mark.seconds
 def test_the_real_one_is_as_good_as_it_was_measured(shared: Path) -> None:
     folder, path = shared / "data" / "300w", shared / "peers" / "pfld_68.onnx"
     if not path.is_file():

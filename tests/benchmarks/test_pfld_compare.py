@@ -25,6 +25,8 @@ from tests.support.prepared_faces import real_shapes
 from tests.support.raw_cofw_wflw import write_wflw
 from tests.support.raw_faces import landmarks_in, write_300w
 
+pytestmark = pytest.mark.seconds
+
 REPORT = PROJECT / "reports" / "references"
 RESULTS_PAGE = "docs/results.md"
 PAGE = "".join(

@@ -20,6 +20,7 @@ def test_every_data_set_can_be_named() -> None:
     assert set(DATA_NAMES) == {*DATASETS, CUSTOM}
 
 
+@pytest.mark.seconds
 def test_a_good_set_ends_with_the_line_to_train_with_and_a_sheet(tmp_path: Path) -> None:
     folder = write_300w(tmp_path / "my faces")
     before = snapshot(folder)

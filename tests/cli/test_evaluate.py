@@ -19,6 +19,7 @@ def model(tmp_path: Path) -> Path:
     return constant_model(tmp_path / "model.onnx", landmarks_in(80, 60), IBUG_68)
 
 
+@pytest.mark.seconds
 def test_scores_are_printed_and_written_with_their_protocol(model: Path, tmp_path: Path) -> None:
     folder = write_300w(tmp_path / "300w")
     before = snapshot(folder)

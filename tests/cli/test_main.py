@@ -44,6 +44,7 @@ def run_without_train_packages(*arguments: object) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.seconds
 def test_prediction_needs_no_package_of_the_extra_train(tmp_path: Path) -> None:
     model = exported_model(tmp_path)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((90, 90, 3), np.uint8))

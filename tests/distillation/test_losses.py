@@ -81,6 +81,7 @@ def test_a_teacher_without_error_gives_finite_loss_and_gradient(variant: str) ->
     assert torch.isfinite(pred.grad).all()
 
 
+@pytest.mark.seconds
 def test_the_truth_is_a_minimum_of_the_paper_form_from_the_stated_weight_on_and_not_below() -> None:
     def rises(main: float) -> bool:
         loss = KDLoss(

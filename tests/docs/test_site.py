@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.seconds
+
 # What a browser would load by itself.
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|link)[^>]*\s(?:src|href)=[\"']?(https?://[^\"'\s>]*)"

@@ -24,6 +24,7 @@ def test_blocks_of_resamples_do_not_change_the_result(monkeypatch: pytest.Monkey
     np.testing.assert_allclose(blocks, whole, rtol=1e-12)
 
 
+@pytest.mark.seconds
 def test_an_interval_is_as_wide_as_the_standard_error_says() -> None:
     values = np.random.default_rng(0).normal(5, 2, 400)
     interval = bootstrap.mean_intervals({"nme": values}, resamples=20_000, seed=1)["nme"]
@@ -33,6 +34,7 @@ def test_an_interval_is_as_wide_as_the_standard_error_says() -> None:
     assert interval.high == pytest.approx(values.mean() + half, abs=0.05 * half)
 
 
+@pytest.mark.seconds
 def test_intervals_cover_the_truth_about_95_times_in_100() -> None:
     rng = np.random.default_rng(0)
     covered = 0

@@ -44,6 +44,8 @@ from landmark_kd.landmarks import metrics
 from landmark_kd.models.network import build_network, load_network, predict_faces, save_network
 from tests.support.prepared_faces import SIZE, prepared_faces
 
+pytestmark = pytest.mark.seconds
+
 PUBLISHED: dict[str, int | None] = {"common": 554, "challenging": 135, "full": 689}
 ALL = (*NETWORKS, FLOOR)
 NO_JITTER = BoxJitterParams(shift=0, scale=0)

@@ -290,6 +290,7 @@ def test_boxes_that_are_not_to_be_had_are_refused(tmp_path: Path) -> None:
         evaluate(folder, model_of(tmp_path), box="detector", jitter=BoxJitter(0.1, 0, 0))
 
 
+@pytest.mark.seconds
 def test_errors_on_real_faces_are_those_worked_out_by_hand(shared: Path, tmp_path: Path) -> None:
     shape = np.load(shared / "data/shapes/300w_68.npz")["pts"][0]
     evaluation = evaluate(shared / "data/300w", model_of(tmp_path, shape))

@@ -18,6 +18,8 @@ from landmark_kd.models import network
 from landmark_kd.models.network import LandmarkNet
 from tests.support.exported_model import SIZE, exported_model, tiny_faces, tiny_network
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -114,6 +114,7 @@ def photo(height: int = 300, width: int = 400, seed: int = 0) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
+@pytest.mark.seconds
 def test_landmarks_are_those_of_the_torch_network_on_the_same_crop(
     detector: LandmarkDetector,
 ) -> None:
@@ -333,6 +334,7 @@ assert not heavy, heavy
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.seconds
 def test_haar_finds_most_lfpw_train_faces_and_its_boxes_fit_the_landmarks(shared: Path) -> None:
     folder = shared / "data/300w/lfpw/trainset"
     files = sorted(folder.glob("*.pts"))[::EVERY]

@@ -29,6 +29,8 @@ from tests.support.constant_model import constant_model
 from tests.support.prepared_faces import real_shapes
 from tests.support.raw_faces import write_300w
 
+pytestmark = pytest.mark.seconds
+
 SHIPPED = f"landmarks_68.onnx, shipped with landmark-kd {__version__}"
 LARGEST_FILE = 10_000_000
 MOST_PARAMETERS, MOST_MACS = 2_500_000, 300_000_000

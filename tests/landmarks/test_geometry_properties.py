@@ -19,6 +19,8 @@ from landmark_kd.training.loader import AugmentedFaces
 from tests.support.strategies import affine_maps, boxes, examples, seeds, shapes, similarities
 from tests.training.test_augment import SIZE, augmented, augmenter, centre_of_dot, image_with_dots
 
+pytestmark = pytest.mark.seconds
+
 MARGINS = st.floats(0, 2)
 SIZES = st.integers(32, 1024)
 
@@ -27,6 +29,7 @@ def random_points(seed: int, count: int = 20) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1000, 1000, (count, 2))
 
 
+@pytest.mark.seconds
 @examples(300)
 @given(box=boxes(), margin=MARGINS, size=SIZES, seed=seeds())
 def test_into_any_crop_and_back_no_point_moves(
@@ -55,6 +58,7 @@ def test_any_crop_is_a_square_around_its_box(box: np.ndarray, margin: float, siz
     np.testing.assert_allclose((low + high) / 2, (box[:2] + box[2:]) / 2, atol=1e-6)
 
 
+@pytest.mark.seconds
 @examples(200)
 @given(outer=affine_maps(), middle=affine_maps(), inner=affine_maps(), seed=seeds())
 def test_maps_compose_and_invert_as_maps_do(
@@ -202,6 +206,7 @@ def far_dots(seed: int) -> np.ndarray:
     return np.array(chosen)
 
 
+@pytest.mark.seconds
 @examples(60)
 @given(ranges=RANGES, seed=seeds(), draw=seeds())
 def test_dots_are_found_where_their_points_went_for_any_draw(

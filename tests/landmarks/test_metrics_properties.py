@@ -11,11 +11,14 @@ from landmark_kd.landmarks import geometry, metrics
 from landmark_kd.landmarks.scheme import SCHEMES
 from tests.support.strategies import examples, shapes, similarities
 
+pytestmark = pytest.mark.seconds
+
 ERRORS = st.lists(st.floats(0, 1e6), min_size=1, max_size=30).map(np.array)
 THRESHOLDS = st.floats(1e-3, 100)
 POINTS = sorted(SCHEMES)
 
 
+@pytest.mark.seconds
 @examples(100)
 @given(
     true=shapes(3, 5),
@@ -68,6 +71,7 @@ def test_faces_and_landmarks_average_to_the_same(
     assert (whole <= steps + 1e-9).all()
 
 
+@pytest.mark.seconds
 @examples(200)
 @given(errors=ERRORS, threshold=THRESHOLDS)
 def test_failure_rate_auc_and_ced_are_what_their_definitions_say(

@@ -127,6 +127,7 @@ def test_a_scheme_comes_back_from_json_as_it_was(scheme: LandmarkScheme) -> None
     assert replace(back, flip=scheme.flip) == scheme
 
 
+@pytest.mark.seconds
 @each_scheme
 def test_the_mirrored_mean_of_real_faces_is_itself(
     scheme: LandmarkScheme, mean_shape: Callable[[LandmarkScheme], np.ndarray]
@@ -134,6 +135,7 @@ def test_the_mirrored_mean_of_real_faces_is_itself(
     assert _is_symmetric(mean_shape(scheme), scheme.flip, scheme)
 
 
+@pytest.mark.seconds
 @each_scheme
 def test_any_two_swapped_entries_of_a_flip_table_would_be_noticed(
     scheme: LandmarkScheme, mean_shape: Callable[[LandmarkScheme], np.ndarray]

@@ -173,6 +173,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         assert f"{folder / name} is missing" in refused(folder)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     "changes",
     [
@@ -302,6 +303,7 @@ def test_odd_statistics_beside_initial_weights_are_refused(folder: Path, key: st
         )
 
 
+@pytest.mark.seconds
 def test_the_largest_crop_that_params_allow_can_be_loaded(tmp_path: Path) -> None:
     largest = CropParams.model_fields["resolution"].metadata[-1].le
     net = build_network(BACKBONE, "pool", "random", "auto", points=1, size=largest)
@@ -331,6 +333,7 @@ def loads_or_is_refused(folder: Path) -> None:
     assert predict(net, images).shape == (2, net.config.points, 2)
 
 
+@pytest.mark.seconds
 @examples(60)
 @given(data=st.data())
 def test_whatever_values_network_json_has_it_is_refused_or_predicts(
@@ -348,6 +351,7 @@ def test_whatever_values_network_json_has_it_is_refused_or_predicts(
         path.write_text(good)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["network.json", "weights.safetensors"])
 @examples(60)
 @given(data=st.data())

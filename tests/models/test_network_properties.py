@@ -19,6 +19,8 @@ from tests.support.constant_model import SIZE, constant_model
 from tests.support.prepared_faces import real_shapes
 from tests.support.strategies import examples
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -105,6 +107,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.seconds
 @examples(150)
 @given(data=st.data())
 def test_whatever_the_metadata_is_it_is_refused_or_leads_to_landmarks(

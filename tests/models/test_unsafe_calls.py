@@ -10,6 +10,7 @@ from tests.support.unsafe_calls import unsafe_calls
 FOLDERS = ("src", "stages", "tools", "benchmarks")
 
 
+@pytest.mark.seconds
 def test_no_module_of_the_project_can_run_what_a_file_says() -> None:
     files = [path for folder in FOLDERS for path in sorted((PROJECT / folder).rglob("*.py"))]
     assert len(files) > 80

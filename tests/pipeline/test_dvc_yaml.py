@@ -38,6 +38,7 @@ def test_every_project_module_that_a_stage_imports_is_in_its_deps(name: str) -> 
     assert not missing
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", STAGES)
 def test_no_code_is_a_dep_of_a_stage_that_does_not_import_it(name: str) -> None:
     idle = {dep for dep in code_deps(name) if not any(covers(dep, f) for f in imported(name))}

@@ -15,6 +15,8 @@ from landmark_kd.config import paths
 from tests.support.limits import largest_file, more_memory
 from tests.support.stage_runs import STAGES, Ended, StageRuns
 
+pytestmark = pytest.mark.seconds
+
 MEGABYTE = 1 << 20
 TRAININGS = [command for command in STAGES if command.startswith(("teacher t", "student"))]
 

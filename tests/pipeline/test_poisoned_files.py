@@ -37,6 +37,8 @@ from tests.support.poison import Payload, forged_safetensors, poisons, yaml_pois
 from tests.support.prepared_faces import prepared_faces, real_shapes
 from tests.support.raw_custom import CONFIG, write_config, write_table
 
+pytestmark = pytest.mark.seconds
+
 KINDS = ["pickle", "npy of objects", "npz of objects", "torch", "old torch", "zip"]
 
 

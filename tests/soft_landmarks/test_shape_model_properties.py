@@ -21,6 +21,8 @@ from tests.support.prepared_faces import real_shapes
 from tests.support.raw_custom import CONFIG
 from tests.support.strategies import examples, seeds, shapes, similarities
 
+pytestmark = pytest.mark.seconds
+
 TRAIN = real_shapes(120, seed=5)
 FITTED = {align: ShapeModel.fit(TRAIN, 1.0, align) for align in ("similarity", "none")}
 ALIGNMENTS = st.sampled_from(["similarity", "none"])
@@ -177,6 +179,7 @@ def _is_involution(points: int, pairs: list[tuple[int, int]]) -> bool:
     return len(set(named)) == len(named) and all(i < points for i in named)
 
 
+@pytest.mark.seconds
 @examples(150)
 @given(points=st.integers(2, 12), pairs=PAIRS)
 def test_flip_pairs_are_taken_where_they_are_an_involution_and_refused_elsewhere(
@@ -212,6 +215,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("own")
 
 
+@pytest.mark.seconds
 @examples(60)
 @given(points=st.integers(2, 30), data=st.data())
 def test_a_scheme_goes_through_json_and_comes_back(points: int, data: st.DataObject) -> None:

@@ -20,6 +20,8 @@ from landmark_kd.soft_landmarks.shape_model import ShapeModel
 from landmark_kd.soft_landmarks.soften import write_soft_landmarks
 from tests.support.prepared_faces import prepared_faces, real_shapes
 
+pytestmark = pytest.mark.seconds
+
 ASM = AsmParams(variance=0.9, align="similarity", limit=3.0)
 
 

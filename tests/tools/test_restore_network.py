@@ -17,6 +17,8 @@ from tests.support.exported_model import SIZE, exported_model, tiny_faces, tiny_
 from tests.support.prepared_faces import prepared_faces
 from tools.restore_network import network_from_onnx
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module", params=[None, tuple(IBUG_68.flip.tolist())], ids=["alone", "both"])
 def flip(request: pytest.FixtureRequest) -> tuple[int, ...] | None:

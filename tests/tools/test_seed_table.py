@@ -83,6 +83,7 @@ def test_experiments_on_other_faces_are_refused() -> None:
         summarise([run_of(1, 0.0), run_of(2, 0.0, faces=30)])
 
 
+@pytest.mark.seconds
 def test_a_folder_in_which_the_stages_ran_is_read_as_an_experiment(tmp_path: Path) -> None:
     run = run_of(3, 0.1)
     folder = tmp_path / "run-3"

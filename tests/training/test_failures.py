@@ -24,6 +24,8 @@ from landmark_kd.training.resume.scratch import VARIABLE
 from tests.support.prepared_faces import prepared_faces
 from tests.support.tiny_training import task_with, tiny_params, tiny_train
 
+pytestmark = pytest.mark.seconds
+
 MORE_THAN_THERE_IS = 1 << 60
 
 
@@ -80,6 +82,7 @@ def failing(faces: Faces, error: Exception) -> Faces:
     return replace(faces, images=images)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     "error",
     [

@@ -28,6 +28,8 @@ from tests.conftest import PROJECT
 from tests.support.prepared_faces import prepared_faces
 from tests.support.tiny_training import curve, tiny_params, tiny_train, train_in, weights
 
+pytestmark = pytest.mark.seconds
+
 # Without BatchNorm, whose statistics are over each process's own share of a batch on CPUs.
 # l2, since an error that crosses 0 turns l1's gradient around: rounding then makes two runs differ.
 # Adam does not care how long gradients are; that only some are clipped shows if they are right.

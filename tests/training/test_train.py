@@ -41,6 +41,8 @@ from tests.support.tiny_training import (
     weights,
 )
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(autouse=True, scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -63,6 +63,7 @@ def test_a_single_epoch_can_be_drawn(tmp_path: Path) -> None:
     assert has_colour(tmp_path / "curves.png", plots.COLOURS["kd"])
 
 
+@pytest.mark.seconds
 def test_per_landmark_errors_leave_the_mean_shape_out(tmp_path: Path) -> None:
     scheme = SCHEMES[68]
     errors = {name: np.full(68, 3.0 + i) for i, name in enumerate(NETWORKS)}
@@ -76,6 +77,7 @@ def test_per_landmark_errors_leave_the_mean_shape_out(tmp_path: Path) -> None:
         assert has_colour(tmp_path / "with.png", plots.COLOURS[name]), name
 
 
+@pytest.mark.seconds
 def test_the_same_figure_is_the_same_bytes_whatever_the_users_own_style(tmp_path: Path) -> None:
     plots.draw_ced(tmp_path / "a.png", ced_table(), "title")
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):

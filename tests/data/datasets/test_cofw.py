@@ -80,6 +80,7 @@ def test_an_image_says_where_it_is_and_equals_itself(tmp_path: Path) -> None:
     assert image != CofwImage(tmp_path / TRAIN, "IsTr", 4)
 
 
+@pytest.mark.seconds
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not list open files")
 def test_threads_read_images_at_once_and_leave_no_file_open(tmp_path: Path) -> None:
     images = [record.image for record in _read(write_cofw(tmp_path))] * 20
@@ -120,6 +121,7 @@ def test_only_the_two_files_belong_to_the_set(tmp_path: Path) -> None:
     assert sorted(COFW.files(tmp_path)) == [tmp_path / TEST, tmp_path / TRAIN]
 
 
+@pytest.mark.seconds
 def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -> None:
     records = _read(shared / "data" / "cofw")
     by_split = {split: [r for r in records if r.split == split] for split in ("train", "test")}
@@ -139,6 +141,7 @@ def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -
     assert 33 <= grey < 100
 
 
+@pytest.mark.seconds
 def test_pupils_of_the_real_sample_are_darker_than_the_skin_below(shared: Path) -> None:
     """An image turned or mirrored, or x for y, would not have it."""
     darker = []

@@ -22,6 +22,8 @@ from tests.support.raw_faces import landmarks_in, write_face, write_pts
 from tests.support.reading import check_reading, check_sentence, refused_or_sound
 from tests.support.strategies import damaged, examples, shapes
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -142,6 +144,7 @@ def cofw(folder: Path) -> Path:
     return write_cofw(folder / "cofw", 3, 2, (20, 16))
 
 
+@pytest.mark.seconds
 @examples(150)
 @given(data=st.data())
 def test_a_damaged_cofw_file_is_refused_or_read(cofw: Path, data: st.DataObject) -> None:
@@ -153,6 +156,7 @@ def test_a_damaged_cofw_file_is_refused_or_read(cofw: Path, data: st.DataObject)
     refused_or_sound(lambda: check_reading(COFW, cofw))
 
 
+@pytest.mark.seconds
 @examples(100)
 @given(data=st.data(), suffix=st.sampled_from([".png", ".jpg"]))
 def test_a_damaged_image_is_refused_or_read(folder: Path, data: st.DataObject, suffix: str) -> None:

@@ -103,6 +103,7 @@ def test_missing_parts_are_said_with_their_published_size(tmp_path: Path) -> Non
     assert too_many[1] == "helen/trainset has 2001 faces, more than the 2000 published"
 
 
+@pytest.mark.seconds
 def test_the_real_sample_is_read_and_what_it_lacks_is_said(shared: Path) -> None:
     records = _read(shared / "data" / "300w")
     by_split = {split: [r for r in records if r.split == split] for split in ("train", "test")}

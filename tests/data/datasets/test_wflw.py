@@ -159,6 +159,7 @@ def test_only_lists_and_the_images_they_name_belong_to_the_set(tmp_path: Path) -
     ]
 
 
+@pytest.mark.seconds
 def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -> None:
     folder = shared / "data" / "wflw"
     records = _read(folder)
@@ -177,6 +178,7 @@ def test_the_real_sample_is_read_and_its_points_lie_on_its_faces(shared: Path) -
         assert np.abs(record.box - corners).max() <= 1.0
 
 
+@pytest.mark.seconds
 def test_a_list_of_ten_thousand_faces_is_read_in_seconds(tmp_path: Path) -> None:
     write_wflw(tmp_path, train=2, test=2)
     lines = (tmp_path / TRAIN).read_text(encoding="utf-8")

@@ -377,6 +377,7 @@ def _fetch_in_a_process(out: Path, cache: Path, catalogue: Path, log: Path) -> N
         download_dataset("faces", out, cache=cache, catalogue=catalogue)
 
 
+@pytest.mark.seconds
 def test_of_two_runs_at_once_one_downloads_and_the_other_waits(case: Case) -> None:
     both_run = threading.Event()
     case.server.answers["/p.zip"] = [whole(IMAGES, after=both_run)]

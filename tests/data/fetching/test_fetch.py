@@ -106,6 +106,7 @@ def test_a_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tmp_path / "raw" / "300w" / "ibug").is_dir()
 
 
+@pytest.mark.seconds
 def test_synthetic_faces_are_made_the_same_from_the_same_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +176,7 @@ def _fetch_unlabelled(
     fetch(data, FACES, 1, unlabelled=str(source), unlabelled_box=box, out=out)
 
 
+@pytest.mark.seconds
 def test_unlabelled_images_are_copied_from_all_folders_and_nothing_else(tmp_path: Path) -> None:
     source = write_300w(tmp_path / "mine")
     images = {name: b for name, b in snapshot(source).items() if not name.endswith(".pts")}
@@ -187,6 +189,7 @@ def test_unlabelled_images_are_copied_from_all_folders_and_nothing_else(tmp_path
     assert {folder.name for folder in (tmp_path / "raw").iterdir()} == {"synthetic", "unlabelled"}
 
 
+@pytest.mark.seconds
 def test_of_an_unlabelled_data_set_whose_landmarks_tell_the_boxes_its_own_files_are_copied(
     tmp_path: Path,
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_whole_set_is_reported_with_what_was_published(tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.seconds
 def test_the_real_sample_is_reported_as_it_is(shared: Path) -> None:
     checked = check_data(shared / "data/wflw")
     assert (len(checked.faces), checked.broken) == (206, [])

@@ -93,6 +93,7 @@ def test_pts_files_are_drafted_and_count_from_one(tmp_path: Path) -> None:
     assert (config.split.column, config.split.test) == ("folder", 0.2)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("points", "name", "key"),
     [

@@ -20,6 +20,7 @@ FILES = {68: ("300w_68.npz", "pts"), 29: ("cofw_29.npz", "train"), 98: ("wflw_te
 FIVE_FLIP = flip_of_pairs(5, [(a, b) for a, b in FIVE_PAIRS])
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("count", [None, 20])
 @pytest.mark.parametrize("points", FILES)
 def test_pairs_of_real_shapes_are_those_of_the_known_schemes(

@@ -94,6 +94,7 @@ def test_the_same_input_gives_the_same_bytes(raw: Path, tmp_path: Path) -> None:
     assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("side", [40, 65, 130, 500], ids=lambda side: f"face of {side} pixels")
 @pytest.mark.parametrize("context", [1.0, 1.5])
 def test_a_dot_at_a_landmark_is_where_the_prepared_face_says(
@@ -469,6 +470,7 @@ def test_the_detectors_box_is_cut_and_faces_it_does_not_find_are_counted(
     assert any("did not find 1 of 6 test faces" in sentence for sentence in test.info.missing)
 
 
+@pytest.mark.seconds
 def test_the_detector_finds_most_real_faces_and_its_box_is_near_the_landmarks(
     shared: Path,
 ) -> None:

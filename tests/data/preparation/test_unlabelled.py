@@ -247,6 +247,7 @@ def test_a_scheme_that_encloses_another_part_of_the_face_is_refused(
         run(raw, tmp_path / "faces", box="landmarks")
 
 
+@pytest.mark.seconds
 def test_real_video_frames_are_cut_about_as_their_landmarks_lie(
     raw: Path, tmp_path: Path, shared: Path
 ) -> None:

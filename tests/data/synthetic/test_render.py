@@ -56,6 +56,7 @@ def test_a_process_that_is_killed_ends_in_a_sentence(
         write_dataset(tmp_path, train=40, test=2, size=96, seed=7, workers=2)
 
 
+@pytest.mark.seconds
 def test_the_same_seed_draws_the_same_bytes_whatever_the_number_of_workers(tmp_path: Path) -> None:
     write_dataset(tmp_path / "one", train=4, test=2, size=96, seed=7, workers=1)
     write_dataset(tmp_path / "two", train=4, test=2, size=96, seed=7, workers=2)
@@ -70,6 +71,7 @@ def test_a_face_does_not_depend_on_how_many_are_drawn(tmp_path: Path) -> None:
     assert {name: more[name] for name in few} == few
 
 
+@pytest.mark.seconds
 def test_seed_split_and_number_each_change_the_face(tmp_path: Path) -> None:
     write_dataset(tmp_path / "a", train=3, test=3, size=96, seed=1, workers=1)
     write_dataset(tmp_path / "b", train=3, test=3, size=96, seed=2, workers=1)
@@ -169,6 +171,7 @@ def edge(image: np.ndarray, points: np.ndarray) -> float:
     return value_at(plane, points) / around(plane, points)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("measure", "indices", "least"),
     [
@@ -212,6 +215,7 @@ def test_lips_are_redder_than_the_skin_above_and_below_them(faces: Faces) -> Non
     assert max(medians[SHIFT], medians[-SHIFT]) < 0.75 * medians[0.0]
 
 
+@pytest.mark.seconds
 def test_opencvs_frontal_detector_finds_most_faces(faces: Faces) -> None:
     trained = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
     detector = cv2.CascadeClassifier(str(trained))
@@ -244,6 +248,7 @@ def test_the_prior_is_small_and_holds_statistics_only() -> None:
     assert len(path.read_bytes()) < 100_000
 
 
+@pytest.mark.seconds
 def test_the_prior_is_what_the_tool_makes_of_the_training_shapes(
     shared: Path, tmp_path: Path
 ) -> None:

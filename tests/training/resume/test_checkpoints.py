@@ -247,6 +247,7 @@ def assert_whole_line(leftover: Leftover) -> None:
     assert len(first) < 300 + len(str(leftover.folder))
 
 
+@pytest.mark.seconds
 @examples(150)
 @given(data=st.data())
 def test_whatever_a_record_says_it_is_shown_and_taken_up_only_if_it_is_what_was_written(

@@ -36,6 +36,8 @@ from tests.support.tiny_training import (
     weights,
 )
 
+pytestmark = pytest.mark.seconds
+
 KILLS = 10
 # A checkpoint after nearly every step, so that many kills come in the middle of a write.
 OFTEN = {"checkpoint_minutes": 0.0001}

@@ -60,6 +60,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("kind", WRITERS)
 def test_each_format_gives_the_same_faces_split_by_person(tmp_path: Path, kind: str) -> None:
     folder = WRITERS[kind](tmp_path / "mine")
@@ -310,6 +311,7 @@ def test_what_the_yaml_names_must_be_there(
         read_custom_dataset(tmp_path)
 
 
+@pytest.mark.seconds
 def test_real_frames_of_347_people_are_split_by_person(shared: Path, tmp_path: Path) -> None:
     folder = tmp_path / "ytf"
     folder.mkdir()

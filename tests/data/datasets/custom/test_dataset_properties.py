@@ -25,6 +25,8 @@ from tests.support.raw_custom import (
 from tests.support.reading import check_reading, refused_or_sound
 from tests.support.strategies import damaged, examples, shapes
 
+pytestmark = pytest.mark.seconds
+
 PEOPLE = ["ann", "ben", "ben", "cy", "dee", "eva"]
 
 
