@@ -206,3 +206,8 @@ def test_a_network_that_averages_mirror_images_gives_mirrored_landmarks_for_a_mi
         looks = [single.eval()(images) for images in (inputs, inputs.flip(3))]
     expected = (looks[0].numpy() + looks[1].numpy()[:, flip] * [-1, 1]) / 2
     np.testing.assert_allclose(straight, expected, atol=1e-6)
+
+
+def test_pretrained_weights_that_timm_does_not_have_are_refused_with_the_backbone() -> None:
+    with pytest.raises(UserError, match="timm has no weights for backbone 'botnet50ts_256'; take"):
+        build_network("botnet50ts_256", "pool", "pretrained", "auto", points=68, size=64)
