@@ -1,6 +1,6 @@
 """Puts several experiments that differ in `student.seed` into one table.
 
-    python -m tools.seed_table reports/300w 300w-s1 300w-s2 300w-s3
+    python -m tools.seed_table reports/mine mine-s1 mine-s2 mine-s3
 
 The tool reads each experiment's metrics and per-face errors through DVC, so it works in the
 repository that ran them; a name that is a folder is a copy of the project in which the stages have
