@@ -21,6 +21,10 @@ def shared() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with slow tests first: started last, one would keep a single process busy."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Put files with long tests first: started last, one would keep a single process busy."""
+    marks = ("slow", "seconds")
+    place: dict[Path, int] = {}
+    for item in items:
+        own = [i for i, mark in enumerate(marks) if item.get_closest_marker(mark)]
+        place[item.path] = min([place.get(item.path, len(marks)), *own])
+    items.sort(key=lambda item: place[item.path])
