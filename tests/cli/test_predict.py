@@ -16,6 +16,8 @@ from landmark_kd.landmarks.scheme import IBUG_68
 from tests.support.command import run, run_apart
 from tests.support.exported_model import exported_model
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

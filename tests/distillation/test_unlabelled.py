@@ -20,6 +20,8 @@ from landmark_kd.training.trainer import validation_nme
 from tests.support.prepared_faces import BORDER, SIZE, prepared_faces, without_landmarks
 from tests.support.tiny_training import tiny_params
 
+pytestmark = pytest.mark.seconds
+
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory: pytest.TempPathFactory) -> Faces:

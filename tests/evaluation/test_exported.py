@@ -27,6 +27,8 @@ from tests.support.constant_model import constant_model
 from tests.support.raw_cofw_wflw import face_landmarks, write_cofw, write_wflw
 from tests.support.raw_faces import landmarks_in, write_300w, write_face, write_pts
 
+pytestmark = pytest.mark.seconds
+
 # What every face of `write_300w` has.
 FACE = landmarks_in(80, 60)
 # A .pts file has three decimals, the network float32.

@@ -27,6 +27,8 @@ from landmark_kd.models import network
 from tests.conftest import PROJECT
 from tests.support.exported_model import SIZE, exported_model, tiny_network
 
+pytestmark = pytest.mark.seconds
+
 # One in so many of the LFPW train faces is looked at.
 EVERY = 16
 

@@ -20,6 +20,8 @@ from tests.support.command import run
 from tests.support.constant_model import constant_model
 from tests.support.prepared_faces import real_shapes
 
+pytestmark = pytest.mark.seconds
+
 IMAGE = np.zeros((80, 80, 3), np.uint8)
 BOXES = np.array([[10.0, 10, 60, 60], [20.0, 20, 70, 70]])
 

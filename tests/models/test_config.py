@@ -32,6 +32,8 @@ from landmark_kd.models.network import (
 from tests.support.poison import forged_safetensors
 from tests.support.strategies import damaged, examples
 
+pytestmark = pytest.mark.seconds
+
 BACKBONE = "test_efficientnet"
 SIZE = 32
 # Names that make timm download from a hub, or read a folder's own description of a network.

@@ -25,6 +25,8 @@ from landmark_kd.models.network import (
 )
 from tests.support.prepared_faces import prepared_faces
 
+pytestmark = pytest.mark.seconds
+
 TINY = "mobilenetv2_050"
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import PROJECT
 from tests.support.unsafe_calls import unsafe_calls
 
+pytestmark = pytest.mark.seconds
+
 FOLDERS = ("src", "stages", "tools", "benchmarks")
 
 

@@ -19,6 +19,8 @@ from landmark_kd.visualization import plots
 from landmark_kd.visualization.panels import FacePanel, draw_faces
 from tests.support.prepared_faces import BORDER, prepared_faces
 
+pytestmark = pytest.mark.seconds
+
 
 def has_colour(path: Path, colour: str) -> bool:
     image = cv2.imread(str(path))

@@ -18,6 +18,8 @@ from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_custom import table_lines, write_table
 from tests.support.raw_faces import STEMS_300W, snapshot, write_300w
 
+pytestmark = pytest.mark.seconds
+
 DataName = Literal["cofw", "wflw", "pts"]
 
 FACES = SyntheticParams(train=4, test=2, resolution=64)

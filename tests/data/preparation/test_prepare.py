@@ -33,6 +33,8 @@ from tests.support.raw_faces import (
     write_pts,
 )
 
+pytestmark = pytest.mark.seconds
+
 CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
 
 

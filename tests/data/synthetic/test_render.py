@@ -17,6 +17,8 @@ from landmark_kd.data.synthetic.shape import MAX_PITCH, MAX_ROLL, MAX_YAW, sampl
 from landmark_kd.landmarks.head import load_prior
 from landmark_kd.landmarks.scheme import SCHEMES
 
+pytestmark = pytest.mark.seconds
+
 Faces = list[tuple[np.ndarray, np.ndarray]]
 SHIFT = 6.0  # pixels, about 9 % of the inter-ocular distance of a face in an image of 192
 FOUR_WAYS = [(SHIFT, 0.0), (-SHIFT, 0.0), (0.0, SHIFT), (0.0, -SHIFT)]

@@ -42,6 +42,8 @@ from tests.conftest import PROJECT
 from tests.support.limits import files_end_after
 from tests.support.strategies import damaged, examples
 
+pytestmark = pytest.mark.seconds
+
 ME = "a" * 64
 NESTED = "[" * 100_000
 CPU = torch.device("cpu")
