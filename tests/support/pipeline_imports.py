@@ -48,14 +48,23 @@ def project_files(stage_file: Path) -> set[str]:
 
 
 def read_params(stage_file: Path) -> set[str]:
-    """Dotted names of the values that a stage's `main` takes from `params`, such as crop."""
+    """Dotted names of the values that a stage's `main` takes from `params`, such as crop.
+
+    A function that takes all of `params` is there by its own name.
+    """
     names = set()
-    for node in ast.walk(ast.parse(stage_file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Attribute):
+    nodes = list(ast.walk(ast.parse(stage_file.read_text(encoding="utf-8"))))
+    # Of params.crop.margin not params.crop as well.
+    inside = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if any(isinstance(a, ast.Name) and a.id == "params" for a in node.args):
+                names.add(node.func.id)
+        elif isinstance(node, ast.Attribute) and id(node) not in inside:
             chain, inner = [node.attr], node.value
             while isinstance(inner, ast.Attribute):
                 chain.append(inner.attr)
                 inner = inner.value
             if isinstance(inner, ast.Name) and inner.id == "params":
                 names.add(".".join(reversed(chain)))
-    return {n for n in names if not any(o.startswith(n + ".") for o in names)}
+    return names

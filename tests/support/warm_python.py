@@ -13,6 +13,7 @@ import atexit
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,9 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from select import select
+
+from tests.conftest import PROJECT
 
 # What stages import, but for the project's own.
 LIBRARIES = (
@@ -28,7 +32,6 @@ LIBRARIES = (
     "torch", "torch.utils.flop_counter", "yaml",
 )  # fmt: skip
 STREAMS = (0, 1, 2)
-LONGEST_MESSAGE = 1 << 20
 
 CLIENT = """\
 #!{python} -IS
@@ -63,18 +66,20 @@ def client() -> Path:
     script.chmod(0o755)
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.support.warm_python", address],
-        cwd=Path(__file__).parents[2],
+        cwd=PROJECT,
+        # The server ends when this process closes it, which any end of this process does.
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    atexit.register(server.kill)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
     return script.parent
 
 
 def serve(address: str) -> None:
-    """Import the libraries, then fork for whoever asks, until killed."""
+    """Import the libraries, then fork for whoever asks, as long as standard input is open."""
     # As stages/__init__.py has it, which comes too late here.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     for library in LIBRARIES:
@@ -84,7 +89,7 @@ def serve(address: str) -> None:
     listening.bind(address)
     listening.listen()
     print("ready", flush=True)
-    while True:
+    while sys.stdin not in select([listening, sys.stdin], [], [])[0]:
         asking, _ = listening.accept()
         if os.fork() == 0:
             listening.close()

@@ -242,10 +242,7 @@ class Params(Section):
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
                 "detector"
             )
-        if self.kd.teacher_predictions == "online" and self.crop.teacher_resolution not in (
-            None,
-            self.crop.resolution,
-        ):
+        if self.kd.teacher_predictions == "online" and self._teachers_see_other_crops():
             raise ValueError(
                 "kd.teacher_predictions is online, which shows the teachers the students' own "
                 f"crops of {self.crop.resolution} pixels, but crop.teacher_resolution is "
@@ -260,8 +257,11 @@ class Params(Section):
             self._check_integral("kd.head", "own")
         return self
 
+    def _teachers_see_other_crops(self) -> bool:
+        return self.crop.teacher_resolution not in (None, self.crop.resolution)
+
     def _check_matched(self, key: str) -> None:
-        if self.crop.teacher_resolution not in (None, self.crop.resolution):
+        if self._teachers_see_other_crops():
             raise ValueError(
                 f"{key} compares maps of one size, but the students' crops have "
                 f"{self.crop.resolution} pixels and crop.teacher_resolution is "

@@ -58,15 +58,26 @@ def read_yaml_model(
         UserError: one sentence with the file, the key, its value and what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {absent}.") from None
+    _check_old_keys(path, content, renamed, removed)
+    return check_model(path, content, model, example=example, restore=restore)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises:
+        UserError: it is not valid YAML; one sentence with the file and the place.
+        OSError: it cannot be read.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
         raise UserError(f"{path} is not valid YAML: {in_short(error)}.") from None
-    _check_old_keys(path, content, renamed, removed)
-    return check_model(path, content, model, example=example, restore=restore)
 
 
 def _check_old_keys(

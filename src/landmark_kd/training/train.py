@@ -101,7 +101,7 @@ def train(
             "base": {key: getattr(base, key) for key in _BASE_KEYS},
             "processes": fabric.world_size,
             "seed": seed,
-            "goal": dict(task.depends_on),
+            "task": dict(task.depends_on),
         }
         identity = ""
         if fabric.is_global_zero:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
+from landmark_kd.core.schema import in_short
 
 # Of a member with its folders: what file systems allow for one name, and fits below any folder.
 _MAX_NAME_BYTES = 255
@@ -180,6 +181,6 @@ def _told(archive: Path, where: str = "") -> Iterator[None]:
         numbers = (None, errno.EINVAL)
         if isinstance(error, OSError) and (error.errno not in numbers or error.filename):
             raise
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_short(error) or type(error).__name__
         what = f"is damaged or cut off{where} ({reason})"
         raise UserError(f"{archive} {what}; nothing of it was unpacked.") from error

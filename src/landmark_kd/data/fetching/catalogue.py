@@ -9,13 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import pooch
-import yaml
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
-from landmark_kd.core.schema import Section, in_short
+from landmark_kd.core.schema import Section, read_yaml
 from landmark_kd.data.fetching import transfer
 from landmark_kd.data.fetching.archives import check_kind, unpack
 
@@ -111,17 +110,13 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Source]:
     Raises:
         UserError: it is not such a list; the sentence names the entry.
     """
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return TypeAdapter(dict[str, Source]).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key} is {first['input']!r}; {first['msg']}.") from None
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
-        raise UserError(f"{path} is not valid YAML: {in_short(error)}.") from None
 
 
 def _only_run(folder: Path) -> AcquireReturnProxy:
