@@ -40,12 +40,16 @@ class PtsTree:
     @property
     def points(self) -> int:
         files = [file for file in self.files if file.suffix.lower() == LANDMARKS_SUFFIX]
+        refused = []
         for file in files:
             try:
                 return len(read_pts(file, None))
-            except UserError:
-                continue
-        raise UserError(f"none of the {len(files)} .pts files below {self.folder} can be read.")
+            except UserError as error:
+                refused.append(str(error))
+        raise UserError(
+            f"none of the {len(files)} .pts files below {self.folder} can be read; the first: "
+            f"{refused[0]}"
+        )
 
     @property
     def has_boxes(self) -> bool:
