@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -24,14 +25,13 @@ _ONE_CLASS = ("cv2", "onnxruntime")
 class UserError(Exception):
     """Bad input, said in one sentence: what, where, what was expected, what to do.
 
-    What a terminal would act upon (line ends, escapes) or could not show is spelt out, as \\x1b:
-    the sentence may repeat what stands in somebody else's file. For the same reason the middle of
-    an endless one is left out.
+    What a terminal would act upon (line ends, escapes) or could not show (a byte of a file's name
+    that is not UTF-8) is spelt out, as \\x1b: the sentence may repeat what stands in somebody
+    else's file. For the same reason the middle of an endless one is left out.
     """
 
     def __init__(self, sentence: str) -> None:
-        shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
-        text = "".join(shown)
+        text = "".join(c if c.isprintable() else _spelt_out(c) for c in sentence)
         if len(text) > LONGEST_SENTENCE:
             text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[5 - LONGEST_SENTENCE // 2 :]}"
         super().__init__(text)
@@ -44,6 +44,9 @@ def run_main(main: Callable[[], None]) -> None:
     in one line on stderr and status 1, Ctrl-C in one line and status 130. Anything else is a
     defect of ours and keeps its traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name may be no text, and not every terminal knows every letter.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except UserError as error:
@@ -88,6 +91,13 @@ def describe_os_error(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{where}; free some space and run the same command again."
     return f"{error.strerror or error}{where}; put that right and run the same command again."
+
+
+def _spelt_out(letter: str) -> str:
+    # Python has U+DC80 to U+DCFF for such bytes.
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
 
 
 def _fail(sentence: str, status: int) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import gzip
 import io
+import os
 import random
 import stat
 import subprocess
@@ -110,6 +111,11 @@ def test_names_that_no_file_can_have_are_refused(tmp_path: Path, suffix: str, na
     _refused(
         _pack(tmp_path / f"a{suffix}", [(name, b"x")]), "not a name of a file|name that is too long"
     )
+
+
+def test_a_name_that_dvc_cannot_hold_is_refused(tmp_path: Path) -> None:
+    archive = _pack(tmp_path / "a.tar", [(os.fsdecode(b"afw/Zo\xeb.jpg"), b"x")])
+    _refused(archive, r"holds 'afw/Zo\\xeb\.jpg', which has a name that is not UTF-8")
 
 
 def test_a_name_that_goes_on_after_a_nul_is_refused(tmp_path: Path) -> None:

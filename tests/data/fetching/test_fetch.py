@@ -15,7 +15,7 @@ from landmark_kd.data.datasets.registry import dataset_at
 from landmark_kd.data.fetching import fetch as fetch_module
 from landmark_kd.data.fetching.fetch import fetch
 from tests.support.raw_cofw_wflw import write_cofw, write_wflw
-from tests.support.raw_custom import table_lines, write_table
+from tests.support.raw_custom import table_lines, write_pts_tree, write_table
 from tests.support.raw_faces import STEMS_300W, snapshot, write_300w
 
 pytestmark = pytest.mark.seconds
@@ -81,6 +81,32 @@ def test_without_a_path_the_data_set_is_downloaded_and_checked(
     with pytest.raises(UserError, match="COFW_train_color"):
         fetch_alone(data, out=tmp_path / "raw")
     assert snapshot(tmp_path / "raw") == before
+
+
+@pytest.mark.parametrize("kind", ["300w", "pts", "unlabelled"])
+def test_a_name_that_dvc_cannot_hold_is_refused_before_anything_is_copied(
+    tmp_path: Path, kind: Literal["300w", "pts", "unlabelled"]
+) -> None:
+    source, out = tmp_path / "mine", tmp_path / "raw"
+    folder = write_pts_tree(source, ["a", "b"]) / "images" if kind == "pts" else source
+    if kind == "300w":
+        folder = write_300w(source) / "afw"
+    folder.mkdir(exist_ok=True)
+    for suffix in (".jpg", ".pts"):
+        (folder / os.fsdecode(b"Zo\xeb" + suffix.encode())).write_bytes(b"x")
+    data = DataParams(name="synthetic", path=None, on_bad="error")
+    if kind != "unlabelled":
+        data = DataParams(name=kind, path=str(source), on_bad="error")
+    with pytest.raises(UserError, match=r"Zo\\xeb\.jpg .* a name that is not UTF-8: DVC and other"):
+        fetch(
+            data,
+            FACES,
+            1,
+            unlabelled=str(source) if kind == "unlabelled" else None,
+            unlabelled_box="detector",
+            out=out,
+        )
+    assert not out.exists()
 
 
 def test_copies_are_files_of_their_own_that_can_be_replaced(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -163,6 +164,15 @@ def test_faces_that_cannot_be_read_are_counted_in_a_comment(tmp_path: Path) -> N
     assert "landmarks.csv, line 4: y4 is nan" in text
 
 
+def test_a_name_that_dvc_cannot_hold_is_refused(tmp_path: Path) -> None:
+    folder = _undrafted(write_pts_tree(tmp_path, PEOPLE))
+    images = folder / "images" / "person0"
+    (images / "p000.pts").rename(images / os.fsdecode(b"Zo\xeb.pts"))
+    with pytest.raises(UserError, match=r"images/person0/Zo\\xeb\.pts in .* is not UTF-8"):
+        write_draft(folder)
+    assert not (folder / "landmark-kd.yaml").exists()
+
+
 def test_images_are_found_where_they_are(tmp_path: Path) -> None:
     lines = [line.replace("p0", "sub/p0") for line in table_lines(PEOPLE)]
     folder = _undrafted(write_table(tmp_path, lines))
@@ -173,7 +183,7 @@ def test_images_are_found_where_they_are(tmp_path: Path) -> None:
     assert _drafted(folder).images == "."
     (folder / "landmark-kd.yaml").unlink()
     shutil.rmtree(folder / "sub")
-    with pytest.raises(UserError, match=r"hold none of the images that landmarks.csv names, suc"):
+    with pytest.raises(UserError, match=r"hold none of the images that landmarks.csv names: su"):
         write_draft(folder)
     assert not (folder / "landmark-kd.yaml").exists()
 

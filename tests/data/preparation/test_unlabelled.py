@@ -14,6 +14,7 @@ import pytest
 from landmark_kd.config.params import CropParams, DataParams, UnlabelledBox
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
+from landmark_kd.data.datasets.unlabelled import unlabelled_records
 from landmark_kd.data.datasets.wflw import WFLW
 from landmark_kd.data.preparation.prepare import prepare
 from landmark_kd.faces.prepared import Faces, load_faces
@@ -29,6 +30,7 @@ from tests.support.raw_faces import (
     write_face,
     write_pts,
 )
+from tests.support.turned_images import write_turned
 
 CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
 TRAIN_FACES = sum(len(STEMS_300W[part]) for part in ("afw", "helen/trainset", "lfpw/trainset"))
@@ -71,6 +73,23 @@ def run(
         out=out,
     )
     return load_faces(out / "unlabelled")
+
+
+def test_an_image_of_the_set_is_known_though_it_is_shown_turned(raw: Path, tmp_path: Path) -> None:
+    stripes = np.repeat(np.arange(80, dtype=np.uint8)[None, :, None], 60, 0).repeat(3, 2)
+    write_turned(raw / "synthetic/train/face_0.png", stripes, 6)
+    write_pts(raw / "synthetic/train/face_0.pts", landmarks_in(60, 80))
+    write_images(raw / "unlabelled", {"a.png": 1})
+    shutil.copy(raw / "synthetic/train/face_0.png", raw / "unlabelled/b.png")
+    with pytest.raises(UserError, match="1 faces of images that the data set itself has"):
+        run(raw, tmp_path / "out")
+
+
+def test_images_are_read_as_shown(raw: Path) -> None:
+    tall = np.zeros((80, 60, 3), dtype=np.uint8)
+    write_turned(raw / "unlabelled/a.png", tall, 6)
+    (record,) = unlabelled_records(raw / "unlabelled", "detector", IBUG_68, BadFaces("error"))
+    assert record.image.read().shape == (80, 60, 3)
 
 
 def write_images(folder: Path, greys: dict[str, int]) -> None:

@@ -120,6 +120,7 @@ class Dataset(ABC):
         boxes: whether it brings boxes.
         source: where the data set comes from, in words; empty where it is made here.
         licence: what the data set allows, in a sentence.
+        notes: what its owner should know of how its files were understood, in sentences.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Dataset(ABC):
     boxes: bool = False
     source: str = ""
     licence: str = ""
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def check(self, folder: Path) -> None:

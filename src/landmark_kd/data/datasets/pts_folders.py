@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import check_names
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import read_pts
@@ -69,8 +70,12 @@ class PtsFolders(Dataset):
 
 
 def files_in(path: Path) -> list[Path]:
-    """Return the images and .pts files that lie in a folder itself, sorted."""
-    return sorted(
+    """Return the images and .pts files that lie in a folder itself, sorted.
+
+    Raises:
+        UserError: one has a name that DVC cannot hold.
+    """
+    files = sorted(
         file
         for file in path.iterdir()
         if file.suffix.lower() in (*IMAGE_SUFFIXES, LANDMARKS_SUFFIX)
@@ -78,6 +83,8 @@ def files_in(path: Path) -> list[Path]:
         and not file.name.startswith(".")
         and file.is_file()
     )
+    check_names(path, files)
+    return files
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:

@@ -11,6 +11,7 @@ import numpy as np
 from landmark_kd.config.params import UnlabelledBox
 from landmark_kd.config.paths import UNLABELLED
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import check_names
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, Part
 from landmark_kd.data.datasets.registry import recognised
 from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile
@@ -87,12 +88,18 @@ def unlabelled_records(
 def _face_in(file: Path, folder: Path, scheme: LandmarkScheme) -> FaceRecord:
     name = file.relative_to(folder).as_posix()
     nowhere = np.full((scheme.points, 2), np.nan)
-    return FaceRecord(name, ImageFile(file), nowhere, photo=name, part=_PART)
+    image = ImageFile(file, shown=True)
+    return FaceRecord(name, image, nowhere, photo=name, part=_PART)
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
-    """Yield the images in a folder and in all folders within it, sorted, hidden ones left out."""
+    """Yield the images in a folder and in all folders within it, sorted, hidden ones left out.
+
+    Raises:
+        UserError: one has a name that DVC cannot hold.
+    """
     for path in sorted(folder.rglob("*")):
         hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
         if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
+            check_names(folder, [path])
             yield path

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
+from landmark_kd.core.names import fault_of_name
 from landmark_kd.core.schema import in_short
 
 # Of a member with its folders: what file systems allow for one name, and fits below any folder.
@@ -47,7 +48,7 @@ def unpack(archive: Path, out: Path, *, max_bytes: int, max_files: int) -> None:
             if number > max_files:
                 raise _RefusedError(f"holds more than the {max_files} files allowed")
             if fault := member.fault or _fault_of_name(member):
-                raise _RefusedError(f"holds {member.name!r}, which {fault}")
+                raise _RefusedError(f"holds '{member.name}', which {fault}")
             path = PurePosixPath(member.name)
             if "__MACOSX" in path.parts or path.name == ".DS_Store" or path.name.startswith("._"):
                 continue
@@ -164,7 +165,10 @@ def _fault_of_name(member: _Member) -> str | None:
     is_control = any(ord(letter) < 0x20 for letter in name)
     if is_control or (last in ("", ".") and not member.is_folder):
         return "is not a name of a file"
-    return "has a name that is too long" if len(os.fsencode(name)) > _MAX_NAME_BYTES else None
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        return "has a name that is too long"
+    fault = next(filter(None, map(fault_of_name, PurePosixPath(name).parts)), None)
+    return f"has a name that {fault}" if fault else None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from landmark_kd.config.params import DataParams, SyntheticParams, UnlabelledBox
 from landmark_kd.config.paths import UNLABELLED
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
+from landmark_kd.core.names import check_names
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.data.datasets.registry import dataset_at
 from landmark_kd.data.datasets.unlabelled import unlabelled_files
@@ -47,10 +48,12 @@ def fetch(
         dataset = dataset_at(data.name, source)
         dataset.check(source)
         files = dataset.files(source)
+        check_names(source, files)
         copies.append(_Copies(dataset.name, source, data.name, files))
     if unlabelled is not None:
         source = _source("unlabelled.path", unlabelled, out)
         files = unlabelled_files(source, unlabelled_box)
+        check_names(source, files)
         copies.append(_Copies("unlabelled faces", source, UNLABELLED, files))
     with replaced_folder(out) as folder:
         if data.name == "synthetic":

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import check_names
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.data.datasets.base import (
@@ -24,6 +25,7 @@ from landmark_kd.data.datasets.base import (
     rows_by_image,
 )
 from landmark_kd.data.datasets.registry import SYNTHETIC, recognised
+from landmark_kd.imaging.images import ImageFile, exif_orientation
 from landmark_kd.landmarks import geometry
 
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -64,6 +66,7 @@ def check_data(folder: Path, name: str | None = None) -> CheckedData:
             (a list, a table) cannot be read.
     """
     data_name, dataset = recognised(folder, name)
+    check_names(folder, dataset.files(folder))
     bad = BadFaces("skip")
     reading = dataset.read(folder, bad)
     records = list(ProgressBar(reading, desc="reading annotations", unit="face", disable=None))
@@ -95,7 +98,9 @@ def report(checked: CheckedData, *, all_broken: bool = False) -> str:
     lines = [
         *_head(checked),
         *_counts(checked),
+        *(f"note: {note}" for note in checked.dataset.notes),
         *_photos(checked),
+        *_orientation(checked.faces),
         *_sizes(checked.faces),
         *_occlusion(checked.faces),
         *_broken(checked, all_broken),
@@ -185,6 +190,18 @@ def _photos(checked: CheckedData) -> Iterator[str]:
         yield (
             f"  {_count(len(both), 'image')} with faces in train and in test, which makes test "
             f"errors too small: {_shortened(both)}"
+        )
+
+
+def _orientation(faces: Sequence[FaceRecord]) -> Iterator[str]:
+    """Yield how images are read that a program may show otherwise than they are stored."""
+    files = dict.fromkeys(face.image for face in faces if isinstance(face.image, ImageFile))
+    turned = [file for file in files if exif_orientation(file.path) != 1]
+    if turned:
+        how = "shown" if turned[0].shown else "stored"
+        yield (
+            f"  {_count(len(turned), 'image')} with an EXIF rotation, such as {turned[0]}: read as "
+            f"{how}"
         )
 
 

@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
+from landmark_kd.core.names import check_names
 from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace, Marks
 from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
@@ -21,10 +23,12 @@ from landmark_kd.data.datasets.custom.config import (
     RESERVED_NAMES,
     leaves_folder,
 )
+from landmark_kd.data.datasets.custom.image_names import find_images, spellings
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, folders_below, read_pts_tree
 from landmark_kd.data.datasets.custom.table import IMAGE, Table, read_table
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
 from landmark_kd.data.datasets.pts_folders import LANDMARKS_SUFFIX
+from landmark_kd.data.inspection.orientation import ProposedOrientation, propose_orientation
 from landmark_kd.data.inspection.proposals import propose_scheme, propose_split
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
@@ -72,6 +76,10 @@ def draft_custom_dataset(folder: Path) -> str:
     wrong = [face.marks for face in faces if isinstance(face.marks, UserError)]
     if not marked:
         raise wrong[0]
+    found = find_images(within, (face.image for face in faces if face.image))
+    there = [
+        replace(face, image=found.files[face.image]) for face in faces if face.image in found.files
+    ]
     proposed = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
     split = propose_split(source.columns())
     unread = f" {len(wrong)} of them cannot be read; the first: {wrong[0]}" if wrong else ""
@@ -81,14 +89,14 @@ def draft_custom_dataset(folder: Path) -> str:
     return f"""\
 # A draft by landmark-kd of what the data set in this folder is; check it, above all what is
 # marked CHECK. Points count from 0. Found:
-# {len(faces)} faces of {source.points} points.{_comment(unread)}
+# {len(faces)} faces of {source.points} points.{_comment(unread)}{_notes(found.notes)}
 
 # Names the test faces in tables and reports: letters, digits, - _ .
 name: {_text(_name(folder))}
 # A table (.csv), a COCO key-point file (.json), or pts: a .pts file beside each image.
 annotations: {_text(annotations)}
 # The folder that names of images are relative to; with pts the one that is searched.
-images: {_text(images)}
+images: {_text(images)}{_orientation(propose_orientation(within, there))}
 {TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
 first_pixel: {first_pixel}
 points: {source.points}
@@ -153,12 +161,14 @@ def _find(folder: Path) -> tuple[str, Annotations]:
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return [
+    files = [
         path
         for within in folders_below(folder)
         for path in sorted(within.iterdir())
         if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
     ]
+    check_names(folder, files)
+    return files
 
 
 def _faces_table(path: Path) -> Table:
@@ -170,17 +180,39 @@ def _faces_table(path: Path) -> Table:
 
 def _images_folder(folder: Path, annotations: str, faces: Sequence[CustomFace]) -> Path:
     """Return the folder, `folder` or one within, in which most of the named images are."""
-    names = dict.fromkeys(face.image for face in faces if face.image)
-    tried = [name for name in names if not leaves_folder(name)][:TRIED_IMAGES]
+    tried = list(dict.fromkeys(face.image for face in faces if face.image))[:TRIED_IMAGES]
     folders = list(folders_below(folder))
-    present = {path: sum(os.path.isfile(path / name) for name in tried) for path in folders}
+    present = {
+        path: sum(any(_is_in(path, text) for text in spellings(name)) for name in tried)
+        for path in folders
+    }
     best = max(folders, key=lambda path: present[path])
-    if not present[best]:
-        raise UserError(
+    if present[best]:
+        return best
+    found = find_images(folder, tried)
+    if not found.files:
+        sentence = (
             f"{folder} and the folders in it hold none of the images that {annotations} names"
-            + (f", such as {tried[0]}." if tried else ".")
         )
-    return best
+        example = "".join(f": {name}, for one, {why}" for name, why in [*found.absent.items()][:1])
+        raise UserError(f"{sentence}{example}.")
+    return folder / os.path.commonpath(
+        [PurePosixPath(name).parent for name in found.files.values()]
+    )
+
+
+def _is_in(folder: Path, name: str) -> bool:
+    return not leaves_folder(name) and os.path.isfile(folder / name)
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "".join(f"\n# {_comment(note)}" for note in notes)
+
+
+def _orientation(proposed: ProposedOrientation | None) -> str:
+    if proposed is None:
+        return ""
+    return f"\n{TO_CHECK} {proposed.note}\norientation: {proposed.value}"
 
 
 def _column_note(annotations: str) -> str:

@@ -61,6 +61,8 @@ def prepare(
     dataset = dataset_at(data.name, raw / data.name)
     bad = BadFaces(data.on_bad)
     records = list(dataset.read(raw / data.name, bad))
+    for note in dataset.notes:
+        print(f"{dataset.name}: {note}")
     by_split: dict[Split, list[FaceRecord]] = {
         split: [record for record in records if record.split == split]
         for split in ("train", "test")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from landmark_kd.data.preparation.writer import FacesWriter
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.faces.prepared import COLUMNS
 from landmark_kd.imaging import face_detector
-from landmark_kd.imaging.images import Image
+from landmark_kd.imaging.images import Image, ImageFile, exif_orientation, read_image
 
 CutRecords = Callable[[Sequence[FaceRecord]], list[CroppedFace | tuple[Part, UserError]]]
 
@@ -122,7 +122,7 @@ class _UnlabelledImage:
 
     def read(self) -> np.ndarray:
         image = self.image.read()
-        if _hash(image) in self.labelled:
+        if any(_hash(view) in self.labelled for view in _views(self.image, image)):
             raise LabelledImageError(f"{self.image} is an image of the data set.")
         return image
 
@@ -160,14 +160,21 @@ def _cropper(writer: FacesWriter, like: FacesInfo, box: UnlabelledBox) -> CutRec
 def _hashes(records: Sequence[FaceRecord]) -> frozenset[bytes]:
     """Return the hashes of all images; those that cannot be read have none."""
 
-    def hash_of(image: Image) -> bytes | None:
+    def hashes_of(image: Image) -> list[bytes]:
         try:
-            return _hash(image.read())
+            return [_hash(view) for view in _views(image, image.read())]
         except UserError:
-            return None
+            return []
 
-    found = threaded_map(hash_of, dict.fromkeys(record.image for record in records))
-    return frozenset(value for value in found if value is not None)
+    found = threaded_map(hashes_of, dict.fromkeys(record.image for record in records))
+    return frozenset(value for values in found for value in values)
+
+
+def _views(image: Image, read: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield an image as it was read and, where that differs, shown or stored otherwise."""
+    yield read
+    if isinstance(image, ImageFile) and exif_orientation(image.path) != 1:
+        yield read_image(image.path, shown=not image.shown)
 
 
 def _hash(image: np.ndarray) -> bytes:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,15 +33,17 @@ class CustomFace:
 
     Attributes:
         where: the file and the place in it, for sentences.
-        image: name of its image, relative to the set's images; None where it has none.
+        image: name of its image as the files have it; None where they have none.
         group: value of the split column; None without a column, or where the value is missing.
         marks: what is marked, or what is wrong with it.
+        size: width and height that the files state for the image, None where they state none.
     """
 
     where: str
     image: str | None
     group: str | None
     marks: Marks | UserError
+    size: tuple[int, int] | None = None
 
 
 class Annotations(Protocol):
@@ -74,8 +75,19 @@ class Annotations(Protocol):
 
 
 def image_name(text: str) -> str | None:
-    """Return an image's name in one spelling (not ./a.jpg or b//a.jpg); None where it is empty."""
-    return PurePosixPath(text.strip()).as_posix() if text.strip() else None
+    """Return an image's name as it stands; None where it is empty."""
+    return text.strip() or None
+
+
+def stated_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """Return width and height of an image, numbers or texts; None unless both are above 0."""
+    try:
+        size = float(width), float(height)
+    except (TypeError, ValueError):
+        return None
+    if not all(math.isfinite(side) and side >= 1 for side in size):
+        return None
+    return round(size[0]), round(size[1])
 
 
 def box_of(where: str, numbers: Sequence[float], first_pixel: int) -> np.ndarray:

@@ -19,7 +19,13 @@ from pydantic_core import from_json
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.schema import Section, check_model
-from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, box_of, image_name
+from landmark_kd.data.datasets.custom.annotations import (
+    CustomFace,
+    Marks,
+    box_of,
+    image_name,
+    stated_size,
+)
 
 # v of a key point x, y, v.
 NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
@@ -45,10 +51,11 @@ class CocoEntry(Section):
 
     @field_validator("id")
     @classmethod
-    def _number_or_text(cls, key: Any) -> Any:
-        if not isinstance(key, int | str):
+    def _number_or_text(cls, key: Any) -> str:
+        text = _id_text(key)
+        if text is None:
             raise ValueError(f"must be a number or a text, but is {key!r}")
-        return key
+        return text
 
 
 class CocoImage(CocoEntry):
@@ -69,10 +76,10 @@ class CocoFile(Section):
     @field_validator("images", "annotations")
     @classmethod
     def _no_id_twice(cls, entries: list[CocoEntry]) -> list[CocoEntry]:
-        first: dict[int | str, int] = {}
+        first: dict[str, int] = {}
         for i, entry in enumerate(entries):
             if first.setdefault(entry.id, i) != i:
-                raise ValueError(f"entries {first[entry.id]} and {i} both have the id {entry.id!r}")
+                raise ValueError(f"entries {first[entry.id]} and {i} both have the id {entry.id}")
         return entries
 
 
@@ -145,7 +152,8 @@ class Coco:
                 )
             except UserError as error:
                 marks = error
-            found.append(CustomFace(where, name and image_name(name), group, marks))
+            size = stated_size(annotation.get("width"), annotation.get("height"))
+            found.append(CustomFace(where, name and image_name(name), group, marks, size))
         return found
 
     def _texts(self, name: str) -> list[str | None]:
@@ -199,10 +207,16 @@ def _has_points(annotation: Fields) -> bool:
     return isinstance(annotation.get("keypoints"), list) and bool(annotation["keypoints"])
 
 
-def _key(annotation: Fields, name: str) -> int | str | None:
+def _key(annotation: Fields, name: str) -> str | None:
     """Return the id of another entry that a field names, if it can be one."""
-    key = annotation.get(name)
-    return key if isinstance(key, int | str) else None
+    return _id_text(annotation.get(name))
+
+
+def _id_text(key: Any) -> str | None:
+    """Return an id as text: some tools write 7 in one place and "7" or 7.0 in another."""
+    if isinstance(key, float) and key.is_integer():
+        key = int(key)
+    return str(key) if isinstance(key, int | str) else None
 
 
 def _scheme(category: Fields) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...]]:

@@ -72,6 +72,7 @@ class CustomConfig(Section):
     name: str
     annotations: Text
     images: Text
+    orientation: Literal["shown", "stored"] = "shown"
     first_pixel: Literal[0, 1]
     points: Annotated[int, Field(ge=2, le=10_000)]
     names: list[Text] | None = None

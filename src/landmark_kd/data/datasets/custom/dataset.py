@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -23,12 +23,12 @@ from landmark_kd.data.datasets.custom.config import (
     PTS,
     CustomConfig,
     SplitConfig,
-    leaves_folder,
     read_custom_config,
 )
+from landmark_kd.data.datasets.custom.image_names import ImageNames, find_images
+from landmark_kd.data.datasets.custom.images import MarkedImage
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, read_pts_tree
 from landmark_kd.data.datasets.custom.table import read_table
-from landmark_kd.imaging.images import ImageFile
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,21 @@ class CustomDataset(Dataset):
     Attributes:
         config: landmark-kd.yaml.
         annotated: the files of annotations; of a folder of .pts files also its images.
-        placed: their faces, good and bad.
+        placed: their faces, good and bad; images that are there have the names of their files.
+        absent: the names of images that are not there, and why, in words that follow the name.
     """
 
     config: CustomConfig
     annotated: Sequence[Path]
     placed: Sequence[_Placed]
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, folder: Path) -> None:
         """Find nothing wrong: `read_custom_dataset` has refused what would be."""
 
     def files(self, folder: Path) -> list[Path]:
-        names = sorted({one.face.image for one in self.placed if one.face.image})
-        paths = [folder / self.config.images / name for name in names if not leaves_folder(name)]
-        images = [path for path in paths if os.path.isfile(path)]
+        names = {one.face.image for one in self.placed if one.face.image} - self.absent.keys()
+        images = [folder / self.config.images / name for name in sorted(names)]
         return list(dict.fromkeys([folder / CONFIG_NAME, *self.annotated, *images]))
 
     def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
@@ -71,7 +72,7 @@ class CustomDataset(Dataset):
         for one in self.placed:
             face = one.face
             try:
-                image = _checked_image(face, self.config, folder)
+                image = self._checked_image(face, folder)
                 number[image] += 1
                 if isinstance(face.marks, UserError):
                     raise face.marks
@@ -86,13 +87,38 @@ class CustomDataset(Dataset):
                 continue
             yield FaceRecord(
                 name=f"{image}#{number[image]}" if image in shared else image,
-                image=ImageFile(folder / self.config.images / image),
+                image=MarkedImage(
+                    folder / self.config.images / image,
+                    shown=self.config.orientation == "shown",
+                    size=face.size,
+                    where=face.where,
+                ),
                 landmarks=face.marks.landmarks,
                 photo=one.photo,
                 part=parts[one.split],
                 box=face.marks.box,
                 occluded=face.marks.occluded,
             )
+
+    def _checked_image(self, face: CustomFace, folder: Path) -> str:
+        """Return the name of a face's image, if that is on disk and the face has a split.
+
+        Raises:
+            UserError: the image is not there, the face has no split, or nothing of it can be read.
+        """
+        if face.image is None:
+            assert isinstance(face.marks, UserError)
+            raise face.marks
+        if reason := self.absent.get(face.image):
+            raise UserError(f"{face.where}: the image {face.image} {reason}.")
+        if self.config.split.column and face.group is None:
+            state = (
+                f"lies in no folder below {folder / self.config.images}"
+                if self.config.annotations == PTS
+                else f"has no value of {self.config.split.column}"
+            )
+            raise UserError(f"{face.where}: {state}, by which split.column tells test faces.")
+        return face.image
 
 
 def read_custom_dataset(folder: Path) -> CustomDataset:
@@ -104,6 +130,7 @@ def read_custom_dataset(folder: Path) -> CustomDataset:
     """
     config = read_custom_config(folder)
     annotations = _open(config, folder)
+    faces, names = _with_images(annotations, config, folder)
     return CustomDataset(
         name=config.name,
         scheme=config.scheme(),
@@ -114,7 +141,9 @@ def read_custom_dataset(folder: Path) -> CustomDataset:
         annotated=(
             annotations.files if isinstance(annotations, PtsTree) else [folder / config.annotations]
         ),
-        placed=_placed(annotations, config, folder),
+        placed=_placed(faces, config, folder),
+        absent=names.absent,
+        notes=names.notes,
     )
 
 
@@ -161,46 +190,37 @@ def _open(config: CustomConfig, folder: Path) -> Annotations:
     return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
 
 
-def _checked_image(face: CustomFace, config: CustomConfig, folder: Path) -> str:
-    """Return the name of a face's image, if that is on disk and the face has a split.
+def _with_images(
+    annotations: Annotations, config: CustomConfig, folder: Path
+) -> tuple[list[CustomFace], ImageNames]:
+    """Read all faces and find their images.
 
     Raises:
-        UserError: the image is not there, the face has no split, or nothing of it can be read.
-    """
-    if face.image is None:
-        assert isinstance(face.marks, UserError)
-        raise face.marks
-    if leaves_folder(face.image):
-        raise UserError(
-            f"{face.where}: the image {face.image} must lie within {folder / config.images}."
-        )
-    if not os.path.isfile(folder / config.images / face.image):
-        raise UserError(f"{face.where}: the image {face.image} is not in {folder / config.images}.")
-    if config.split.column and face.group is None:
-        state = (
-            f"lies in no folder below {folder / config.images}"
-            if config.annotations == PTS
-            else f"has no value of {config.split.column}"
-        )
-        raise UserError(f"{face.where}: {state}, by which split.column tells test faces.")
-    return face.image
-
-
-def _placed(annotations: Annotations, config: CustomConfig, folder: Path) -> list[_Placed]:
-    """Read all faces and tell test faces from training faces.
-
-    Raises:
-        UserError: none of the images is there, or the faces make no two splits.
+        UserError: none of the images is there.
     """
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
-    named = [face.image for face in faces if face.image and not leaves_folder(face.image)]
     images = folder / config.images
-    if named and not any(os.path.isfile(images / name) for name in named):
+    names = find_images(images, (face.image for face in faces if face.image))
+    if names.absent and not names.files:
+        name, reason = next(iter(names.absent.items()))
         raise UserError(
-            f"{images} holds none of the {len(set(named))} images that the annotations name, "
-            f"such as {named[0]}; set images in {folder / CONFIG_NAME} to the folder that the "
-            "names are relative to."
+            f"{images} holds none of the {len(names.absent)} images that the annotations name: "
+            f"{name}, for one, {reason}; set images in {folder / CONFIG_NAME} to the folder that "
+            "the names are relative to."
         )
+    found = [
+        replace(face, image=names.files.get(face.image, face.image)) if face.image else face
+        for face in faces
+    ]
+    return found, names
+
+
+def _placed(faces: Sequence[CustomFace], config: CustomConfig, folder: Path) -> list[_Placed]:
+    """Tell test faces from training faces.
+
+    Raises:
+        UserError: the faces make no two splits.
+    """
     if config.split.test is None:
         return _split_as_said(faces, config.split, folder)
     return _split_by_share(faces, config.split, config.split.test, folder)

@@ -6,18 +6,26 @@ import csv
 import difflib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, box_of, image_name
+from landmark_kd.data.datasets.custom.annotations import (
+    CustomFace,
+    Marks,
+    box_of,
+    image_name,
+    stated_size,
+)
 from landmark_kd.data.datasets.custom.config import repeated
 from landmark_kd.data.datasets.pts import to_number
 
 IMAGE = "image"
 BOX = ("box_x", "box_y", "box_width", "box_height")
+# Columns of the image's width and height, in small letters without _.
+SIZES = (("imagewidth", "imageheight"), ("imgwidth", "imgheight"), ("width", "height"))
 _COORDINATE = re.compile(r"[xy](0|[1-9][0-9]{0,4})")
 
 
@@ -89,7 +97,30 @@ class Table:
                 marks = error
             group = (row[column].strip() or None) if column else None
             found.append(CustomFace(where, image_name(row[IMAGE]), group, marks))
-        return found
+        return self._with_sizes(found)
+
+    def _with_sizes(self, faces: list[CustomFace]) -> list[CustomFace]:
+        """Return the faces with the sizes that columns state for their images."""
+        plain = [re.sub(r"[ _.-]", "", name).lower() for name in self.header]
+        for width, height in SIZES:
+            if width in plain and height in plain:
+                columns = plain.index(width), plain.index(height)
+                break
+        else:
+            return faces
+        sized = [
+            replace(face, size=stated_size(*(cells[i] for i in columns)))
+            if len(cells) == len(plain)
+            else face
+            for face, (_, cells) in zip(faces, self.rows, strict=True)
+        ]
+        # Of a face, or of what else, they cannot be the image's where landmarks lie beyond.
+        is_images = width != "width" or all(
+            face.size is None or np.max(face.marks.landmarks) <= max(face.size)
+            for face in sized
+            if isinstance(face.marks, Marks)
+        )
+        return sized if is_images else faces
 
     def _check_columns(self, coordinates: list[str], points: int, column: str | None) -> None:
         where = f"{self.path}, line 1"

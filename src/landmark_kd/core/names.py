@@ -1,0 +1,67 @@
+"""Names of files that DVC and other systems can hold.
+
+Linux takes any bytes for a name. A copy of what came from an archive or disk of another system may
+so have names that are not UTF-8: DVC then fails at each command, for as long as the file is there.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from landmark_kd.core.errors import UserError
+
+NOT_UTF8 = "is not UTF-8"
+# Folders and files of its own that DVC leaves out, or refuses, within what it tracks.
+_OF_DVC = frozenset((".git", ".hg", ".dvc", ".dvcignore"))
+
+
+def fault_of_name(name: str) -> str | None:
+    """Return what is wrong with a file's or folder's name, in words after 'a name that'."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return NOT_UTF8
+    if any(ord(letter) < 0x20 or letter == "\x7f" for letter in name):
+        return "has control characters"
+    return "DVC keeps for itself" if name in _OF_DVC else None
+
+
+def check_names(folder: Path, files: Iterable[Path]) -> None:
+    """Check, before anything is copied or written, that names can be kept.
+
+    Args:
+        folder: where the files lie; the folders above it are the user's affair, as long as they
+            can be written into params.yaml.
+        files: in it or in folders within it.
+
+    Raises:
+        UserError: a name cannot.
+    """
+    if fault := fault_of_name(str(folder)):
+        raise UserError(
+            f"the folder {folder} has a path that {fault}: DVC cannot hold it; rename the folder, "
+            "or the one above it."
+        )
+    faulty: dict[Path, str] = {}
+    for file in files:
+        for part in file.relative_to(folder).parts:
+            if fault := fault_of_name(part):
+                faulty[file] = fault
+    if not faulty:
+        return
+    first, fault = next(iter(faulty.items()))
+    others = len(faulty) - 1
+    more = f" and {others} more file{'s' * (others > 1)}" if others else ""
+    cure = rename_hint(folder) if fault == NOT_UTF8 else "rename it"
+    raise UserError(
+        f"{first.relative_to(folder)}{more} in {folder} {'have' if more else 'has'} a name that "
+        f"{fault}: DVC and other systems cannot hold it; {cure}."
+    )
+
+
+def rename_hint(folder: Path) -> str:
+    """Return what to do about names in a folder that are not UTF-8."""
+    command = f"convmv -r -f latin1 -t utf8 --notest {shlex.quote(str(folder))}"
+    return f"rename them (from Latin-1: `{command}`)"

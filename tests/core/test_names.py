@@ -1,0 +1,44 @@
+"""Names of files that DVC cannot hold are refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import check_names
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (b"Zo\xeb.jpg", "Zo\\xeb.jpg in {folder} has a name that is not UTF-8: DVC and other syst"),
+        (b"Zo\xeb/a.jpg", "Zo\\xeb/a.jpg in {folder} has a name that is not UTF-8"),
+        (b"a\nb.jpg", "a\\nb.jpg in {folder} has a name that has control characters"),
+        (b"a\x7f.jpg", "a\\x7f.jpg in {folder} has a name that has control characters"),
+        (b".dvc/a.jpg", ".dvc/a.jpg in {folder} has a name that DVC keeps for itself"),
+    ],
+)
+def test_a_name_that_dvc_cannot_hold_is_refused(tmp_path: Path, name: bytes, sentence: str) -> None:
+    with pytest.raises(UserError, match=re.escape(sentence.format(folder=tmp_path))):
+        check_names(tmp_path, [tmp_path / "a.jpg", tmp_path / os.fsdecode(name)])
+
+
+def test_the_cure_is_a_command_and_the_others_are_counted(tmp_path: Path) -> None:
+    files = [tmp_path / os.fsdecode(name) for name in (b"\xeb.jpg", b"\xe4.jpg", b"\xf6.jpg")]
+    with pytest.raises(UserError, match=rf"and 2 more files in .* --notest {tmp_path}`\)\.$"):
+        check_names(tmp_path, files)
+
+
+def test_a_folder_that_dvc_cannot_keep_is_refused() -> None:
+    folder = Path(os.fsdecode(b"/data/Zo\xeb"))
+    with pytest.raises(UserError, match=r"the folder /data/Zo\\xeb has a path that is not UTF-8"):
+        check_names(folder, [])
+
+
+@pytest.mark.parametrize("name", ["Zoë ☺.jpg", "a b.jpg", "a\\b.jpg", "x" * 251 + ".jpg", ".a.jpg"])
+def test_other_names_are_kept(tmp_path: Path, name: str) -> None:
+    check_names(tmp_path, [tmp_path / name])
