@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -28,12 +29,12 @@ def write_turned(path: Path, shown: np.ndarray, orientation: int) -> None:
     """Write an image (H, W, 3) uint8 BGR that is to be seen as `shown` once it is turned."""
     exif = Pillow.Exif()
     exif[ORIENTATION] = orientation
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         ".jpg": {"exif": exif, "quality": 100, "subsampling": 0},
         ".png": {"exif": exif},
         ".webp": {"exif": exif, "lossless": True},
         ".tif": {"tiffinfo": {ORIENTATION: orientation}},
-    }[path.suffix]
+    }
     stored = np.ascontiguousarray(stored_for(shown, orientation)[..., ::-1])
     path.parent.mkdir(parents=True, exist_ok=True)
-    Pillow.fromarray(stored).save(path, **options)
+    Pillow.fromarray(stored).save(path, **options[path.suffix])

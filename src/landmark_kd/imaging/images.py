@@ -113,7 +113,7 @@ def exif_orientation(path: Path) -> int:
             orientation = exif.get(ORIENTATION_TAG)
     except Exception:  # whatever is wrong with the file, decoding it will tell
         return 1
-    return orientation if orientation in range(1, 9) else 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _as_stored(image: np.ndarray, orientation: int) -> np.ndarray:

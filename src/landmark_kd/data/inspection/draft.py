@@ -78,7 +78,9 @@ def draft_custom_dataset(folder: Path) -> str:
         raise wrong[0]
     found = find_images(within, (face.image for face in faces if face.image))
     there = [
-        replace(face, image=found.files[face.image]) for face in faces if face.image in found.files
+        replace(face, image=found.files[face.image])
+        for face in faces
+        if face.image and face.image in found.files
     ]
     proposed = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
     split = propose_split(source.columns())
