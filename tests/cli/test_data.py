@@ -138,7 +138,16 @@ def test_init_writes_a_draft_that_check_understands(
     ("column", "people", "said"),
     [
         ("person", ["ann", "bob", "eve", "joe"], "20 % of the faces are test faces, all of one"),
-        ("split", ["train", "train", "train", "test"], "split says train or test"),
+        (
+            "split",
+            ["train", "train", "val", "test"],
+            "by split (test: test; validation: val; ",
+        ),
+        (
+            "split",
+            ["train", "train", "train", "val"],
+            "by split (validation: val); 20 % of th",
+        ),
     ],
 )
 def test_init_says_how_it_splits(

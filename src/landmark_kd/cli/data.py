@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landmark_kd.cli.shared import add_name, needs_train_packages
 from landmark_kd.core.errors import UserError
+
+if TYPE_CHECKING:
+    from landmark_kd.data.datasets.custom.config import SplitConfig
 
 DEFAULT_SHEET = Path("landmark-kd-check.jpg")
 
@@ -116,7 +119,7 @@ def _init(arguments: argparse.Namespace) -> None:
     print(f"{written} is written; found:")
     print(f"  annotations: {config.annotations}, images in {folder / config.images}")
     print(f"  {config.points} landmarks per face, {len(config.flip_pairs)} flip pairs")
-    print(f"  split: {_split(config.split.column, config.split.test)}")
+    print(f"  split: {_split(config.split)}")
     print("check these lines of it:")
     for number, line in enumerate(written.read_text(encoding="utf-8").splitlines(), start=1):
         if line.lstrip().startswith(TO_CHECK):
@@ -124,8 +127,15 @@ def _init(arguments: argparse.Namespace) -> None:
     print(f"then look the set over:\n  landmark-kd data check {shlex.quote(str(folder))}")
 
 
-def _split(column: str | None, test: float | None) -> str:
-    if test is None:
-        return f"{column} says train or test"
-    together = f"all of one {column} together" if column else "each image on its own"
-    return f"{100 * test:g} % of the faces are test faces, {together}"
+def _split(split: SplitConfig) -> str:
+    column = split.column
+    validation = f"validation: {', '.join(split.validation)}" if split.validation else ""
+    if split.test_values:
+        listed = [f"test: {', '.join(split.test_values)}", *([validation] if validation else [])]
+        return f"by {column} ({'; '.join(listed)}; all else is for training)"
+    if split.test is None:
+        return f"{column} says train, validation or test"
+    share = f"{100 * split.test:g} % of the faces are test faces"
+    if validation:
+        return f"by {column} ({validation}); {share}, each image on its own"
+    return f"{share}, {f'all of one {column} together' if column else 'each image on its own'}"

@@ -9,7 +9,7 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
-from landmark_kd.data.datasets.wflw import FLAGS, IMAGES, WFLW
+from landmark_kd.data.datasets.wflw import FLAGS, IMAGES, NUMBERS, WFLW
 from tests.support.raw_cofw_wflw import PHOTO_NAME, face_landmarks, wflw_line, write_wflw
 
 TRAIN, TEST = (part.folder for part in WFLW.parts)
@@ -111,6 +111,20 @@ def test_lists_with_other_line_ends_marks_and_blank_lines_are_read(tmp_path: Pat
     assert [r.name for r in records[:3]] == ["train/1", "train/3", "train/4"]
     for record, same in zip(records, expected, strict=True):
         np.testing.assert_array_equal(record.landmarks, same.landmarks)
+
+
+@pytest.mark.parametrize("between", ["\t", "  ", " \t "])
+def test_lists_with_any_white_space_between_their_entries_are_read(
+    tmp_path: Path, between: str
+) -> None:
+    expected = _read(write_wflw(tmp_path))
+    for name in (TRAIN, TEST):
+        lines = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        lines = [between.join(line.split(" ", NUMBERS)) for line in lines]
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    assert [(r.image, r.photo, r.subsets) for r in _read(tmp_path)] == [
+        (r.image, r.photo, r.subsets) for r in expected
+    ]
 
 
 @pytest.mark.parametrize(

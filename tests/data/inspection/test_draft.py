@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from landmark_kd.data.datasets.base import BadFaces
 from landmark_kd.data.datasets.custom.config import CustomConfig, read_custom_config
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.inspection.draft import draft_custom_dataset, write_draft
-from landmark_kd.data.inspection.proposals import propose_split
+from landmark_kd.data.inspection.proposed_split import propose_split
 from landmark_kd.landmarks.scheme import SCHEMES
 from tests.support.raw_custom import (
     FIVE_NAMES,
@@ -137,8 +138,6 @@ def test_a_scheme_of_68_other_points_is_not_taken_for_the_known_one(
 @pytest.mark.parametrize(
     ("columns", "column", "test"),
     [
-        ({"part": ["train", "test"] * 9}, "part", None),
-        ({"part": ["train", "val"] * 9}, None, 0.2),
         ({"sex": ["f", "m"] * 9, "Subject": ["a", "b"] * 9}, "Subject", 0.2),
         ({"sex": ["f", "m"] * 9}, None, 0.2),
         ({"town": list("abcdef") * 3}, "town", 0.2),
@@ -150,10 +149,95 @@ def test_a_scheme_of_68_other_points_is_not_taken_for_the_known_one(
     ],
 )
 def test_the_split_column_is_one_that_tells_people(
-    columns: dict[str, list[str]], column: str | None, test: float | None
+    columns: dict[str, list[str]], column: str | None, test: float
 ) -> None:
     proposed = propose_split(columns)
-    assert (proposed.column, proposed.test) == (column, test)
+    assert (proposed.column, proposed.test, proposed.validation) == (column, test, None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "column", "test", "validation"),
+    [
+        ({"part": ["train", "test"] * 9}, "part", ["test"], None),
+        ({"person": list("abcdef"), "Set": ["TRAIN", "Val", "tEST"] * 2}, "Set", ["tEST"], ["Val"]),
+        ({"folder": ["trainset", "testset"] * 9}, "folder", ["testset"], None),
+        ({"folder": ["Training", "validation", "testing"]}, "folder", ["testing"], ["validation"]),
+        ({"folder": ["train2017", "val2017", "test2017"]}, "folder", ["test2017"], ["val2017"]),
+        (
+            {"folder": ["trainImages", "valImages", "testImages"]},
+            "folder",
+            ["testImages"],
+            ["valImages"],
+        ),
+        ({"split": ["train", "dev", "test"]}, "split", ["test"], ["dev"]),
+        ({"split": ["train", "dev", "eval"]}, "split", ["eval"], ["dev"]),
+        ({"split": ["train", "eval", "test"]}, "split", ["test"], ["eval"]),
+        ({"split": ["train", "evaluation"]}, "split", ["evaluation"], None),
+        ({"split": ["trainval", "test"]}, "split", ["test"], None),
+        ({"split": ["train", "val"]}, "split", 0.2, ["val"]),
+        ({"split": ["train", "test", "test_hard", "extra"]}, "split", ["test", "test_hard"], None),
+        ({"is_test": ["0", "1", "0"]}, "is_test", ["1"], None),
+        ({"train": ["True", "False", "True"]}, "train", ["False"], None),
+        ({"folder": ["train", "test"], "split": ["train", "val"]}, "folder", ["test"], None),
+        ({"folder": ["train", "test"], "s": ["train", "val", "test"]}, "s", ["test"], ["val"]),
+    ],
+)
+def test_the_authors_own_split_is_taken(
+    columns: dict[str, list[str]],
+    column: str,
+    test: float | list[str],
+    validation: list[str] | None,
+) -> None:
+    proposed = propose_split(columns)
+    assert (proposed.column, proposed.test, proposed.validation) == (column, test, validation)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"split": ["0", "1", "2"] * 3},
+        {"person": ["Dev", "Val", "Ann"]},
+        {"split": ["val", "test"]},
+        {"folder": ["train", "test", "wood", "lake", "hill", "town"]},
+    ],
+)
+def test_what_may_be_a_split_and_is_not_taken_is_listed(columns: dict[str, list[str]]) -> None:
+    [(name, values)] = columns.items()
+    proposed = propose_split(columns)
+    assert (proposed.column, proposed.test, proposed.validation) == (None, 0.2, None)
+    assert f"One could split by {name} ({len(set(values))} values: " in proposed.note
+
+
+def test_the_authors_split_and_what_else_there_is_stand_under_check(tmp_path: Path) -> None:
+    lines = table_lines(PEOPLE)
+    uses = ["Set", *(["Train"] * 28 + ["Val"] * 4 + ["Test"] * 8)]
+    folder = _undrafted(
+        write_table(tmp_path, [f"{line},{use}" for line, use in zip(lines, uses, strict=True)])
+    )
+    split = _drafted(folder).split
+    assert (split.column, split.test, split.validation) == ("Set", ["Test"], ["Val"])
+    [check] = [
+        line
+        for line in (folder / "landmark-kd.yaml").read_text().splitlines()
+        if line.startswith("# CHECK: the test faces; ")
+    ]
+    assert check.endswith(
+        "Set says 28 for train (Train), 4 for validation (Val), 8 for test (Test). One could split "
+        "by person (10 values: person0, person1, person2, person3 and 6 more)."
+    )
+
+
+@pytest.mark.parametrize("below", [["{use}"], ["images", "{use}"], ["{person}", "{use}"]])
+def test_folders_named_by_the_split_are_found_at_any_depth(
+    tmp_path: Path, below: list[str]
+) -> None:
+    uses = ["Training"] * 28 + ["Validation"] * 4 + ["Testing"] * 8
+    people = ["/".join(below).format(use=use, person=f"p{i % 2}") for i, use in enumerate(uses)]
+    config = _drafted(_undrafted(write_pts_tree(tmp_path, people)))
+    assert (config.split.test, config.split.validation) == (["Testing"], ["Validation"])
+    records = list(read_custom_dataset(tmp_path).read(tmp_path, BadFaces("error")))
+    found = Counter((record.split, record.validation) for record in records)
+    assert found == {("train", False): 28, ("train", True): 4, ("test", False): 8}
 
 
 def test_faces_that_cannot_be_read_are_counted_in_a_comment(tmp_path: Path) -> None:
@@ -233,7 +317,11 @@ def test_a_table_or_json_of_other_things_does_not_disturb(tmp_path: Path) -> Non
     ("name", "text", "sentence"),
     [
         (None, "", "holds no annotations that can be read: wanted is one .csv table"),
-        ("faces.csv", "file,x,y\na.png,1,2\n", "faces.csv has no columns image, x0, y0"),
+        (
+            "faces.csv",
+            "file,x,y\na.png,1,2\n",
+            "none of its columns holds points; they are file, x, y,",
+        ),
         (
             "boxes.json",
             '{"images": [], "annotations": [{"id": 1, "bbox": [1, 2, 3, 4]}]}',

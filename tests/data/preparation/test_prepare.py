@@ -24,6 +24,7 @@ from landmark_kd.faces.prepared import Faces, load_faces
 from landmark_kd.imaging import face_detector, images
 from landmark_kd.imaging.images import ImageFile, read_image
 from landmark_kd.landmarks import geometry
+from tests.support.raw_custom import table_lines, write_table
 from tests.support.raw_faces import (
     STEMS_300W,
     landmarks_in,
@@ -45,7 +46,7 @@ def _prepare(
     on_bad: Literal["error", "skip"] = "error",
     crop: CropParams = CROP,
     seed: int = 1,
-    name: Literal["synthetic", "300w"] = "300w",
+    name: Literal["synthetic", "300w", "pts"] = "300w",
 ) -> tuple[Faces, Faces]:
     data = DataParams(name=name, path="anywhere", on_bad=on_bad)
     prepare(
@@ -131,9 +132,9 @@ def test_the_teachers_faces_are_the_same_crops_in_their_own_size(
             write_face(tmp_path / "raw/synthetic" / split, f"face_{i:02}", landmarks, image)
     decoded: list[Path] = []
 
-    def read_and_note(path: Path) -> np.ndarray:
+    def read_and_note(path: Path, *, shown: bool = False) -> np.ndarray:
         decoded.append(path)
-        return read_image(path)
+        return read_image(path, shown=shown)
 
     monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
     monkeypatch.setattr(images, "read_image", read_and_note)
@@ -228,6 +229,35 @@ def test_a_face_is_held_out_or_not_wherever_it_stands() -> None:
 def test_validation_is_never_empty_and_never_all(photos: list[str], share: float) -> None:
     for seed in range(5):
         assert 0 < validation_split(photos, share, seed).sum() < len(photos)
+
+
+@pytest.fixture
+def custom(tmp_path: Path) -> Path:
+    """A raw folder with a custom set that says itself which faces are for validation."""
+    people = ["train", "val", "train", "dev", "train", "test"]
+    split = {"column": "part", "test": None, "seed": 0}
+    write_table(tmp_path / "raw/pts", table_lines(people, column="part"), split=split)
+    return tmp_path / "raw"
+
+
+def test_the_data_sets_own_validation_faces_are_taken_rather_than_a_share(
+    custom: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = _prepare(custom, tmp_path / "faces", name="pts")
+    assert (len(train), len(test)) == (5, 1)
+    held_out = train.table.loc[train.table["validation"], "name"]
+    assert held_out.tolist() == ["p001.png", "p003.png"]
+    said = capsys.readouterr().out
+    assert "mine: 5 train faces, 2 of them for validation (as the data set says)" in said
+
+
+def test_a_set_whose_own_validation_faces_are_all_bad_is_refused(
+    custom: Path, tmp_path: Path
+) -> None:
+    for name in ("p001.png", "p003.png"):
+        (custom / "pts/images" / name).write_bytes(b"no image")
+    with pytest.raises(UserError, match="which faces are for validation, but none that is left"):
+        _prepare(custom, tmp_path / "faces", name="pts", on_bad="skip")
 
 
 def test_train_faces_of_a_single_photo_cannot_be_split() -> None:
@@ -329,9 +359,9 @@ def test_an_image_with_several_faces_is_decoded_once_for_neighbours(
 
     decoded: list[str] = []
 
-    def read_and_note(path: Path) -> np.ndarray:
+    def read_and_note(path: Path, *, shown: bool = False) -> np.ndarray:
         decoded.append(path.stem)
-        return read_image(path)
+        return read_image(path, shown=shown)
 
     monkeypatch.setattr(PtsFolders, "read", read)
     monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)

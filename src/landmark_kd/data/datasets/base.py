@@ -56,6 +56,7 @@ class FaceRecord:
         photo: faces that share it are never in train and validation both; mostly the photo's
             name.
         part: the part of the data set that the face belongs to.
+        validation: whether the data set itself sets the face, a train face, apart.
         subsets: the subsets that it is counted in besides its part's.
         box: (4,) float64 x0, y0, x1, y1, pixels of the image, where the data set brings one.
         occluded: (K,) bool where the data set marks hidden landmarks.
@@ -66,6 +67,7 @@ class FaceRecord:
     landmarks: np.ndarray
     photo: str
     part: Part
+    validation: bool = False
     subsets: tuple[str, ...] = ()
     box: np.ndarray | None = None
     occluded: np.ndarray | None = None
@@ -118,6 +120,7 @@ class Dataset(ABC):
         unions: subsets that are made of other subsets, all of which have to be there.
         published: faces that its authors counted in subsets that neither parts nor unions make.
         boxes: whether it brings boxes.
+        own_validation: whether it says itself which train faces are for validation.
         source: where the data set comes from, in words; empty where it is made here.
         licence: what the data set allows, in a sentence.
         notes: what its owner should know of how its files were understood, in sentences.
@@ -129,6 +132,7 @@ class Dataset(ABC):
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     published: dict[str, int] = field(default_factory=dict)
     boxes: bool = False
+    own_validation: bool = False
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()

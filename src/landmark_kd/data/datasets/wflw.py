@@ -3,7 +3,7 @@ for each face.
 
 A line of a list is one face: 98 times x y, the box x_min y_min x_max y_max, the flags pose,
 expression, illumination, make-up, occlusion and blur, then the image's name below WFLW_images,
-all with blanks between. A photo may have several faces. Pixels are 0-based as they stand.
+all with blanks or tabs between. A photo may have several faces. Pixels are 0-based as they stand.
 
 Source: Wu et al., "Look at Boundary: A Boundary-Aware Face Alignment Algorithm", CVPR 2018.
 """
@@ -11,6 +11,7 @@ Source: Wu et al., "Look at Boundary: A Boundary-Aware Face Alignment Algorithm"
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
@@ -135,7 +136,8 @@ def _split(file: Path, number: int, content: bytes) -> _Line:
     fields = text.split(maxsplit=NUMBERS - 1)
     image = ""
     if len(fields) == NUMBERS:
-        fields[-1], _, image = fields[-1].partition(" ")
+        fields[-1], *rest = re.split(r"\s", fields[-1], maxsplit=1)
+        image = rest[0] if rest else ""
     if not image:
         raise UserError(
             f"{where}: has {len(fields)} entries, but {NUMBERS + 1} were expected: {LINE}."
@@ -158,11 +160,12 @@ def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
             f"{line.where}: the box from ({x0:g}, {y0:g}) to ({x1:g}, {y1:g}) has no extent; "
             "x_min y_min x_max y_max were expected."
         )
+    image = _image(folder, line)
     return FaceRecord(
         name=f"{part.split}/{line.number}",
-        image=_image(folder, line),
+        image=image,
         landmarks=numbers[:COORDINATES].reshape(-1, 2),
-        photo=str(PurePosixPath(line.image)),
+        photo=image.path.relative_to(folder / IMAGES).as_posix(),
         part=part,
         subsets=tuple(compress(FLAGS, flags)) if part.split == "test" else (),
         box=box,
@@ -184,6 +187,9 @@ def _numbers(line: _Line) -> np.ndarray:
 
 def _image(folder: Path, line: _Line) -> ImageFile:
     name = PurePosixPath(line.image)
+    # More blanks or tabs than one are mostly between the columns.
+    if not os.path.isfile(folder / IMAGES / name):
+        name = PurePosixPath(line.image.strip())
     if name.is_absolute() or ".." in name.parts:
         raise UserError(f"{line.where}: the image {name} does not lie within {IMAGES}.")
     path = folder / IMAGES / name

@@ -162,6 +162,8 @@ def _counts(checked: CheckedData) -> Iterator[str]:
         # A split that is one subset of its own name needs no second line.
         if published.keys() == {split}:
             line += _of_published(published.pop(split))
+        if validation := sum(face.validation for face in faces):
+            line += f", {validation} of them for validation"
         yield line + (f", {broken} broken" if broken else "")
         rows = dataset.subsets(faces)
         for subset, count in published.items():
@@ -180,7 +182,9 @@ def _photos(checked: CheckedData) -> Iterator[str]:
     )
     yield f"images: {len(images)}, {several}"
     groups = Counter(face.photo for face in faces if face.split == "train")
-    if groups:
+    if checked.dataset.own_validation:
+        yield "  validation faces are those that the set says; prepare.validation is not read"
+    elif groups:
         yield (
             f"  validation takes train faces by {len(groups)} photos or groups of up to "
             f"{max(groups.values())} faces"

@@ -14,22 +14,27 @@ import numpy as np
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
 from landmark_kd.core.names import check_names
-from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace, Marks
+from landmark_kd.data.datasets.custom.annotations import (
+    Annotations,
+    CustomFace,
+    Marks,
+    folder_columns,
+)
 from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
-    FOLDER_COLUMN,
     PTS,
     RESERVED_NAMES,
     leaves_folder,
 )
 from landmark_kd.data.datasets.custom.image_names import find_images, spellings
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, folders_below, read_pts_tree
-from landmark_kd.data.datasets.custom.table import IMAGE, Table, read_table
+from landmark_kd.data.datasets.custom.table import read_table
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
 from landmark_kd.data.datasets.pts_folders import LANDMARKS_SUFFIX
 from landmark_kd.data.inspection.orientation import ProposedOrientation, propose_orientation
-from landmark_kd.data.inspection.proposals import propose_scheme, propose_split
+from landmark_kd.data.inspection.proposals import propose_scheme
+from landmark_kd.data.inspection.proposed_split import propose_split
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Begins the comments of a draft that its owner has to look at.
@@ -83,7 +88,15 @@ def draft_custom_dataset(folder: Path) -> str:
         if face.image and face.image in found.files
     ]
     proposed = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
-    split = propose_split(source.columns())
+    columns = source.columns()
+    split = propose_split(
+        columns
+        | {
+            name: values
+            for name, values in folder_columns([face.image for face in there]).items()
+            if name not in columns
+        }
+    )
     unread = f" {len(wrong)} of them cannot be read; the first: {wrong[0]}" if wrong else ""
     guess = "" if proposed.known else " (CHECK: a guess)"
     scheme = proposed.scheme
@@ -119,10 +132,13 @@ contours:{_block(map(_contour, scheme.contours))}
 {TO_CHECK} the test faces; {_comment(split.note)}
 split:
   # {_column_note(annotations)}
-  # Faces of one value are never both in training and in test; null: each image on its own.
+  # Where faces are drawn, those of one value stay together; null: each image on its own.
   column: {_text(split.column)}
-  # Share of the faces that are test faces; null: the column itself says train or test.
-  test: {json.dumps(split.test)}
+  # The share of the faces that are drawn as test faces, or the values of column that are test
+  # faces; null: the values themselves are words such as train, val and test.
+  test: {_values(split.test)}
+  # The values of column that are validation faces; null: they are drawn (prepare.validation).
+  validation: {_values(split.validation)}
   seed: 0
 {TO_CHECK} what the images and landmarks may be used for; it goes into trained networks.
 licence: {_text(f"Trained on {_name(folder)}, whose licence its owner has not stated.")}
@@ -140,7 +156,7 @@ def _find(folder: Path) -> tuple[str, Annotations]:
     for path in _files(folder, (".csv", ".json")):
         try:
             name = path.relative_to(folder).as_posix()
-            found[name] = read_coco(path) if path.suffix.lower() == ".json" else _faces_table(path)
+            found[name] = read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
         except UserError as error:
             refused.append(str(error))
     pts = _files(folder, (LANDMARKS_SUFFIX,))
@@ -173,13 +189,6 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return files
 
 
-def _faces_table(path: Path) -> Table:
-    table = read_table(path)
-    if IMAGE not in table.header or not table.points:
-        raise UserError(f"{path} has no columns {IMAGE}, x0, y0, ….")
-    return table
-
-
 def _images_folder(folder: Path, annotations: str, faces: Sequence[CustomFace]) -> Path:
     """Return the folder, `folder` or one within, in which most of the named images are."""
     tried = list(dict.fromkeys(face.image for face in faces if face.image))[:TRIED_IMAGES]
@@ -189,9 +198,9 @@ def _images_folder(folder: Path, annotations: str, faces: Sequence[CustomFace]) 
         for path in folders
     }
     best = max(folders, key=lambda path: present[path])
-    if present[best]:
+    found = find_images(folder, tried) if present[best] < len(tried) else None
+    if found is None or present[best] >= max(1, len(found.files)):
         return best
-    found = find_images(folder, tried)
     if not found.files:
         sentence = (
             f"{folder} and the folders in it hold none of the images that {annotations} names"
@@ -219,12 +228,13 @@ def _orientation(proposed: ProposedOrientation | None) -> str:
 
 def _column_note(annotations: str) -> str:
     if annotations == PTS:
-        return f"{FOLDER_COLUMN}: the top folder below `images` that an image lies in; or null."
-    return (
-        "A field of the annotations or images."
+        return "folder: the top folder below `images` that an image lies in, folder_2 the next."
+    what = (
+        "A field of the annotations or images"
         if annotations.lower().endswith(".json")
-        else "A column of the table."
+        else "A column of the table"
     )
+    return f"{what}; or folder, the top folder in the images' names, folder_2 the next."
 
 
 def _name(folder: Path) -> str:
@@ -254,6 +264,10 @@ def _text(value: str | None) -> str:
     if plain and value is not None and value.lower() not in words:
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def _values(value: float | list[str] | None) -> str:
+    return f"[{', '.join(map(_text, value))}]" if isinstance(value, list) else json.dumps(value)
 
 
 def _comment(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What annotations suggest of themselves: the scheme of their points, and whose faces they are."""
+"""The landmark scheme that the points of annotations suggest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from landmark_kd.data.datasets.custom.coco import Coco
 from landmark_kd.data.inspection.symmetry import mean_shape, propose_symmetry, symmetry_of
 from landmark_kd.landmarks.scheme import SCHEMES, LandmarkScheme
 
-TEST_SHARE = 0.2
 # A scheme of as many points fits if mirroring by its pairs brings the mean face as close to
 # itself as the best pairs do, give or take this share.
 FIT_TOLERANCE = 0.1
-# Columns that commonly say whose face it is, the most telling first.
-PERSON_COLUMNS = ("person", "subject", "identity", "individual", "name", "actor", "id", "video")
-# Fewer groups than these, of a column with another name, are too few for a fair choice.
-ENOUGH_GROUPS = 5
 
 
 @dataclass(frozen=True)
@@ -46,15 +41,6 @@ class ProposedScheme:
     worst_point: int
 
 
-@dataclass(frozen=True)
-class ProposedSplit:
-    """How to tell test faces: `column` and `test` as in landmark-kd.yaml, and why."""
-
-    column: str | None
-    test: float | None
-    note: str
-
-
 def propose_scheme(source: Annotations, shapes: np.ndarray, folder: Path) -> ProposedScheme:
     """Propose a scheme for shapes (N, K, 2), N at least 1: a known one where it fits.
 
@@ -70,9 +56,9 @@ def propose_scheme(source: Annotations, shapes: np.ndarray, folder: Path) -> Pro
     fits = known is not None and (
         symmetry_of(mean, known.flip).distances.sum() <= (1 + FIT_TOLERANCE) * best.distances.sum()
     )
-    names = None
-    if isinstance(source, Coco) and source.names and len(set(source.names)) == len(mean):
-        names = source.names
+    names = getattr(source, "names", None)  # not all formats have any
+    if names is None or len(set(names)) != len(mean):
+        names = None
     if known is not None and fits:
         scheme = known if names is None else replace(known, names=names)
         note = f"The known {len(mean)}-point scheme fits."
@@ -89,33 +75,6 @@ def propose_scheme(source: Annotations, shapes: np.ndarray, folder: Path) -> Pro
         asymmetry=float(100 * distances.max() / np.linalg.norm(mean[a] - mean[b])),
         worst_point=int(distances.argmax()),
     )
-
-
-def propose_split(columns: dict[str, list[str]]) -> ProposedSplit:
-    """Propose how to tell test faces: as a column says, by people, or by images.
-
-    Args:
-        columns: the values, face by face, of what the faces could be split by.
-    """
-    for name, values in columns.items():
-        if set(values) == {"train", "test"}:
-            return ProposedSplit(name, None, f"{name} says train or test.")
-    usable = {
-        name: groups
-        for name, values in columns.items()
-        if "" not in values and 2 <= len(groups := set(values)) < len(values)
-    }
-    chosen = [name for wanted in PERSON_COLUMNS for name in usable if name.lower() == wanted]
-    chosen += [
-        name
-        for name, groups in usable.items()
-        if len(groups) >= ENOUGH_GROUPS and not all(map(_is_number, groups))
-    ]
-    if chosen:
-        note = f"{chosen[0]} has {len(usable[chosen[0]])} values, taken for people."
-        return ProposedSplit(chosen[0], TEST_SHARE, note)
-    note = "where people are in several images, say which column tells them."
-    return ProposedSplit(None, TEST_SHARE, note)
 
 
 def _unknown_scheme(
@@ -154,11 +113,3 @@ def _chained(edges: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
         else:
             lines.append((a, b))
     return lines
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

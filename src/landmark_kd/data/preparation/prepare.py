@@ -49,7 +49,8 @@ def prepare(
     Prints what was found, what is missing of the published set, and the faces left out.
 
     Args:
-        validation: share of the train faces set apart, in (0, 1).
+        validation: share of the train faces set apart, in (0, 1), where the data set does not say
+            itself which they are.
         seed: of the choice of validation photos, and of unlabelled faces.
         unlabelled_box, unlabelled_limit: see `prepare_unlabelled`.
         raw: the folder that `fetch` wrote.
@@ -87,7 +88,7 @@ def prepare(
             faces = [face.record for face in cut]
             table = _table(dataset, faces)
             if split == "train":
-                table["validation"] = validation_split(table["photo"], validation, seed)
+                table["validation"] = _validation(dataset, faces, validation, seed)
             info = _info(dataset, split, cut, len(left_out), cropper)
             marked = [face.occluded for face in faces if face.occluded is not None]
             writer.all_else(
@@ -109,6 +110,26 @@ def prepare(
             limit=unlabelled_limit,
             seed=seed,
         )
+
+
+def _validation(
+    dataset: Dataset, faces: Sequence[FaceRecord], share: float, seed: int
+) -> np.ndarray:
+    """Return (N,) bool, the data set's own validation faces or, where it has none, drawn ones.
+
+    Raises:
+        UserError: no validation face is left, or no other.
+    """
+    if not dataset.own_validation:
+        return validation_split([face.photo for face in faces], share, seed)
+    chosen = np.array([face.validation for face in faces])
+    if chosen.all() or not chosen.any():
+        state = "all train faces that are left are" if chosen.all() else "none that is left is one"
+        raise UserError(
+            f"{dataset.name} says itself which faces are for validation, but {state}; add faces, "
+            "or let them be drawn: remove validation from split in landmark-kd.yaml."
+        )
+    return chosen
 
 
 def validation_split(photos: Sequence[str] | pd.Series, share: float, seed: int) -> np.ndarray:
@@ -209,7 +230,10 @@ def _info(
 
 def _report(dataset: Dataset, split: Split, table: pd.DataFrame, info: FacesInfo) -> None:
     held_out = int(table["validation"].sum())
-    aside = f", {held_out} of them for validation" if held_out else ""
+    aside = ""
+    if held_out:
+        whence = "as the data set says" if dataset.own_validation else "drawn"
+        aside = f", {held_out} of them for validation ({whence})"
     print(f"{dataset.name}: {len(table)} {split} faces{aside}")
     in_subset = table["subsets"].str.split(SEPARATOR)
     for name, published in info.published.items():

@@ -224,3 +224,35 @@ def test_a_split_by_a_field_that_nothing_has_names_those_there_are(
 ) -> None:
     with pytest.raises(UserError, match=r"has the field video, which split.column .* are person"):
         _coco(tmp_path, content).faces(5, 0, "video")
+
+
+def _people() -> dict[str, Any]:
+    """Return a file in the form of COCO-WholeBody: bodies with 68 points of their faces."""
+    content = coco_content(["a", "b", "c"])
+    for i, annotation in enumerate(content["annotations"]):
+        face = np.random.default_rng(i).uniform(20, 60, (68, 2)).round(2)
+        annotation |= {
+            "keypoints": [1, 2, 2] * 17,
+            "bbox": [0, 0, 80, 80],
+            "face_kpts": [v for x, y in face.tolist() for v in (x, y, 0.87)],
+            "face_valid": True,
+            "face_box": [18, 19, 40, 41],
+            "lefthand_valid": False,
+        }
+    content["categories"][0]["keypoints"] = [f"body_{i}" for i in range(17)]
+    return content
+
+
+def test_the_faces_of_coco_wholebody_are_read_with_their_boxes(tmp_path: Path) -> None:
+    content = _people()
+    content["annotations"][1]["face_valid"] = False
+    coco = _coco(tmp_path, content)
+    assert (coco.points, coco.names, coco.has_boxes) == (68, None, True)
+    first, third = coco.faces(68, 0, None)
+    assert (first.image, third.image) == ("p000.png", "p002.png")
+    expected = np.random.default_rng(2).uniform(20, 60, (68, 2)).round(2)
+    marks = third.marks
+    assert isinstance(marks, Marks)
+    np.testing.assert_array_equal(marks.landmarks, expected)
+    np.testing.assert_array_equal(marks.box, [18, 19, 58, 60])
+    assert marks.occluded is None

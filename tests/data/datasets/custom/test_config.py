@@ -94,7 +94,12 @@ def _split(**changes: Any) -> dict[str, Any]:
         ({"first_pixel": 2}, ["first_pixel is 2, but input should be 0 or 1"]),
         ({"points": "five"}, ["points is 'five'", "integer"]),
         ({"colour": 1}, ["colour is not a known key", "contours"]),
-        (_split(test=1.5), ["split.test is 1.5, but", "less than 1"]),
+        (_split(test=1.5), ["split.test: 1.5 must be a share", "less than 1", "such as [test]"]),
+        (_split(test=[]), ["split.test: [] must be a share"]),
+        (_split(test=["a"]), ["split: test and validation list values of column, but column is"]),
+        (_split(column="part", test=["a"], validation=["A"]), ["list the value 'a' twice"]),
+        (_split(column="part", test=None, validation=["a"]), ["but test is null, so that the col"]),
+        (_split(validation="a"), ["split.validation is 'a', but", "list"]),
         (_split(test=None), ["split: column and test are both null"]),
         (_split(sed=1), ["split.sed is not a known key", "did you mean seed?"]),
         (

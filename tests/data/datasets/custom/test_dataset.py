@@ -13,7 +13,8 @@ import pytest
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.custom import dataset as custom_dataset
-from landmark_kd.data.datasets.custom.dataset import choose_test, read_custom_dataset
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
+from landmark_kd.data.datasets.custom.split import choose_test
 from landmark_kd.data.datasets.custom.table import Table, read_table
 from landmark_kd.data.inspection.draft import write_draft
 from tests.support.raw_custom import (
@@ -163,6 +164,50 @@ def test_folders_may_be_named_train_and_test(tmp_path: Path) -> None:
     }
 
 
+SAID_ALL = ["Train", "val", "TEST", "training", "valid", "test", "trainset", "dev", "train"]
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"column": "part", "test": None, "seed": 0},
+        {"column": "part", "test": ["test"], "validation": ["VAL", "valid", "dev"], "seed": 0},
+    ],
+)
+def test_a_column_may_say_what_is_for_validation(tmp_path: Path, split: dict[str, object]) -> None:
+    write_table(tmp_path, table_lines(SAID_ALL, column="part"), split=split)
+    assert read_custom_dataset(tmp_path).own_validation
+    uses = ["validation" if record.validation else record.split for record in _read(tmp_path)]
+    assert uses == ["train", "validation", "test"] * 2 + ["train", "validation", "train"]
+
+
+def test_test_faces_are_drawn_from_those_that_are_not_for_validation(tmp_path: Path) -> None:
+    split = {"column": "part", "test": 0.2, "validation": ["val"], "seed": 0}
+    write_table(tmp_path, table_lines(["train", "val"] * 10, column="part"), split=split)
+    records = _read(tmp_path)
+    assert [record.validation for record in records] == [False, True] * 10
+    assert sum(record.split == "test" for record in records) == 2
+
+
+def test_a_value_that_no_face_has_is_said(tmp_path: Path) -> None:
+    split = {"column": "part", "test": ["tset"], "seed": 0}
+    write_table(tmp_path, table_lines(SAID, column="part"), split=split)
+    with pytest.raises(
+        UserError, match=r"split\.test has 'tset', .* of no face; it is train, test"
+    ):
+        _check(tmp_path)
+
+
+def test_folders_in_the_names_of_images_split_a_table(tmp_path: Path) -> None:
+    lines = [
+        re.sub(r"^(p\d+)", rf"{use}/\1", line)
+        for use, line in zip(SAID, table_lines(SAID)[1:], strict=True)
+    ]
+    split = {"column": "folder", "test": None, "seed": 0}
+    records = _read(write_table(tmp_path, [table_lines(SAID)[0], *lines], split=split))
+    assert [record.split for record in records] == SAID
+
+
 def test_people_who_share_an_image_are_in_one_split(tmp_path: Path) -> None:
     lines = table_lines(PEOPLE)
     for i in range(0, 40, 8):  # person 0 is in an image of person 1, person 2 in one of 3, …
@@ -197,9 +242,14 @@ def test_test_faces_reach_their_share_and_no_split_is_empty() -> None:
 @pytest.mark.parametrize(
     ("people", "split", "sentence"),
     [
-        (["ann"] * 4, BY_PERSON, "has 1 values of person, but training and test faces need at"),
-        (["ann"], BY_IMAGE, "has 1 images, but training and test"),
-        (["train", "val"], AS_SAID, "line 3: part is 'val', but with split.test: null in"),
+        (
+            ["ann"] * 4,
+            BY_PERSON,
+            "there are 1 values of person, but training and test",
+        ),
+        (["ann"], BY_IMAGE, "there are 1 images, but training and test"),
+        (["train", "extra"], AS_SAID, "line 3: part is 'extra', but with split.test: null in"),
+        (["train", "val"], AS_SAID, "part says test of no face, but both must be; give a share"),
         (["train", "train"], AS_SAID, "part says test of no face"),
         (["test", "test"], AS_SAID, "part says train of no face"),
     ],
@@ -223,7 +273,7 @@ def test_people_who_all_share_images_make_no_split(tmp_path: Path) -> None:
 def test_an_image_said_to_be_of_both_splits_is_refused(tmp_path: Path) -> None:
     lines = [re.sub(r"p00\d", "p000", line) for line in table_lines(["train", "test"], "part")]
     write_table(tmp_path, lines, split=AS_SAID)
-    with pytest.raises(UserError, match=r"line 3: is test, but .*line 2 with the same image"):
+    with pytest.raises(UserError, match=r"line 3: part is test, but .*line 2 with the same image"):
         _check(tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import Marks
+from landmark_kd.data.datasets.custom.annotations import Marks, folder_columns
 from landmark_kd.data.datasets.custom.pts_tree import read_pts_tree
 from tests.support.raw_custom import FIVE, write_images, write_pts_tree
 from tests.support.raw_faces import write_pts
@@ -29,7 +29,11 @@ def test_faces_are_found_in_subfolders_and_grouped_by_the_top_one(images: Path) 
         ("bob/p001.png", "bob"),
         ("bob/deep/p002.png", "bob"),
     ]
-    assert tree.columns() == {"folder": ["", "ann", "bob", "bob"]}
+    assert folder_columns([f.image for f in tree.faces(5, 1, None)]) == {
+        "folder": ["", "ann", "bob", "bob"],
+        "folder_2": ["", "", "", "deep"],
+    }
+    assert [f.group for f in tree.faces(5, 1, "folder_2")] == [None, None, None, "deep"]
 
 
 def test_mixed_numbers_of_points_are_said_with_file_and_line(images: Path) -> None:

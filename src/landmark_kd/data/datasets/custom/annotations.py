@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
+
+# Levels of folders that faces may be split by.
+DEEPEST = 9
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Annotations(Protocol):
         """Whether each face brings a box."""
 
     def columns(self) -> dict[str, list[str]]:
-        """Return the values, face by face, of what the faces could be split by."""
+        """Return the values, face by face, of what the faces could be split by, besides folders."""
 
     def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
         """Read all faces, in a fixed order.
@@ -66,12 +70,42 @@ class Annotations(Protocol):
         Args:
             points: number of landmarks each face must have.
             first_pixel: the coordinate that the files give the first pixel, 0 or 1.
-            column: one of `columns`, or None.
+            column: one of `columns` or of `folder_columns`, or None.
 
         Raises:
             UserError: the files as a whole cannot be read so; what is wrong with single faces is
                 in their `marks`.
         """
+
+
+def folder_columns(images: Sequence[str | None]) -> dict[str, list[str]]:
+    """Return the folders that images lie in as columns, empty for those in none.
+
+    `folder` is the top folder of each, `folder_2` the one in that, and so on; one that all images
+    share is left out.
+    """
+    depth = max((name.count("/") for name in images if name), default=0)
+    found = {}
+    for level in range(1, min(depth, DEEPEST) + 1):
+        column = "folder" if level == 1 else f"folder_{level}"
+        values = [folder_of(name, column) or "" for name in images]
+        if len(set(values)) > 1:
+            found[column] = values
+    return found
+
+
+def folder_of(image: str | None, column: str) -> str | None:
+    """Return the folder of an image in a column of `folder_columns`, None where it is in none."""
+    known = FOLDER_COLUMN.fullmatch(column)
+    folders = image.split("/")[:-1] if image and known else []
+    level = int(known[1] or 1) if known else 1
+    return folders[level - 1] if len(folders) >= level else None
+
+
+def in_short(values: Iterable[str], most: int = 8, *, longest: int = 40) -> str:
+    """Return values as a list to read, the first `most` of them, none longer than `longest`."""
+    names = [name if len(name) <= longest else name[: longest - 3] + "..." for name in values]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def image_name(text: str) -> str | None:

@@ -1,6 +1,8 @@
 """Faces in a COCO key-point file: `images`, `annotations` with `keypoints`, `categories`.
 
-The format: https://cocodataset.org/#format-data, "Keypoint Detection".
+The format: https://cocodataset.org/#format-data, "Keypoint Detection". Of COCO-WholeBody, whose
+annotations are people, the face of each is read: `face_kpts` with its `face_box`
+(https://github.com/jin-s13/COCO-WholeBody/blob/master/data_format.md).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from landmark_kd.data.datasets.custom.annotations import (
     image_name,
     stated_size,
 )
+from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
 
 # v of a key point x, y, v.
 NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
@@ -35,6 +38,7 @@ _FORMAT_FIELDS = frozenset(
         *("id", "image_id", "category_id", "keypoints", "num_keypoints", "bbox", "area"),
         *("segmentation", "iscrowd", "file_name", "width", "height", "license"),
         *("date_captured", "flickr_url", "coco_url"),
+        *(f"{part}_valid" for part in ("face", "lefthand", "righthand", "foot")),
     )
 )
 _NUMBERS = TypeAdapter(list[float], config=ConfigDict(strict=True))
@@ -125,7 +129,7 @@ class Coco:
             UserError: no annotation and no image has the field `column`.
         """
         groups = self._texts(column) if column else [None] * len(self.annotations)
-        if column and not any(groups):
+        if column and not any(groups) and not FOLDER_COLUMN.fullmatch(column):
             known = ", ".join(self.columns()) or "none"
             raise UserError(
                 f"{self.path}: no annotation and no image has the field {column}, which "
@@ -178,13 +182,16 @@ def read_coco(path: Path) -> Coco:
         restore="https://cocodataset.org/#format-data says what a COCO key-point file holds",
     )
     annotations = [dict(annotation) for annotation in file.annotations]
+    whole_body = any(annotation.get("face_kpts") for annotation in annotations)
+    if whole_body:
+        annotations = [_face(annotation) for annotation in annotations if _has_face(annotation)]
     if not any(map(_has_points, annotations)):
         raise UserError(
             f"{path} has no key points: none of its {len(annotations)} annotations has "
             "'keypoints'; export key points, not boxes or outlines alone."
         )
     categories = {category.id: dict(category) for category in file.categories}
-    with_points = {key for key, category in categories.items() if category.get("keypoints")}
+    with_points = {key for key, entry in categories.items() if entry.get("keypoints")}
     others = categories.keys() - with_points if with_points else set()
     faces = [
         a
@@ -194,13 +201,29 @@ def read_coco(path: Path) -> Coco:
     first = next(filter(_has_points, faces), None)
     if first is None:
         raise UserError(f"{path} has no face: all its annotations with key points are crowds.")
-    names, skeleton = _scheme(categories.get(_key(first, "category_id"), {}))
+    category = {} if whole_body else categories.get(_key(first, "category_id"), {})
+    names, skeleton = _scheme(category)
     images = {image.id: dict(image) for image in file.images}
     merged = []
     for annotation in faces:
         image = images.get(_key(annotation, "image_id"), {"file_name": None})
         merged.append({**image, **annotation, "file_name": image["file_name"]})
     return Coco(path, tuple(merged), names, skeleton)
+
+
+def _has_face(person: Fields) -> bool:
+    return bool(person.get("face_kpts")) and person.get("face_valid") is not False
+
+
+def _face(person: Fields) -> dict[str, Any]:
+    """Return a person of COCO-WholeBody as an annotation of the face alone.
+
+    v is not that of COCO there, but how sure an annotating network was; 0: not labelled.
+    """
+    points = person["face_kpts"]
+    if isinstance(points, list):
+        points = [VISIBLE if i % 3 == 2 and v else v for i, v in enumerate(points)]
+    return {**person, "keypoints": points, "bbox": person.get("face_box")}
 
 
 def _has_points(annotation: Fields) -> bool:

@@ -19,8 +19,8 @@ from landmark_kd.landmarks.scheme import LandmarkScheme, flip_of_pairs
 CONFIG_NAME = "landmark-kd.yaml"
 # `annotations` of a set that has a .pts file beside each image.
 PTS = "pts"
-# `split.column` of such a set: the top folder that an image lies in.
-FOLDER_COLUMN = "folder"
+# `split.column` for the top folder that an image lies in, and folder_2 for the one in that, …
+FOLDER_COLUMN = re.compile(r"folder(?:_([1-9]))?")
 DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
 RESERVED_NAMES = frozenset(
@@ -44,17 +44,38 @@ class Contour(Section):
 
 
 class SplitConfig(Section):
-    """How test faces are told from training faces.
+    """How test and validation faces are told from training faces.
 
     Attributes:
         column: the column whose values are each of one split; None: each image is on its own.
-        test: the share of test faces; None: the column itself says train or test.
+        test: the share of test faces, or the values of `column` that are test faces; None: the
+            values of the column are words such as train, val and test.
+        validation: the values of `column` that are validation faces; None: faces are drawn.
         seed: the seed of the choice.
     """
 
     column: Text | None
-    test: Annotated[float, Field(gt=0, lt=1)] | None
+    test: Any
+    validation: list[str] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+    @field_validator("test")
+    @classmethod
+    def _share_or_values(cls, test: Any) -> float | list[str] | None:
+        if isinstance(test, list) and test:
+            return _texts(test)
+        if test is None or (isinstance(test, float) and 0 < test < 1):
+            return test
+        raise ValueError(
+            f"{test!r} must be a share greater than 0 and less than 1, such as 0.2, a list of the "
+            "values of column that are test faces, such as [test], or null where the column says "
+            "train or test"
+        )
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _values(cls, validation: Any) -> Any:
+        return _texts(validation) if isinstance(validation, list) else validation
 
     @model_validator(mode="after")
     def _says_what_is_test(self) -> SplitConfig:
@@ -63,7 +84,24 @@ class SplitConfig(Section):
                 "column and test are both null; give the share of test faces, such as 0.2, or "
                 "the column that says train or test"
             )
+        if self.column is None and (self.validation or isinstance(self.test, list)):
+            raise ValueError("test and validation list values of column, but column is null")
+        if self.test is None and self.validation:
+            raise ValueError(
+                "validation lists values, but test is null, so that the column itself says what "
+                "is validation; list the values of test faces, too, or set validation to null"
+            )
+        twice = repeated(
+            value.casefold() for value in [*(self.validation or ()), *(self.test_values or ())]
+        )
+        if twice is not None:
+            raise ValueError(f"test and validation list the value '{twice}' twice")
         return self
+
+    @property
+    def test_values(self) -> list[str] | None:
+        """The values of `column` that are test faces, where they are listed."""
+        return self.test if isinstance(self.test, list) else None
 
 
 class CustomConfig(Section):
@@ -136,10 +174,11 @@ class CustomConfig(Section):
                 f"annotations is '{self.annotations}'; it must be a .csv file, a .json file "
                 f"(COCO key points) or {PTS} (a .pts file beside each image)"
             )
-        if self.annotations == PTS and self.split.column not in (None, FOLDER_COLUMN):
+        column = self.split.column
+        if self.annotations == PTS and column and not FOLDER_COLUMN.fullmatch(column):
             raise ValueError(
-                f"split.column is '{self.split.column}', but with annotations: {PTS} it is "
-                f"{FOLDER_COLUMN} (the top folder that an image lies in) or null"
+                f"split.column is '{column}', but with annotations: {PTS} it is folder (the top "
+                "folder that an image lies in), folder_2 (the folder in that one), … or null"
             )
 
     def _check_names(self) -> None:
@@ -241,6 +280,11 @@ def leaves_folder(name: str) -> bool:
     """Tell whether a name is not relative or climbs out of its folder, on any system."""
     paths = (PurePosixPath(name), PureWindowsPath(name))
     return any(".." in path.parts or path.is_absolute() or path.anchor for path in paths)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    """Return values as the texts that a table has for them."""
+    return [str(value) for value in values]
 
 
 def repeated(values: Iterable[Any]) -> Any:

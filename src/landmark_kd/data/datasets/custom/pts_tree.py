@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks
-from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
+from landmark_kd.data.datasets.custom.annotations import (
+    CustomFace,
+    Marks,
+    folder_of,
+)
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.data.datasets.pts_folders import (
     LANDMARKS_SUFFIX,
@@ -56,29 +59,26 @@ class PtsTree:
         return False
 
     def columns(self) -> dict[str, list[str]]:
-        """Return the top folder of each face, empty for one in none; nothing if all are in none."""
-        folders = [self._top_folder(files[0]) or "" for files in self.stems]
-        return {FOLDER_COLUMN: folders} if any(folders) else {}
+        return {}
 
     def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
-        """Read all faces, folders and names in order; the only `column` is `folder`."""
+        """Read all faces, folders and names in order; `column` is one of folders."""
         found = []
         for files in self.stems:
             image_name = None
             marks: Marks | UserError
             try:
                 image, landmarks = image_and_pts(list(files))
-                image_name = image.relative_to(self.folder).as_posix()
+                image_name = self._name(image)
                 marks = Marks(read_pts(landmarks, points, first_pixel))
             except UserError as error:
                 marks = error
-            group = self._top_folder(files[0]) if column else None
+            group = folder_of(self._name(files[0]), column) if column else None
             found.append(CustomFace(str(files[0]), image_name, group, marks))
         return found
 
-    def _top_folder(self, file: Path) -> str | None:
-        folders = file.relative_to(self.folder).parts[:-1]
-        return folders[0] if folders else None
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self.folder).as_posix()
 
 
 def read_pts_tree(folder: Path) -> PtsTree:

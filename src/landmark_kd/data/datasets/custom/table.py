@@ -1,4 +1,4 @@
-"""Faces in a table, a line for each: `image`, `x0, y0, x1, y1, …` and any other columns."""
+"""Faces in a table, a line for each: an image, x and y of each point, and any other columns."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from landmark_kd.data.datasets.custom.annotations import (
     image_name,
     stated_size,
 )
-from landmark_kd.data.datasets.custom.config import repeated
+from landmark_kd.data.datasets.custom.columns import BOX, Columns, find_columns
+from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN, repeated
 from landmark_kd.data.datasets.pts import to_number
 
-IMAGE = "image"
-BOX = ("box_x", "box_y", "box_width", "box_height")
+# Lines of which the cells are looked at to find the image's column.
+_LOOKED_AT = 50
 # Columns of the image's width and height, in small letters without _.
 SIZES = (("imagewidth", "imageheight"), ("imgwidth", "imgheight"), ("width", "height"))
-_COORDINATE = re.compile(r"[xy](0|[1-9][0-9]{0,4})")
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,24 @@ class Table:
     Attributes:
         path: the file.
         header: names of its columns.
+        roles: which of them say what.
         rows: line number and cells of each face.
     """
 
     path: Path
     header: tuple[str, ...]
+    roles: Columns
     rows: tuple[tuple[int, tuple[str, ...]], ...]
 
     @property
     def points(self) -> int:
-        """Number of landmarks that the columns x0, y0, x1, … are for."""
-        return 1 + max((int(name[1:]) for name in self._coordinates()), default=-1)
+        """Number of landmarks that there are columns for."""
+        return len(self.roles.points)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the points, where columns name rather than number them."""
+        return self.roles.names
 
     @property
     def has_boxes(self) -> bool:
@@ -54,7 +61,7 @@ class Table:
 
     def columns(self) -> dict[str, list[str]]:
         """Return the values of columns of other things; lines of a wrong length are left out."""
-        taken = {IMAGE, *BOX, *self._coordinates()}
+        taken = self.roles.taken
         rows = [cells for _, cells in self.rows if len(cells) == len(self.header)]
         return {
             name: [cells[i].strip() for cells in rows]
@@ -68,8 +75,9 @@ class Table:
         Raises:
             UserError: a column is missing or there is one too many; the sentence names it.
         """
-        coordinates = [f"{axis}{i}" for i in range(points) for axis in "xy"]
-        self._check_columns(coordinates, points, column)
+        self._check_columns(points, column)
+        image = self.roles.image
+        coordinates = [name for pair in self.roles.points for name in pair]
         boxes = self.has_boxes
         found = []
         for line, cells in self.rows:
@@ -90,13 +98,13 @@ class Table:
                 if boxes:
                     numbers = [_number(where, name, row[name]) for name in BOX]
                     box = box_of(where, numbers, first_pixel)
-                if not row[IMAGE].strip():
-                    raise UserError(f"{where}: {IMAGE} is empty; it must name the face's image.")
+                if not row[image].strip():
+                    raise UserError(f"{where}: {image} is empty; it must name the face's image.")
                 marks = Marks(landmarks, box)
             except UserError as error:
                 marks = error
-            group = (row[column].strip() or None) if column else None
-            found.append(CustomFace(where, image_name(row[IMAGE]), group, marks))
+            group = row.get(column, "").strip() or None if column else None
+            found.append(CustomFace(where, image_name(row[image]), group, marks))
         return self._with_sizes(found)
 
     def _with_sizes(self, faces: list[CustomFace]) -> list[CustomFace]:
@@ -122,32 +130,28 @@ class Table:
         )
         return sized if is_images else faces
 
-    def _check_columns(self, coordinates: list[str], points: int, column: str | None) -> None:
+    def _check_columns(self, points: int, column: str | None) -> None:
         where = f"{self.path}, line 1"
-        needed = [IMAGE, *coordinates, *(BOX if self.has_boxes else ())]
-        missing = [name for name in needed if name not in self.header]
+        if points != self.points:
+            pairs = self.roles.points
+            raise UserError(
+                f"{where}: has columns of {len(pairs)} points, {', '.join(pairs[0])} to "
+                f"{', '.join(pairs[-1])}, but landmark-kd.yaml has points: {points}; correct that, "
+                "or the columns."
+            )
+        missing = [name for name in BOX if self.has_boxes and name not in self.header]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise UserError(
-                f"{where}: has no column {missing[0]}{more}; with points: {points} the columns "
-                f"are {IMAGE}, x0, y0 to x{points - 1}, y{points - 1}"
-                + (f", and for boxes {', '.join(BOX)}." if self.has_boxes else ".")
+                f"{where}: has no column {missing[0]}{more}; for boxes there must be "
+                f"{', '.join(BOX)}."
             )
-        surplus = [name for name in self._coordinates() if name not in coordinates]
-        if surplus:
-            raise UserError(
-                f"{where}: has the column {surplus[0]}, but with points: {points} the last one "
-                f"is y{points - 1}; correct points, or remove the column."
-            )
-        if column and column not in self.header:
+        if column and column not in self.header and not FOLDER_COLUMN.fullmatch(column):
             known = list(self.columns())
             near = difflib.get_close_matches(column, known, n=1)
             listed = ", ".join(known) or "none beside image and coordinates"
             hint = f"did you mean {near[0]}?" if near else f"there are {listed}."
             raise UserError(f"{where}: has no column {column}, which split.column names; {hint}")
-
-    def _coordinates(self) -> list[str]:
-        return [name for name in self.header if _COORDINATE.fullmatch(name)]
 
 
 def read_table(path: Path) -> Table:
@@ -157,7 +161,8 @@ def read_table(path: Path) -> Table:
     refuses the whole file for one that is too long.
 
     Raises:
-        UserError: it is not text, not a table, or has no line for a face.
+        UserError: it is not text, not a table, has no line for a face, or other columns than it
+            should.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
@@ -171,7 +176,7 @@ def read_table(path: Path) -> Table:
         except UnicodeDecodeError:
             raise UserError(f"{path} is not UTF-8 text; save it as 'CSV UTF-8'.") from None
     if not lines:
-        raise UserError(f"{path} is empty, but a table of faces begins with {IMAGE},x0,y0,x1,y1.")
+        raise UserError(f"{path} is empty, but a table of faces begins with image,x0,y0,x1,y1.")
     header = tuple(name.strip() for name in lines[0][1])
     if len(header) == 1 and re.search(r"[;\t]", header[0]):
         raise UserError(f"{path}, line 1: its columns must be separated by commas.")
@@ -180,7 +185,9 @@ def read_table(path: Path) -> Table:
         raise UserError(f"{path}, line 1: has the column {twice} twice.")
     if len(lines) == 1:
         raise UserError(f"{path} holds no face: it ends after the names of its columns.")
-    return Table(path, header, tuple(lines[1:]))
+    rows = tuple(lines[1:])
+    whole = [cells for _, cells in rows[:_LOOKED_AT] if len(cells) == len(header)]
+    return Table(path, header, find_columns(f"{path}, line 1", header, whole), rows)
 
 
 def _number(where: str, name: str, text: str) -> float:
