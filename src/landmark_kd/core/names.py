@@ -6,7 +6,9 @@ so have names that are not UTF-8: DVC then fails at each command, for as long as
 
 from __future__ import annotations
 
+import os
 import shlex
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,3 +67,37 @@ def rename_hint(folder: Path) -> str:
     """Return what to do about names in a folder that are not UTF-8."""
     command = f"convmv -r -f latin1 -t utf8 --notest {shlex.quote(str(folder))}"
     return f"rename them (from Latin-1: `{command}`)"
+
+
+def composed(text: str) -> str:
+    """Return a name in the Unicode form NFC; Macs and Linux may have two forms of one name."""
+    return unicodedata.normalize("NFC", text)
+
+
+def fold(text: str) -> str:
+    """Return what names have in common that differ in Unicode form and letter case alone."""
+    return composed(composed(text).casefold())
+
+
+def absence(path: Path, otherwise: str = "does not exist") -> str:
+    """Return why a file or folder is not there, in words that follow its name.
+
+    Args:
+        path: that is not there.
+        otherwise: what to say where it is no dangling link and no other name is like it.
+    """
+    # os.path, unlike Path, says False of a name that no file can have.
+    if os.path.islink(path):
+        return f"is a link to {os.readlink(path)}, which is not there"
+    try:
+        names = [other.name for other in path.parent.iterdir() if other.name != path.name]
+    except (OSError, ValueError):
+        names = []
+    for name in names:
+        if composed(name) == composed(path.name):
+            return (
+                f"{otherwise}, but there is {name}, whose name has another Unicode form (NFC, NFD)"
+            )
+        if fold(name) == fold(path.name):
+            return f"{otherwise}, but there is {name}: only upper and lower case differ"
+    return otherwise

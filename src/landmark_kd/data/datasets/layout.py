@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import absence
 from landmark_kd.data.datasets.base import Dataset
 
 
@@ -37,7 +38,7 @@ def check_folder(
     layout = f"{dataset.name} is read from {layout}"
     source = f"; {dataset.source}" if dataset.source else ""
     if not folder.exists():
-        raise NotHereError(f"the folder {folder} does not exist; {layout} in it{source}.")
+        raise NotHereError(f"the folder {folder} {absence(folder)}; {layout} in it{source}.")
     if holds(folder):
         return
     near = next((other for other in neighbours(folder, 2) if _may_hold(holds, other)), None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.names import check_names
+from landmark_kd.core.names import absence, check_names, composed, fold
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import read_pts
@@ -45,7 +45,8 @@ class PtsFolders(Dataset):
                 )
 
     def files(self, folder: Path) -> list[Path]:
-        return [file for part in self.parts for file in _part_files(folder, part)]
+        files = [file for part in self.parts for file in _part_files(folder, part)]
+        return [file for file in files if file.exists()]
 
     def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
         self.check(folder)
@@ -72,6 +73,8 @@ class PtsFolders(Dataset):
 def files_in(path: Path) -> list[Path]:
     """Return the images and .pts files that lie in a folder itself, sorted.
 
+    So are links whose files are not there; `image_and_pts` says so of them.
+
     Raises:
         UserError: one has a name that DVC cannot hold.
     """
@@ -81,17 +84,28 @@ def files_in(path: Path) -> list[Path]:
         if file.suffix.lower() in (*IMAGE_SUFFIXES, LANDMARKS_SUFFIX)
         and not file.stem.endswith(MIRRORED_ENDING)
         and not file.name.startswith(".")
-        and file.is_file()
+        and (file.is_file() or (file.is_symlink() and not file.exists()))
     )
     check_names(path, files)
     return files
 
 
 def by_stem(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the files of each face: those of one folder that differ in their suffix alone."""
+    """Return the files of each face: those of one folder that differ in their suffix alone.
+
+    A.pts belongs to a.jpg where neither has another partner, and the Unicode form of a name (NFC
+    or NFD) makes no difference.
+    """
     faces: dict[str, list[Path]] = {}
     for file in files:
-        faces.setdefault(file.stem, []).append(file)
+        faces.setdefault(composed(file.stem), []).append(file)
+    alike: dict[str, list[str]] = {}
+    for stem, (first, *others) in faces.items():
+        if not others:
+            alike.setdefault(fold(first.stem), []).append(stem)
+    for stems in alike.values():
+        if len(stems) == 2 and _is_pts(faces[stems[0]][0]) != _is_pts(faces[stems[1]][0]):
+            faces[stems[0]] += faces.pop(stems[1])
     return faces
 
 
@@ -101,7 +115,10 @@ def image_and_pts(files: list[Path]) -> tuple[Path, Path]:
     Raises:
         UserError: one of them is missing, or there are two images.
     """
-    landmarks = [file for file in files if file.suffix.lower() == LANDMARKS_SUFFIX]
+    for file in files:
+        if not file.exists():
+            raise UserError(f"{file} {absence(file)}.")
+    landmarks = [file for file in files if _is_pts(file)]
     images = [file for file in files if file not in landmarks]
     if not landmarks:
         raise UserError(f"the image {images[0]} has no {files[0].stem}.pts beside it.")
@@ -110,6 +127,10 @@ def image_and_pts(files: list[Path]) -> tuple[Path, Path]:
     if len(files) > 2:
         raise UserError(f"{_listed(map(str, files))} have one name, but a face is two files.")
     return images[0], landmarks[0]
+
+
+def _is_pts(file: Path) -> bool:
+    return file.suffix.lower() == LANDMARKS_SUFFIX
 
 
 def _part_files(folder: Path, part: Part) -> list[Path]:

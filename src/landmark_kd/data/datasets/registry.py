@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.names import check_names
+from landmark_kd.core.names import absence, check_names
 from landmark_kd.data.datasets.base import Dataset, Part
 from landmark_kd.data.datasets.cofw import COFW
 from landmark_kd.data.datasets.custom.config import CONFIG_NAME
@@ -107,7 +107,7 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
             sentence is that of the nearest layout, where one is near.
     """
     if not folder.exists():
-        raise UserError(f"the folder {folder} does not exist; check the name.")
+        raise UserError(f"the folder {folder} {absence(folder)}; check the name.")
     check_names(folder, ())
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; give the folder of the data set that it belongs to.")

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import absence
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import to_number
@@ -194,7 +195,7 @@ def _image(folder: Path, line: _Line) -> ImageFile:
         raise UserError(f"{line.where}: the image {name} does not lie within {IMAGES}.")
     path = folder / IMAGES / name
     if not os.path.isfile(path):  # False too for a name that no file can have
-        raise UserError(f"{line.where}: the image {path} is missing.")
+        raise UserError(f"{line.where}: the image {path} {absence(path, 'is missing')}.")
     return ImageFile(path)
 
 

@@ -167,7 +167,7 @@ def _find(folder: Path) -> tuple[str, Annotations]:
             f"out of it, or write {CONFIG_NAME} yourself."
         )
     if pts:
-        return PTS, read_pts_tree(Path(os.path.commonpath([file.parent for file in pts])))
+        return PTS, _pts_tree(folder, pts)
     if found:
         return next(iter(found.items()))
     why = f" ({refused[0].removesuffix('.')})" if refused else ""
@@ -176,6 +176,13 @@ def _find(folder: Path) -> tuple[str, Annotations]:
         "columns image, x0, y0, x1, y1, …, one COCO .json with key points, or a .pts file beside "
         "each image."
     )
+
+
+def _pts_tree(folder: Path, pts: Sequence[Path]) -> PtsTree:
+    """Read the .pts files from the lowest folder that holds them and images for them."""
+    below = read_pts_tree(Path(os.path.commonpath([file.parent for file in pts])))
+    whole = read_pts_tree(folder)
+    return whole if whole.across > below.across else below
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,21 @@ def test_a_face_of_one_file_is_bad(images: Path) -> None:
     assert len(wrong) == 2
     assert "p000.pts has no image" in wrong[0]
     assert "alone.png has no alone.pts beside it" in wrong[1]
+
+
+def test_names_in_two_unicode_forms_or_letter_cases_are_a_pair(images: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Zoë") for form in ("NFC", "NFD"))
+    (images / "ann/p000.png").rename(images / f"ann/{composed}.png")
+    (images / "ann/p000.pts").rename(images / f"ann/{decomposed}.pts")
+    (images / "bob/p001.pts").rename(images / "bob/P001.PTS")
+    found = read_pts_tree(images).faces(5, 1, None)
+    assert [isinstance(face.marks, Marks) for face in found] == [True] * 4
+    # Where each has its own, names that differ in case alone are two faces.
+    for name in ("a.png", "A.png"):
+        write_images(images, [name])
+        write_pts((images / name).with_suffix(".pts"), FIVE)
+    found = read_pts_tree(images).faces(5, 1, None)
+    assert [isinstance(face.marks, Marks) for face in found] == [True] * 6
 
 
 def test_hidden_and_mirrored_files_and_links_upwards_are_passed_by(images: Path) -> None:

@@ -132,7 +132,7 @@ def read_custom_dataset(folder: Path) -> CustomDataset:
         ),
         placed=placed,
         absent=names.absent,
-        notes=names.notes,
+        notes=(*(annotations.notes if isinstance(annotations, PtsTree) else ()), *names.notes),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from landmark_kd.core.names import fault_of_name, rename_hint
+from landmark_kd.core.names import composed, fault_of_name, fold, rename_hint
 from landmark_kd.data.datasets.custom.config import leaves_folder
 from landmark_kd.data.datasets.custom.pts_tree import folders_below
 from landmark_kd.imaging.images import IMAGE_SUFFIXES
@@ -104,15 +103,13 @@ def spellings(name: str) -> Iterator[str]:
         yield slashed
     texts = [slashed]
     if "://" in slashed or "?" in slashed:
-        address = urlsplit(slashed)
+        try:
+            address = urlsplit(slashed)
+        except ValueError:  # http://[…
+            return
         texts = [address.path, *(value for _, value in parse_qsl(address.query))]
         yield from texts
     yield from (unquote(text) for text in texts if "%" in text)
-
-
-def same_name(a: str, b: str) -> bool:
-    """Tell whether two names differ in nothing but Unicode form and letter case."""
-    return _key(a) == _key(b)
 
 
 class _Index:
@@ -131,13 +128,13 @@ class _Index:
                 name = path.relative_to(folder).as_posix()
                 if not path.is_file():
                     if path.is_symlink():
-                        self._dangling[_key(name)] = os.readlink(path)
+                        self._dangling[fold(name)] = os.readlink(path)
                 elif fault_of_name(path.name):
                     self._odd.append(path.name)
                 else:
-                    self._by_name[_key(path.name)].append(name)
+                    self._by_name[fold(path.name)].append(name)
                     if path.suffix.lower() in IMAGE_SUFFIXES:
-                        self._by_stem[_key(path.stem)].append(name)
+                        self._by_stem[fold(path.stem)].append(name)
 
     def find(self, name: str) -> tuple[str, str] | str:
         """Return a file and how the name means it, or why it means none."""
@@ -149,14 +146,14 @@ class _Index:
             whole = "/".join(parts)
             bases = [parts[-1], _UPLOAD.sub("", parts[-1])]
             for base in dict.fromkeys(bases):
-                files = self._by_name.get(_key(base), [])
+                files = self._by_name.get(fold(base), [])
                 if found := self._by_whole(whole, files, text):
                     return found
                 if file := _nearest(whole, base, files):
                     return file, _BASE
                 several = several or files
             has_ending = PurePosixPath(parts[-1]).suffix.lower() in IMAGE_SUFFIXES
-            files = [] if has_ending else self._by_stem.get(_key(parts[-1]), [])
+            files = [] if has_ending else self._by_stem.get(fold(parts[-1]), [])
             if len(files) == 1:
                 return files[0], _ENDING
             several = several or files
@@ -169,17 +166,18 @@ class _Index:
             return None
         if whole in files:
             return whole, _SPELLING
-        formed = [f for f in files if _normal(f) == _normal(whole)]
+        formed = [f for f in files if composed(f) == composed(whole)]
         if len(formed) == 1:
             return formed[0], _FORM
-        folded = [f for f in files if same_name(f, whole)]
+        folded = [f for f in files if fold(f) == fold(whole)]
         return (folded[0], _CASE) if len(folded) == 1 else None
 
     def _why_not(self, name: str, several: Sequence[str]) -> str:
         wholes = ["/".join(_parts(text)) for text in spellings(name)]
-        for whole in wholes:
-            if (target := self._dangling.get(_key(whole))) is not None:
-                return f"in {self._folder} is a link to {target}, which is not there"
+        for path in map(PurePosixPath, wholes):
+            for link in (path, *path.parents):
+                if target := self._dangling.get(fold(str(link))):
+                    return f"in {self._folder} is a link to {target}, which is not there"
         if several:
             return (
                 f"is not in {self._folder}, and its base name is that of several files: "
@@ -189,7 +187,7 @@ class _Index:
         base = PurePosixPath(wholes[-1]).name
         if len(PurePosixPath(name.replace("\\", "/")).parts) > 1:
             state += f", and no file below it is called {base}"
-        if other := self._by_stem.get(_key(PurePosixPath(base).stem)):
+        if other := self._by_stem.get(fold(PurePosixPath(base).stem)):
             return f"{state}, but there is {other[0]}"
         if self._odd:
             return (
@@ -214,7 +212,7 @@ def _nearest(whole: str, base: str, files: Sequence[str]) -> str | None:
     """Return the one file of a base name, or the one whose folders fit best; None: no one."""
     if len(files) == 1:
         return files[0]
-    exact = [file for file in files if _normal(PurePosixPath(file).name) == _normal(base)]
+    exact = [file for file in files if composed(PurePosixPath(file).name) == composed(base)]
     if len(exact) == 1:
         return exact[0]
     common = {file: _common_folders(whole, file) for file in files}
@@ -226,12 +224,4 @@ def _nearest(whole: str, base: str, files: Sequence[str]) -> str | None:
 def _common_folders(a: str, b: str) -> int:
     """Return how many folders right above them two files have in common."""
     above = zip(reversed(a.split("/")[:-1]), reversed(b.split("/")[:-1]), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: same_name(*pair), above))
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _key(text: str) -> str:
-    return _normal(_normal(text).casefold())
+    return sum(1 for _ in takewhile(lambda pair: fold(pair[0]) == fold(pair[1]), above))

@@ -12,6 +12,7 @@ from landmark_kd.data.datasets.custom.annotations import (
     Marks,
     folder_of,
 )
+from landmark_kd.data.datasets.custom.two_folders import paired_across
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.data.datasets.pts_folders import (
     LANDMARKS_SUFFIX,
@@ -23,7 +24,7 @@ from landmark_kd.data.datasets.pts_folders import (
 
 @dataclass(frozen=True)
 class PtsTree:
-    """A folder in which, at any depth, images and .pts files lie.
+    """A folder in which, at any depth, images and .pts files lie, side by side or in two folders.
 
     Hidden files and folders do not count, nor do the mirrored copies of the iBUG group
     (…_mirror.jpg).
@@ -31,14 +32,17 @@ class PtsTree:
     Attributes:
         folder: the folder.
         stems: files of each face, folders and names in order.
+        across: how many of them have image and .pts file in two folders.
     """
 
     folder: Path
     stems: tuple[tuple[Path, ...], ...]
+    across: int = 0
 
     @property
     def files(self) -> list[Path]:
-        return [file for files in self.stems for file in files]
+        """The files that are there; links may lead nowhere."""
+        return [file for files in self.stems for file in files if file.exists()]
 
     @property
     def points(self) -> int:
@@ -52,6 +56,17 @@ class PtsTree:
         raise UserError(
             f"none of the {len(files)} .pts files below {self.folder} can be read; the first: "
             f"{refused[0]}"
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of how the files were understood."""
+        if not self.across:
+            return ()
+        image, landmarks = next(f for f in self.stems if len({file.parent for file in f}) > 1)
+        return (
+            f"{self.across} faces have image and .pts file in two folders, such as "
+            f"{image.relative_to(self.folder)} and {landmarks.relative_to(self.folder)}",
         )
 
     @property
@@ -87,10 +102,13 @@ def read_pts_tree(folder: Path) -> PtsTree:
     Raises:
         UserError: there is no .pts file.
     """
-    stems = tuple(
+    stems = [
         tuple(files) for path in folders_below(folder) for files in by_stem(files_in(path)).values()
+    ]
+    joined, across = paired_across(
+        stems, folder, lambda file: file.suffix.lower() != LANDMARKS_SUFFIX
     )
-    tree = PtsTree(folder, stems)
+    tree = PtsTree(folder, tuple(joined), across)
     if not any(file.suffix.lower() == LANDMARKS_SUFFIX for file in tree.files):
         raise UserError(f"{folder} and its subfolders hold no .pts file beside an image.")
     return tree
