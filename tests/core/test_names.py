@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.names import check_names
+from landmark_kd.core.names import absence, check_names
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,16 @@ def test_a_folder_that_dvc_cannot_keep_is_refused() -> None:
 @pytest.mark.parametrize("name", ["Zoë ☺.jpg", "a b.jpg", "a\\b.jpg", "x" * 251 + ".jpg", ".a.jpg"])
 def test_other_names_are_kept(tmp_path: Path, name: str) -> None:
     check_names(tmp_path, [tmp_path / name])
+
+
+def test_why_a_file_is_not_there_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.JPG").write_bytes(b"")
+    (tmp_path / "Zoe\u0308").write_bytes(b"")
+    (tmp_path / "link").symlink_to("/gone")
+    assert absence(tmp_path / "a.jpg").endswith("there is a.JPG: only upper and lower case differ")
+    assert "in another Unicode form" in absence(tmp_path / "Zo\u00eb")
+    assert absence(tmp_path / "link") == "is a link to /gone, which is not there"
+    assert absence(tmp_path / "b.jpg", "is missing") == "is missing"
+    assert (
+        absence(tmp_path / ("a" * 5000)) == absence(tmp_path / "gone/a\0.jpg") == "does not exist"
+    )

@@ -95,9 +95,7 @@ def absence(path: Path, otherwise: str = "does not exist") -> str:
         names = []
     for name in names:
         if composed(name) == composed(path.name):
-            return (
-                f"{otherwise}, but there is {name}, whose name has another Unicode form (NFC, NFD)"
-            )
+            return f"{otherwise}, but there is {name} in another Unicode form (NFC or NFD)"
         if fold(name) == fold(path.name):
             return f"{otherwise}, but there is {name}: only upper and lower case differ"
     return otherwise

@@ -349,8 +349,12 @@ def test_images_looked_for_in_the_wrong_folder_are_said_once(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"annotations": "other.csv"}, "other.csv is not a file, but annotations in"),
-        ({"images": "photos"}, "photos is not a folder, but images in"),
+        ({"annotations": "other.csv"}, "other.csv is not a file; annotations in"),
+        (
+            {"images": "Images"},
+            "is not a folder, but there is images: only upper and lower case di",
+        ),
+        ({"images": "photos"}, "photos is not a folder; images in"),
     ],
 )
 def test_what_the_yaml_names_must_be_there(

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import absence
 from landmark_kd.core.schema import Section, read_yaml_model
 from landmark_kd.data.datasets.layout import neighbours
 from landmark_kd.landmarks.scheme import LandmarkScheme, flip_of_pairs
@@ -257,7 +258,7 @@ def read_custom_config(folder: Path) -> CustomConfig:
             file, the key, its value and what is allowed.
     """
     if not folder.exists():
-        raise UserError(f"the folder {folder} does not exist; give the one with {CONFIG_NAME}.")
+        raise UserError(f"the folder {folder} {absence(folder)}; give the one with {CONFIG_NAME}.")
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; give the folder that holds {CONFIG_NAME}.")
     path = folder / CONFIG_NAME

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import absence
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
 from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace, folder_of
 from landmark_kd.data.datasets.custom.coco import read_coco
@@ -145,13 +146,17 @@ def _open(config: CustomConfig, folder: Path) -> Annotations:
     images = folder / config.images
     # os.path, unlike Path, says False of a name that is too long for any file, here and below.
     if not os.path.isdir(images):
-        raise UserError(f"{images} is not a folder, but images in {folder / CONFIG_NAME} names it.")
+        raise UserError(
+            f"{images} {absence(images, 'is not a folder')}; images in {folder / CONFIG_NAME} "
+            "names it."
+        )
     if config.annotations == PTS:
         return read_pts_tree(images)
     path = folder / config.annotations
     if not os.path.isfile(path):
         raise UserError(
-            f"{path} is not a file, but annotations in {folder / CONFIG_NAME} names it."
+            f"{path} {absence(path, 'is not a file')}; annotations in {folder / CONFIG_NAME} "
+            "names it."
         )
     return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
 
