@@ -68,7 +68,9 @@ def test_a_split_without_a_good_face_is_not_to_be_trained_on(
     for file in folder.glob("*/testset/*.png"):
         file.write_bytes(b"no image")
     assert run("data", "check", folder, "--sheet", tmp_path / "sheet.png") == 1
-    assert "dvc exp run" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "dvc exp run" not in said
+    assert "not to be trained on: no good test face; 300-W (300 Faces In-the-Wild, for" in said
     for file in folder.rglob("*.png"):
         file.write_bytes(b"no image")
     assert run("data", "check", folder, "--sheet", tmp_path / "none.png") == 1

@@ -71,7 +71,10 @@ def test_the_projects_own_params_are_valid() -> None:
         ({"student.init": "imagenet"}, ["student", "'imagenet'", "random, pretrained or the path"]),
         ({"student.init": "no/file.safetensors"}, ["no/file.safetensors", "does not exist"]),
         ({"data.name": "pts"}, ["data.path is not set", "landmark-kd.yaml"]),
-        ({"data.name": "300-W"}, ["data.name", "'300-W'", "'300w', 'cofw', 'wflw' or 'pts'"]),
+        (
+            {"data.name": "300-W"},
+            ["data.name", "'300-W'", "'300w', '300w_lp', 'cofw', 'wflw' or 'pts'"],
+        ),
         ({"crop.box": "dataset", "data.name": "300w"}, ["crop.box is dataset", "300w brings no"]),
         ({"base.accumulate": 3}, ["teacher.batch_size is 16", "a multiple of 3", "at least 6"]),
         ({"base.precision": 16}, ["base.precision", "16", "32"]),

@@ -100,7 +100,10 @@ def _check(arguments: argparse.Namespace) -> None:
     if checked.faces:
         shown = write_contact_sheet(arguments.sheet, checked.dataset, checked.faces)
         print(f"contact sheet: {arguments.sheet} ({shown} of the faces; look at them)")
-    if len({face.split for face in checked.faces}) == 2:
+    if lacking := {"train", "test"} - {face.split for face in checked.faces}:
+        source = f"; {checked.dataset.source}" if checked.dataset.source else ""
+        print(f"not to be trained on: no good {' or '.join(sorted(lacking))} face{source}")
+    else:
         print(f"train on it:\n  {training_command(checked)}", flush=True)
     if broken := len(checked.broken):
         raise UserError(

@@ -11,7 +11,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.inference.detector import LandmarkDetector
 
 # Those of `data.datasets.registry`, whose imports prediction does without; a test compares.
-DATA_NAMES = ("300w", "cofw", "wflw", "pts", "synthetic")
+DATA_NAMES = ("300w", "300w_lp", "cofw", "wflw", "pts", "synthetic")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class BaseParams(Section):
 
 
 class DataParams(Section):
-    name: Literal["synthetic", "300w", "cofw", "wflw", "pts"]
+    name: Literal["synthetic", "300w", "300w_lp", "cofw", "wflw", "pts"]
     path: str | None
     on_bad: Literal["error", "skip"]
 

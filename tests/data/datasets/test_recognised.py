@@ -57,7 +57,7 @@ def test_synthetic_is_known_by_name_only(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write_face(tmp_path / split, "face_0")
     assert recognised(tmp_path, "synthetic")[0] == "synthetic"
-    with pytest.raises(UserError, match=r"no data set that is known \(300w, cofw, wflw\)"):
+    with pytest.raises(UserError, match=r"no data set that is known \(300w, 300w_lp, cofw, wflw\)"):
         recognised(tmp_path)
 
 
@@ -99,7 +99,12 @@ def test_what_is_nothing_known_hears_of_data_init_and_name(tmp_path: Path) -> No
     (tmp_path / "notes.txt").write_text("no faces")
     with pytest.raises(UserError) as caught:
         recognised(tmp_path)
-    for text in ("(300w, cofw, wflw)", "landmark-kd.yaml", "landmark-kd data init", "--name"):
+    for text in (
+        "(300w, 300w_lp, cofw, wflw)",
+        "landmark-kd.yaml",
+        "landmark-kd data init",
+        "--name",
+    ):
         assert text in str(caught.value)
 
 

@@ -24,6 +24,7 @@ from landmark_kd.faces.prepared import Faces, load_faces
 from landmark_kd.imaging import face_detector, images
 from landmark_kd.imaging.images import ImageFile, read_image
 from landmark_kd.landmarks import geometry
+from tests.support.raw_300w_lp import write_300w_lp
 from tests.support.raw_custom import table_lines, write_table
 from tests.support.raw_faces import (
     STEMS_300W,
@@ -46,7 +47,7 @@ def _prepare(
     on_bad: Literal["error", "skip"] = "error",
     crop: CropParams = CROP,
     seed: int = 1,
-    name: Literal["synthetic", "300w", "pts"] = "300w",
+    name: Literal["synthetic", "300w", "300w_lp", "pts"] = "300w",
 ) -> tuple[Faces, Faces]:
     data = DataParams(name=name, path="anywhere", on_bad=on_bad)
     prepare(
@@ -229,6 +230,16 @@ def test_a_face_is_held_out_or_not_wherever_it_stands() -> None:
 def test_validation_is_never_empty_and_never_all(photos: list[str], share: float) -> None:
     for seed in range(5):
         assert 0 < validation_split(photos, share, seed).sum() < len(photos)
+
+
+def test_a_set_without_test_faces_is_refused_and_says_where_they_come_from(tmp_path: Path) -> None:
+    write_300w_lp(tmp_path / "raw/300w_lp", test=None)
+    with pytest.raises(
+        UserError,
+        match=r"300w_lp has no test face, but both splits are needed; AFLW2000 has none of 2000 "
+        r"published faces; 300W-LP and AFLW2000-3D .* come from http",
+    ):
+        _prepare(tmp_path / "raw", tmp_path / "faces", name="300w_lp")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,18 @@ class PtsFolders(Dataset):
 
     def _is_in(self, folder: Path) -> bool:
         return any((folder / part.folder).is_dir() for part in self.parts)
+
+
+def without_face_number(stem: str) -> str:
+    """Return a face's name without its number in the photo.
+
+    AFW, HELEN and IBUG name the faces of one photo 111076519_1, 111076519_2, image_003_1.
+
+    LFPW has one face for each photo, image_0001, whose number is the photo's: what remains of a
+    name must still hold a number.
+    """
+    match = re.fullmatch(r"(.*\d) *_\d+", stem)
+    return match[1] if match else stem
 
 
 def files_in(path: Path) -> list[Path]:

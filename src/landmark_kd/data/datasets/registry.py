@@ -6,7 +6,6 @@ many faces its authors published.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
@@ -16,7 +15,8 @@ from landmark_kd.data.datasets.cofw import COFW
 from landmark_kd.data.datasets.custom.config import CONFIG_NAME
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.layout import NotHereError, neighbours
-from landmark_kd.data.datasets.pts_folders import PtsFolders
+from landmark_kd.data.datasets.pts_folders import PtsFolders, without_face_number
+from landmark_kd.data.datasets.w300_lp import W300_LP
 from landmark_kd.data.datasets.wflw import WFLW
 from landmark_kd.landmarks.scheme import IBUG_68
 
@@ -33,15 +33,7 @@ def _photo_is_the_image(part: Part, stem: str) -> str:
 
 
 def _photo_without_face_number(part: Part, stem: str) -> str:
-    """Return a face's name without its number in the photo.
-
-    AFW, HELEN and IBUG name the faces of one photo 111076519_1, 111076519_2, image_003_1.
-
-    LFPW has one face for each photo, image_0001, whose number is the photo's: what remains of a
-    name must still hold a number.
-    """
-    match = re.fullmatch(r"(.*\d) *_\d+", stem)
-    return f"{part.folder.split('/')[0]}/{match[1] if match else stem}"
+    return f"{part.folder.split('/')[0]}/{without_face_number(stem)}"
 
 
 DATASETS: dict[str, Dataset] = {
@@ -77,6 +69,7 @@ DATASETS: dict[str, Dataset] = {
             "commercial use."
         ),
     ),
+    W300_LP.name: W300_LP,
     COFW.name: COFW,
     WFLW.name: WFLW,
 }

@@ -79,11 +79,14 @@ def prepare(
             cut = _write_images(writer, of_split, bad, cropper)
             left_out = bad.sentences(split)
             if not cut:
+                says = (*dataset.missing([], split), dataset.source)
                 raise UserError(
                     f"no {split} face of {dataset.name} is left: all {len(left_out)} are bad, "
                     f"the first because {left_out[0]}"
                     if left_out
-                    else f"{dataset.name} has no {split} face; both splits are needed."
+                    else f"{dataset.name} has no {split} face, but both splits are needed"
+                    + "".join(f"; {said}" for said in filter(None, says))
+                    + "."
                 )
             faces = [face.record for face in cut]
             table = _table(dataset, faces)

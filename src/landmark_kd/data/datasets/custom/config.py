@@ -26,7 +26,7 @@ DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
 RESERVED_NAMES = frozenset(
     (
-        *("train", "test", "common", "challenging", "full", "cofw", "all", "pose"),
+        *("train", "test", "common", "challenging", "full", "aflw2000", "cofw", "all", "pose"),
         *("expression", "illumination", "make-up", "occlusion", "blur"),
     )
 )
