@@ -39,8 +39,15 @@ def main() -> None:
     sizes = {faces.info.crop_size: faces for faces in (teacher_test, test)}
     seen = [jittered_faces(faces, jitter, seed) for faces in sizes.values()]
     networks = load_networks(paths.MODELS, device)
-    predictions = predict_all(train, seen, networks)
-    evaluation = Evaluation.of(test, predictions, jitter, teacher_test.info.crop_size)
+    predictions, sigmas = predict_all(train, seen, networks)
+    evaluation = Evaluation.of(
+        test,
+        predictions,
+        jitter,
+        teacher_test.info.crop_size,
+        sigmas=sigmas,
+        regions={name: networks[name].uncertainty.multiples() for name in sigmas},
+    )
     table = metrics_table(evaluation)
     write_json(paths.METRICS, table)
     write_json(paths.TRAINING_METRICS, best_epochs(curves))

@@ -30,6 +30,7 @@ from landmark_kd.evaluation.evaluate import (
     metrics_table,
     per_landmark_table,
     predict_all,
+    reliability_table,
     summary,
     times,
 )
@@ -41,6 +42,7 @@ from landmark_kd.evaluation.report import (
 )
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks import metrics
+from landmark_kd.landmarks.uncertainty import LEVELS
 from landmark_kd.models.network import build_network, load_network, predict_faces, save_network
 from tests.support.prepared_faces import SIZE, prepared_faces
 
@@ -77,7 +79,11 @@ def evaluation(faces_of_test: Faces) -> Evaluation:
         name: faces_of_test.landmarks + sigma * size * rng.standard_normal((12, 68, 2))
         for name, sigma in spread.items()
     }
-    return Evaluation.of(faces_of_test, predictions, NO_JITTER, SIZE)
+    sigmas = {name: np.full((12, 68), spread[name]) * size[:, 0] for name in NETWORKS}
+    regions = {name: np.sqrt(-2 * np.log(1 - np.array(LEVELS))) for name in NETWORKS}
+    return Evaluation.of(
+        faces_of_test, predictions, NO_JITTER, SIZE, sigmas=sigmas, regions=regions
+    )
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def test_predictions_of_all_networks_come_in_pixels_of_the_original_image(
     net.start_at(shape)
     for name in NETWORKS:
         save_network(net, tmp_path / name)
-    found = predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))
+    found, _ = predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))
     assert list(found) == list(ALL)
     expected = faces_of_test.to_image(predict_faces(net, faces_of_test))
     np.testing.assert_allclose(found["kd"], expected, atol=1e-3)
@@ -124,7 +130,9 @@ def test_each_network_sees_the_faces_in_its_own_size(
         size = 64 if name in ("tough", "tolerant") else 32
         net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=size)
         save_network(net, tmp_path / name)
-    found = predict_all(train, [large, faces_of_test], load_networks(tmp_path, torch.device("cpu")))
+    found, _ = predict_all(
+        train, [large, faces_of_test], load_networks(tmp_path, torch.device("cpu"))
+    )
     for name, faces in (("tough", large), ("kd", faces_of_test)):
         expected = faces.to_image(predict_faces(load_network(tmp_path / name), faces))
         np.testing.assert_array_equal(found[name], expected)
@@ -144,7 +152,9 @@ def test_the_floor_is_the_mean_of_the_train_rows_in_each_test_crop(
     net = build_network("mobilenetv2_035", "pool", "random", "auto", points=68, size=32)
     for name in NETWORKS:
         save_network(net, tmp_path / name)
-    floor = predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))[FLOOR]
+    floor = predict_all(train, [faces_of_test], load_networks(tmp_path, torch.device("cpu")))[0][
+        FLOOR
+    ]
     mean = train.crop_landmarks()[5:].mean(axis=0)
     for face in range(12):
         in_crop = (mean + 0.5) * 32 - 0.5
@@ -157,11 +167,13 @@ def test_the_metrics_have_the_networks_subsets_and_names_of_the_design(
 ) -> None:
     table = metrics_table(evaluation)
     assert list(table) == list(ALL)
-    for subsets in table.values():
+    for name, subsets in table.items():
         assert set(subsets) == {"common", "challenging", "full"}
         for scores in subsets.values():
             assert list(scores) == [
-                *("nme", "fr8", "fr10", "auc8", "auc10", "nme_pupil", "n", "n_published")
+                *("nme", "fr8", "fr10", "auc8", "auc10", "nme_pupil"),
+                *(() if name == FLOOR else ("cover50", "cover90")),
+                *("n", "n_published"),
             ]
     assert {s: v["n"] for s, v in table["kd"].items()} == {
         "common": 8,
@@ -324,6 +336,18 @@ def test_costs_are_of_the_networks_and_times_of_the_machine(tmp_path: Path) -> N
     assert taken["kd"]["median"] > 0
 
 
+def test_coverage_is_that_of_the_regions_and_only_where_a_network_says_any(
+    evaluation: Evaluation,
+) -> None:
+    table = metrics_table(evaluation)
+    assert table["kd"]["full"]["cover50"] == pytest.approx(50, abs=5)
+    assert table["kd"]["full"]["cover90"] == pytest.approx(90, abs=3)
+    assert "cover50" not in table[FLOOR]["full"]
+    found = reliability_table(evaluation)
+    assert list(found) == ["level", *NETWORKS]
+    np.testing.assert_allclose(found["kd"], found["level"], atol=0.06)
+
+
 def test_the_title_says_aloud_that_faces_are_missing(evaluation: Evaluation) -> None:
     first, second = faces_title(evaluation).splitlines()
     assert first == "tiny, test faces: common 8 of 554, challenging 4 of 135, full 12 of 689"
@@ -335,8 +359,8 @@ def test_the_report_folder_holds_its_tables_and_images(
 ) -> None:
     out = tmp_path / "report"
     write_evaluation_report(evaluation, SCORES, curves, out)
-    images = ["best", "ced", "median", "per_landmark", "training_curves", "worst"]
-    tables = ["ced", "errors", "per_landmark"]
+    images = ["best", "ced", "median", "per_landmark", "reliability", "training_curves", "worst"]
+    tables = ["ced", "errors", "per_landmark", "reliability"]
     assert sorted(p.name for p in out.iterdir()) == sorted(
         ["intervals.json", *(f"{n}.png" for n in images), *(f"{n}.csv" for n in tables)]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,31 @@ def test_any_batch_gives_what_torch_gives(model: Path) -> None:
         np.testing.assert_allclose(found, expected[:count], atol=1e-5)
 
 
+@pytest.mark.parametrize("flip", [None, tuple(IBUG_68.flip.tolist())])
+def test_the_file_gives_the_sigma_that_torch_gives(
+    tmp_path: Path, flip: tuple[int, ...] | None
+) -> None:
+    session = onnxruntime.InferenceSession(exported_model(tmp_path, flip))
+    images = np.random.default_rng(1).integers(0, 256, (7, SIZE, SIZE, 3), dtype=np.uint8)
+    net = tiny_network(flip=flip)
+    _, expected = network.predict_with_sigma(net, images)
+    assert np.ptp(np.log(expected), axis=0).max() > 0.01, "the images matter"
+    inputs = net.normalize(torch.from_numpy(images)).numpy()
+    (found,) = session.run(["sigma"], {"image": inputs})
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+    assert info.regions == pytest.approx(net.uncertainty.regions.tolist(), abs=1e-4)
+    assert info.typical_sigma == (-4.5, -4.0)
+
+
+def test_a_network_that_says_no_uncertainty_gives_a_file_without(tmp_path: Path) -> None:
+    session = onnxruntime.InferenceSession(exported_model(tmp_path, uncertain=False))
+    assert [output.name for output in session.get_outputs()] == ["landmarks"]
+    info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
+    assert info.regions is None
+    assert info.typical_sigma is None
+
+
 def test_metadata_says_all_that_prediction_needs(model: Path) -> None:
     session = onnxruntime.InferenceSession(model)
     metadata = session.get_modelmeta().custom_metadata_map
@@ -79,14 +105,23 @@ def test_batchnorm_is_folded_but_where_it_follows_a_sum(model: Path) -> None:
     assert {made_by[node.input[0]] for node in left} <= {"Add"}
 
 
-@pytest.mark.parametrize("spoil", [lambda out: out + 1e-3, lambda out: out * np.nan])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda points, sigma: (points + 1e-3, sigma),
+        lambda points, sigma: (points * np.nan, sigma),
+        lambda points, sigma: (points, sigma + 1e-3),
+    ],
+)
 def test_a_file_that_differs_from_torch_is_refused_and_the_old_one_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: object
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., object]
 ) -> None:
     faces, path = tiny_faces(tmp_path / "faces"), tmp_path / "model.onnx"
     path.write_text("of before")
-    right = network.predict
-    monkeypatch.setattr(network, "predict", lambda net, images: spoil(right(net, images)))  # type: ignore[operator]
+    right = network.predict_with_sigma
+    monkeypatch.setattr(
+        network, "predict_with_sigma", lambda net, images: spoil(*right(net, images))
+    )
     with pytest.raises(UserError, match=r"away from torch's on 3 test faces.*was not written"):
         export_onnx(tiny_network(), faces, path, check_faces=3)
     assert path.read_text() == "of before"

@@ -17,8 +17,8 @@ from landmark_kd.evaluation.bootstrap import LEVEL, compare, mean_intervals
 from landmark_kd.evaluation.cost import cpu_name, network_cost, network_time
 from landmark_kd.evaluation.scores import MEASURES, rates, rounded, scores
 from landmark_kd.faces.prepared import Faces
-from landmark_kd.landmarks import metrics
-from landmark_kd.models.network import LandmarkNet, load_network, predict_faces
+from landmark_kd.landmarks import metrics, uncertainty
+from landmark_kd.models.network import LandmarkNet, load_network, predict_faces_with_sigma
 
 NETWORKS = ("tough", "tolerant", "baseline", "kd")
 # The predictor that knows nothing but the box: the floor for every network.
@@ -42,6 +42,9 @@ class Evaluation:
         errors: (N,) NME of each network by the data set's normaliser, percent.
         further_errors: {measure: the same by another normaliser}: nme_pupil, the pupils'
             distance, where the landmarks have pupils; nme_box, the root of their box's area.
+        sigmas: (N, K) of each network that says how far off it may be, pixels of the images.
+        regions: (L,) of each such network, multiples of sigma that are to cover the shares
+            `landmarks.uncertainty.LEVELS` of the landmarks.
     """
 
     faces: Faces
@@ -50,6 +53,8 @@ class Evaluation:
     predictions: dict[str, np.ndarray]
     errors: dict[str, np.ndarray]
     further_errors: dict[str, dict[str, np.ndarray]]
+    sigmas: dict[str, np.ndarray]
+    regions: dict[str, np.ndarray]
 
     @classmethod
     def of(
@@ -58,6 +63,9 @@ class Evaluation:
         predictions: dict[str, np.ndarray],
         jitter: BoxJitterParams,
         teacher_size: int,
+        *,
+        sigmas: dict[str, np.ndarray] | None = None,
+        regions: dict[str, np.ndarray] | None = None,
     ) -> Evaluation:
         """Measure the errors of predictions; arguments as the attributes.
 
@@ -73,7 +81,16 @@ class Evaluation:
         if scheme.pupils is not None:
             further["nme_pupil"] = errors(metrics.interpupil(true, scheme))
         distance = metrics.normalizing_distance(true, scheme)
-        return cls(faces, jitter, teacher_size, predictions, errors(distance), further)
+        return cls(
+            faces,
+            jitter,
+            teacher_size,
+            predictions,
+            errors(distance),
+            further,
+            sigmas or {},
+            regions or {},
+        )
 
 
 def load_networks(models: Path, device: torch.device) -> dict[str, LandmarkNet]:
@@ -83,20 +100,21 @@ def load_networks(models: Path, device: torch.device) -> dict[str, LandmarkNet]:
 
 def predict_all(
     train: Faces, tests: Sequence[Faces], networks: Mapping[str, LandmarkNet]
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Predict the test faces with every network and with the train faces' mean shape.
 
     Args:
         tests: the same faces in every size that a network sees, their boxes jittered or not.
 
     Returns:
-        (N, K, 2) of each network, pixels of the original images.
+        (N, K, 2) of each network, pixels of the original images, and the sigmas (N, K) of those
+        that say any, in the same unit.
 
     Raises:
         UserError: a network sees none of the sizes.
     """
     by_size = {faces.info.crop_size: faces for faces in tests}
-    found = {}
+    found, sigmas = {}, {}
     for name, net in networks.items():
         test = by_size.get(net.config.size)
         if test is None:
@@ -104,11 +122,14 @@ def predict_all(
                 f"the network {name} sees crops of {net.config.size} pixels, but the test faces "
                 f"have {' or '.join(map(str, by_size))}; run `dvc repro` to make both anew."
             )
-        found[name] = test.to_image(predict_faces(net, test))
+        points, sigma = predict_faces_with_sigma(net, test)
+        found[name] = test.to_image(points)
+        if net.uncertainty.fitted:
+            sigmas[name] = sigma * test.crop_sides()[:, None]
     test = tests[-1]
     mean = train.crop_landmarks()[train.train_rows()].mean(axis=0)
     found[FLOOR] = test.to_image(np.broadcast_to(mean, test.landmarks.shape))
-    return found
+    return found, sigmas
 
 
 def metrics_table(evaluation: Evaluation) -> Table:
@@ -116,7 +137,9 @@ def metrics_table(evaluation: Evaluation) -> Table:
 
     All but the counts are percent, by the data set's normaliser. `nme_pupil` is there where the
     landmarks have pupils; `nme_visible` and `nme_occluded`, the mean errors of all visible and of
-    all occluded landmarks, where the data set marks these. `n_published` is there where the data
+    all occluded landmarks, where the data set marks these; `cover50` and `cover90`, the shares of
+    landmarks in the regions that are to cover 50 and 90 %, where the network says such.
+    `n_published` is there where the data
     set's authors gave a count; numbers of fewer faces cannot be compared with theirs.
     """
     published = evaluation.faces.info.published
@@ -132,6 +155,7 @@ def metrics_table(evaluation: Evaluation) -> Table:
             for key, of_landmarks in by_visibility[name].items():
                 if not np.isnan(of_landmarks[rows]).all():
                     found[key] = np.nanmean(of_landmarks[rows])
+            found |= _covered(evaluation, name, rows)
             found["n"] = len(rows)
             if published.get(subset) is not None:
                 found["n_published"] = published[subset]
@@ -249,6 +273,15 @@ def ced_table(evaluation: Evaluation) -> pd.DataFrame:
     return pd.DataFrame({"error": errors, **shares})
 
 
+def reliability_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Return the shares that regions are to cover and do cover: `level`, and each network's."""
+    shares = {
+        name: uncertainty.coverage(_pixel_errors(evaluation, name), sigma, evaluation.regions[name])
+        for name, sigma in evaluation.sigmas.items()
+    }
+    return pd.DataFrame({"level": uncertainty.LEVELS, **shares})
+
+
 def per_landmark_table(evaluation: Evaluation) -> pd.DataFrame:
     """Return a row for each landmark: index, name, each network's mean error (percent)."""
     scheme = evaluation.faces.info.scheme
@@ -290,6 +323,25 @@ def _landmark_errors_by_visibility(
             "nme_occluded": np.where(faces.occluded, found, np.nan),
         }
         for name, found in errors.items()
+    }
+
+
+def _pixel_errors(evaluation: Evaluation, name: str) -> np.ndarray:
+    """Return a network's distances (N, K) from the hard-landmarks, pixels of the images."""
+    return np.linalg.norm(evaluation.predictions[name] - evaluation.faces.landmarks, axis=-1)
+
+
+def _covered(evaluation: Evaluation, name: str, rows: np.ndarray) -> dict[str, float]:
+    """Return {cover50, cover90} in percent; nothing of a network that says no uncertainty."""
+    if name not in evaluation.sigmas:
+        return {}
+    errors = _pixel_errors(evaluation, name)
+    at = [uncertainty.LEVELS.index(level) for level in uncertainty.SHOWN_LEVELS]
+    multiples = evaluation.regions[name][at]
+    found = uncertainty.coverage(errors[rows], evaluation.sigmas[name][rows], multiples)
+    return {
+        f"cover{level:.0%}".removesuffix("%"): 100 * float(share)
+        for level, share in zip(uncertainty.SHOWN_LEVELS, found, strict=True)
     }
 
 

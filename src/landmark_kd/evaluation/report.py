@@ -18,6 +18,7 @@ from landmark_kd.evaluation.evaluate import (
     error_table,
     faces_title,
     per_landmark_table,
+    reliability_table,
 )
 from landmark_kd.visualization.panels import FacePanel, draw_faces
 from landmark_kd.visualization.plots import (
@@ -25,6 +26,7 @@ from landmark_kd.visualization.plots import (
     draw_ced,
     draw_kd_loss,
     draw_per_landmark,
+    draw_reliability,
     draw_training_curves,
 )
 
@@ -48,9 +50,9 @@ def write_evaluation_report(
 ) -> None:
     """Write tables and images of the test faces, and the training curves, to a folder.
 
-    The files are intervals.json, errors.csv, ced.csv, per_landmark.csv, ced.png,
-    per_landmark.png, training_curves.png, and best.png, median.png and worst.png with the test
-    faces on which `kd` has the smallest, the middle and the largest errors.
+    The files are intervals.json, errors.csv, ced.csv, per_landmark.csv, reliability.csv, ced.png,
+    per_landmark.png, reliability.png, training_curves.png, and best.png, median.png and worst.png
+    with the test faces on which `kd` has the smallest, the middle and the largest errors.
 
     Args:
         scores: of `intervals`.
@@ -65,6 +67,9 @@ def write_evaluation_report(
         _write_csv(folder / "per_landmark.csv", landmarks)
         draw_ced(folder / "ced.png", ced, title)
         draw_per_landmark(folder / "per_landmark.png", landmarks, title)
+        reliability = reliability_table(evaluation)
+        _write_csv(folder / "reliability.csv", reliability)
+        draw_reliability(folder / "reliability.png", reliability, title)
         draw_training_curves(folder / "training_curves.png", curves)
         for name, rows in _picked_faces(evaluation.errors["kd"]).items():
             title = f"Test faces with the {name} NME of the KD student"

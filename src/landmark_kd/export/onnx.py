@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from torch import Tensor, nn
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
 from landmark_kd.export.verification import largest_differences
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.faces.prepared import Faces
-from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME, ModelInfo
-from landmark_kd.models.config import NetworkConfig
+from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME, SIGMA_NAME, ModelInfo
 from landmark_kd.models.network import LandmarkNet
 
 # Understood by onnxruntime since 1.13 and by the converters for phones.
@@ -29,7 +29,8 @@ TOLERANCE = 0.01
 def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> dict[str, Any]:
     """Write a network as ONNX float32 with dynamic batch, if it gives what torch gives.
 
-    Input `image` (N, 3, S, S), normalised; output `landmarks` (N, K, 2), network coordinates; the
+    Input `image` (N, 3, S, S), normalised; outputs `landmarks` (N, K, 2), network coordinates, and
+    `sigma` (N, K), shares of the crop's side, of networks whose uncertainty was fitted; the
     metadata is that of `ModelInfo`. The same weights give the same bytes.
 
     Args:
@@ -47,7 +48,7 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
     """
     net = copy.deepcopy(net).cpu().eval()
     with replaced_file(out) as temporary:
-        _write_onnx(net, model_info(net.config, faces.info), temporary)
+        _write_onnx(net, model_info(net, faces.info), temporary)
         rows = np.linspace(0, len(faces) - 1, min(check_faces, len(faces))).round().astype(int)
         in_crop, in_image = largest_differences(net, faces, rows, temporary)
         # Written this way round, a difference that is not a number fails, too.
@@ -69,9 +70,9 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
     }
 
 
-def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
+def model_info(net: LandmarkNet, info: FacesInfo) -> ModelInfo:
     """Gather what the file says about itself."""
-    scheme = info.scheme
+    scheme, config, uncertainty = info.scheme, net.config, net.uncertainty
     return ModelInfo(
         dataset=info.dataset,
         licence=info.licence,
@@ -87,30 +88,55 @@ def model_info(config: NetworkConfig, info: FacesInfo) -> ModelInfo:
         point_names=scheme.names,
         flip=tuple(scheme.flip.tolist()),
         contours=scheme.contours,
+        regions=_decimals(uncertainty.regions) if uncertainty.fitted else None,
+        typical_sigma=_decimals(uncertainty.typical) if uncertainty.fitted else None,
     )
+
+
+class _Outputs(nn.Module):
+    """A network with all that its file gives."""
+
+    def __init__(self, net: LandmarkNet) -> None:
+        super().__init__()
+        self.net = net
+        self.fitted = net.uncertainty.fitted
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        found = self.net.detailed(inputs)
+        if not self.fitted:
+            return (found.points,)
+        return found.points, self.net.uncertainty(found.maps[-1])
+
+
+def _decimals(values: Tensor) -> Any:
+    return tuple(round(value, 4) for value in values.tolist())
 
 
 def _write_onnx(net: LandmarkNet, info: ModelInfo, path: Path) -> None:
     size = net.config.size
+    shapes: dict[str, tuple[int, ...]] = {OUTPUT_NAME: (info.points, 2)}
+    if net.uncertainty.fitted:
+        shapes[SIGMA_NAME] = (info.points,)
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript and writes the paths of source files into the model,
         # so its bytes depend on where the project lies. This one folds BatchNorm, too.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            net,
+            _Outputs(net).eval(),
             (torch.zeros(2, 3, size, size),),
             path,
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_axes={INPUT_NAME: {0: "faces"}, OUTPUT_NAME: {0: "faces"}},
+            output_names=list(shapes),
+            dynamic_axes={name: {0: "faces"} for name in (INPUT_NAME, *shapes)},
         )
     model = onnx.load(path)
     # The exporter does not see through every head; readers and phones' converters want to know.
-    _, *known = model.graph.output[0].type.tensor_type.shape.dim
-    for dimension, length in zip(known, (info.points, 2), strict=True):
-        dimension.dim_value = length
+    for output in model.graph.output:
+        _, *known = output.type.tensor_type.shape.dim
+        for dimension, length in zip(known, shapes[output.name], strict=True):
+            dimension.dim_value = length
     onnx.helper.set_model_props(model, info.to_metadata())
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))

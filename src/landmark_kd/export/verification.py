@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 
 from landmark_kd.faces.prepared import Faces
-from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME
+from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME, SIGMA_NAME
 from landmark_kd.landmarks import geometry
 from landmark_kd.models import network
 from landmark_kd.models.network import LandmarkNet
@@ -21,7 +21,10 @@ SEVERAL = 32
 def largest_differences(
     net: LandmarkNet, faces: Faces, rows: np.ndarray, path: Path
 ) -> tuple[float, float]:
-    """Return the largest distance of a landmark from torch's, in crop and in image pixels."""
+    """Return the largest distance of a landmark from torch's, in crop and in image pixels.
+
+    That of crop pixels is as well the largest difference of a sigma, where the file gives any.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -30,12 +33,16 @@ def largest_differences(
     for start in range(0, len(rows), SEVERAL):
         part = rows[start : start + SEVERAL]
         crops = faces.crops(part)
-        expected = geometry.from_network(network.predict(net, crops), size)
+        points, sigma = network.predict_with_sigma(net, crops)
+        expected = geometry.from_network(points, size)
         inputs = net.normalize(torch.from_numpy(crops)).numpy()
         several = _run(session, inputs)
-        one_by_one = np.concatenate([_run(session, inputs[i : i + 1]) for i in range(len(part))])
+        single = [_run(session, inputs[i : i + 1]) for i in range(len(part))]
+        one_by_one = {name: np.concatenate([each[name] for each in single]) for name in several}
         for outputs in (several, one_by_one):
-            away = geometry.from_network(outputs.astype(np.float64), size) - expected
+            if SIGMA_NAME in outputs:
+                in_crop = np.maximum(in_crop, size * np.abs(outputs[SIGMA_NAME] - sigma).max())
+            away = geometry.from_network(outputs[OUTPUT_NAME], size) - expected
             in_crop = np.maximum(in_crop, np.linalg.norm(away, axis=-1).max())
             linear = faces.crop_to_image[part][:, None, :, :2]
             away = (linear @ away[..., None])[..., 0]
@@ -43,6 +50,8 @@ def largest_differences(
     return float(in_crop), float(in_image)
 
 
-def _run(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:
-    (outputs,) = session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(inputs)})
-    return np.asarray(outputs)
+def _run(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Return all outputs by name, float64."""
+    names = [output.name for output in session.get_outputs()]
+    found = session.run(names, {INPUT_NAME: np.ascontiguousarray(inputs)})
+    return {name: np.asarray(values, np.float64) for name, values in zip(names, found, strict=True)}

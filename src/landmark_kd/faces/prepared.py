@@ -78,6 +78,11 @@ class Faces:
         matrices = self.crop_to_image if rows is None else self.crop_to_image[rows]
         return geometry.apply(matrices, geometry.from_network(network_points, self.info.crop_size))
 
+    def crop_sides(self) -> np.ndarray:
+        """Sides (N,) of the crops, in pixels of their own images."""
+        scales = np.sqrt(np.abs(np.linalg.det(self.crop_to_image[:, :, :2])))
+        return self.info.crop_size * scales
+
     def crops(self, rows: np.ndarray | slice) -> np.ndarray:
         """The networks' un-augmented crops (n, size, size, 3) uint8 RGB of some faces."""
         inner = slice(self.info.border, self.info.border + self.info.crop_size)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from landmark_kd.core.boxes import BOX_NAMES
+from landmark_kd.landmarks.uncertainty import LEVELS
 
 # Changes when a reader of older files would go wrong.
 FORMAT = "landmark-kd 2"
@@ -17,11 +18,13 @@ LARGEST_NUMBER = 1e4
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "landmarks"
+SIGMA_NAME = "sigma"
 
 # For whoever runs the file without this project.
 _HOW_TO_USE = {
     "input": "(N, 3, input_size, input_size) float32 in colour_order, (pixel - mean) / std",
     "output": "(N, points, 2) float32; x, y in pixels of the crop = (v + 0.5) * input_size - 0.5",
+    "sigma_output": "(N, points) float32, where the file has it; times input_size: crop pixels",
     "crop": "square around the centre of the face's box, side = longer side * (1 + margin)",
 }
 
@@ -46,6 +49,9 @@ class ModelInfo:
         point_names: K names.
         flip: (K,) permutation; point i of a mirrored face is point flip[i].
         contours: (indices, closed) of each line to draw.
+        regions: multiples of sigma that cover `landmarks.uncertainty.LEVELS` of the landmarks,
+            None of a file without the output sigma.
+        typical_sigma: of validation faces, see `landmarks.uncertainty.typical`; None likewise.
     """
 
     dataset: str
@@ -62,6 +68,8 @@ class ModelInfo:
     point_names: tuple[str, ...]
     flip: tuple[int, ...]
     contours: tuple[tuple[tuple[int, ...], bool], ...]
+    regions: tuple[float, ...] | None = None
+    typical_sigma: tuple[float, float] | None = None
 
     def to_metadata(self) -> dict[str, str]:
         """Return texts by name: words as they are, everything else as JSON."""
@@ -82,9 +90,9 @@ class ModelInfo:
         if metadata["format"] != FORMAT:
             raise ValueError(f"has the format {metadata['format']!r}, expected {FORMAT!r}")
         try:
-            info = cls(
-                **{field.name: _read(field.type, metadata[field.name]) for field in fields(cls)}
-            )
+            # Files of before networks said their uncertainty lack what has a default.
+            found = [f for f in fields(cls) if f.default is MISSING or f.name in metadata]
+            info = cls(**{field.name: _read(field.type, metadata[field.name]) for field in found})
             wrong = info._unfit()
         except KeyError as error:
             raise ValueError(f"lacks {error} in its metadata") from None
@@ -112,6 +120,10 @@ class ModelInfo:
             "contours": all(
                 _whole(i) and 0 <= i < k for indices, _ in self.contours for i in indices
             ),
+            "regions": self.regions is None
+            or (_numbers(self.regions, len(LEVELS)) and min(self.regions) >= 0),
+            "typical_sigma": (self.typical_sigma is None) == (self.regions is None)
+            and (self.typical_sigma is None or _numbers(self.typical_sigma, 2)),
         }
         return [name for name, fit in fits.items() if not fit]
 

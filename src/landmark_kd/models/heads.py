@@ -56,6 +56,8 @@ class Head(nn.Module, ABC):
 
     # Of the maps that it takes; None: the backbone's final features, whatever their stride.
     STRIDES: tuple[int, ...] | None = None
+    # Of the last of `Details.maps`.
+    channels: int
 
     def __init__(self, maps: list[Tensor], points: int) -> None:
         super().__init__()
@@ -74,6 +76,7 @@ class PoolHead(Head):
 
     def __init__(self, maps: list[Tensor], points: int) -> None:
         super().__init__(maps, points)
+        self.channels = maps[0].shape[1]
         self.output = _start_small(nn.Linear(maps[0].shape[1], 2 * points), OUTPUT_STD)
 
     def forward(self, maps: list[Tensor]) -> Details:
@@ -132,6 +135,7 @@ class IntegralHead(Head):
 
     def __init__(self, maps: list[Tensor], points: int) -> None:
         super().__init__(maps, points)
+        self.channels = MIXED_CHANNELS
         self.fusion = Fusion([features.shape[1] for features in maps])
         self.scores = _start_small(nn.Conv2d(MIXED_CHANNELS, points, 1), ATTENTION_STD)
 

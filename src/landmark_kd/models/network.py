@@ -29,10 +29,16 @@ from landmark_kd.models.config import (
     read_weights,
 )
 from landmark_kd.models.heads import HEADS, Details, Head
+from landmark_kd.models.uncertainty import Uncertainty
 
 
 class LandmarkNet(nn.Module):
-    """A backbone without its classifier, and a head (`heads.HEADS`) that gives K landmarks."""
+    """A backbone without its classifier, and a head (`heads.HEADS`) that gives K landmarks.
+
+    Attributes:
+        uncertainty: how far off the landmarks may be, of the last of `Details.maps`; fitted when
+            the network is trained.
+    """
 
     mean: Tensor
     std: Tensor
@@ -58,6 +64,7 @@ class LandmarkNet(nn.Module):
                 "take one with feature maps (N, C, H, W), such as a convolutional network."
             )
         self.head = head(probe, config.points)
+        self.uncertainty = Uncertainty(self.head.channels, config.points)
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("mirror", torch.tensor([-1.0, 1.0]), persistent=False)
@@ -211,27 +218,42 @@ def load_network(folder: Path, device: str | torch.device = "cpu") -> LandmarkNe
     return net.to(device).eval()
 
 
-@torch.inference_mode()
 def predict(net: LandmarkNet, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
     """Predict landmarks (N, K, 2) float64, network coordinates, of crops (N, S, S, 3) uint8 RGB."""
+    return predict_with_sigma(net, images, batch_size)[0]
+
+
+@torch.inference_mode()
+def predict_with_sigma(
+    net: LandmarkNet, images: np.ndarray, batch_size: int = 64
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict landmarks as `predict` does, and their sigma (N, K) in shares of the crop's side."""
     device = net.mean.device
-    batches = []
+    points, sigma = [np.empty((0, net.config.points, 2))], [np.empty((0, net.config.points))]
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
-        batches.append(net(net.normalize(batch.to(device))).cpu().numpy())
-    if not batches:
-        return np.empty((0, net.config.points, 2))
-    return np.concatenate(batches).astype(np.float64)
+        found = net.detailed(net.normalize(batch.to(device)))
+        points.append(found.points.double().cpu().numpy())
+        sigma.append(net.uncertainty(found.maps[-1]).double().cpu().numpy())
+    return np.concatenate(points), np.concatenate(sigma)
 
 
 def predict_faces(
     net: LandmarkNet, faces: Faces, rows: np.ndarray | None = None, batch_size: int = 64
 ) -> np.ndarray:
     """Predict landmarks (n, K, 2), network coordinates, on un-augmented crops; all by default."""
+    return predict_faces_with_sigma(net, faces, rows, batch_size)[0]
+
+
+def predict_faces_with_sigma(
+    net: LandmarkNet, faces: Faces, rows: np.ndarray | None = None, batch_size: int = 64
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict landmarks as `predict_faces` does, and their sigma (n, K) in shares of the crop."""
     rows = np.arange(len(faces)) if rows is None else rows
-    chunks = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-    found = [predict(net, faces.crops(chunk), batch_size) for chunk in chunks]
-    return np.concatenate(found) if found else np.empty((0, net.config.points, 2))
+    chunks = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)] or [rows]
+    found = [predict_with_sigma(net, faces.crops(chunk), batch_size) for chunk in chunks]
+    points, sigma = zip(*found, strict=True)
+    return np.concatenate(points), np.concatenate(sigma)
 
 
 def _initial_weights(

@@ -26,6 +26,7 @@ from landmark_kd.training.resume.fingerprint import fingerprint
 from landmark_kd.training.resume.scratch import folder_of, held
 from landmark_kd.training.tasks import Task
 from landmark_kd.training.trainer import Trainer
+from landmark_kd.training.uncertainty import fit_uncertainty
 
 # What of base has an influence on the bits of a result.
 _BASE_KEYS = ("threads", "precision", "accumulate", "deterministic")
@@ -84,10 +85,13 @@ def train(
             size=faces.info.crop_size,
         )
         net.start_at(task.targets[faces.train_rows(), 0].mean(axis=0))
+        augmenter = Augmenter(
+            augment, faces.info.crop_size, faces.info.border, faces.info.scheme.flip
+        )
         loader, sampler = train_loader(
             faces,
             task.targets,
-            Augmenter(augment, faces.info.crop_size, faces.info.border, faces.info.scheme.flip),
+            augmenter,
             batch_size=network.batch_size,
             seed=seed,
             workers=base.workers,
@@ -127,6 +131,7 @@ def train(
             done = trainer.progress
             if fabric.is_global_zero:
                 learner.averaged.load_state_dict(trainer.best)
+                fit_uncertainty(learner.averaged, faces, task.targets[:, 0], augmenter, seed)
                 save_network(learner.averaged, model_folder)
                 _write_curves(done.curves, curves_folder)
     return Result(done.best_epoch, done.best_nme, trainer.images_per_second())

@@ -99,6 +99,27 @@ def draw_ced(path: Path, ced: pd.DataFrame, title: str) -> None:
         axes.legend(loc="best")
 
 
+def draw_reliability(path: Path, table: pd.DataFrame, title: str) -> None:
+    """Draw how many landmarks lie in the regions that are to cover a given share of them.
+
+    Args:
+        table: columns `level` and one a network, shares of landmarks from 0 to 1.
+    """
+    with figure(path, 5.2, 4.6) as fig:
+        axes = fig.add_subplot(aspect="equal")
+        axes.plot((0, 100), (0, 100), color=INK, linewidth=0.8, label="as it is to be")
+        for name in table.columns.drop("level"):
+            axes.plot(100 * table["level"], 100 * table[name], **_look(name))
+        axes.set(
+            xlim=(0, 100),
+            ylim=(0, 100),
+            xlabel="landmarks that a region is to cover (%)",
+            ylabel="landmarks that it does cover (%)",
+            title=title,
+        )
+        axes.legend(loc="upper left")
+
+
 def draw_per_landmark(path: Path, table: pd.DataFrame, title: str) -> None:
     """Draw the error of each landmark, landmarks of a group side by side.
 
