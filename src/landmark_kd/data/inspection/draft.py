@@ -23,11 +23,13 @@ from landmark_kd.data.datasets.custom.annotations import (
 from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
+    LABELME,
     PTS,
     RESERVED_NAMES,
     leaves_folder,
 )
 from landmark_kd.data.datasets.custom.image_names import find_images, spellings
+from landmark_kd.data.datasets.custom.labelme import Labelme, is_labelme, read_labelme
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, folders_below, read_pts_tree
 from landmark_kd.data.datasets.custom.table import read_table
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
@@ -72,7 +74,7 @@ def draft_custom_dataset(folder: Path) -> str:
     annotations, source = _find(folder)
     first_pixel = int(FIRST_PIXEL) if annotations == PTS else 0
     faces = source.faces(source.points, first_pixel, None)
-    if isinstance(source, PtsTree):
+    if isinstance(source, PtsTree | Labelme):
         within = source.folder
     else:
         within = _images_folder(folder, annotations, faces)
@@ -108,9 +110,10 @@ def draft_custom_dataset(folder: Path) -> str:
 
 # Names the test faces in tables and reports: letters, digits, - _ .
 name: {_text(_name(folder))}
-# A table (.csv), a COCO key-point file (.json), or pts: a .pts file beside each image.
+# A table (.csv), a COCO key-point file (.json), or for each image a .pts file (pts) or a .json
+# file by labelme (labelme).
 annotations: {_text(annotations)}
-# The folder that names of images are relative to; with pts the one that is searched.
+# The folder that names of images are relative to; with pts and labelme the one that is searched.
 images: {_text(images)}{_orientation(propose_orientation(within, there))}
 {TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
 first_pixel: {first_pixel}
@@ -153,28 +156,35 @@ def _find(folder: Path) -> tuple[str, Annotations]:
     """
     found: dict[str, Annotations] = {}
     refused: list[str] = []
+    labelme = _labelme(folder, [path for path in _files(folder, (".json",)) if is_labelme(path)])
     for path in _files(folder, (".csv", ".json")):
+        if labelme is not None and path in labelme.files:
+            continue
         try:
             name = path.relative_to(folder).as_posix()
             found[name] = read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
         except UserError as error:
             refused.append(str(error))
     pts = _files(folder, (LANDMARKS_SUFFIX,))
-    if len(found) + bool(pts) > 1:
-        names = [*found, *([f"{LANDMARKS_SUFFIX} files"] if pts else [])]
+    per_image = [f"{LANDMARKS_SUFFIX} files"] if pts else []
+    per_image += ["labelme files"] if labelme else []
+    if len(found) + len(per_image) > 1:
+        names = [*found, *per_image]
         raise UserError(
             f"{folder} holds several annotations: {', '.join(names)}; move all but one of them "
             f"out of it, or write {CONFIG_NAME} yourself."
         )
     if pts:
         return PTS, _pts_tree(folder, pts)
+    if labelme is not None:
+        return LABELME, labelme
     if found:
         return next(iter(found.items()))
     why = f" ({refused[0].removesuffix('.')})" if refused else ""
     raise UserError(
         f"{folder} holds no annotations that can be read{why}: wanted is one .csv table with the "
-        "columns image, x0, y0, x1, y1, …, one COCO .json with key points, or a .pts file beside "
-        "each image."
+        "columns image, x0, y0, x1, y1, …, one COCO .json with key points, or for each image a "
+        ".pts file or a .json file by labelme."
     )
 
 
@@ -183,6 +193,16 @@ def _pts_tree(folder: Path, pts: Sequence[Path]) -> PtsTree:
     below = read_pts_tree(Path(os.path.commonpath([file.parent for file in pts])))
     whole = read_pts_tree(folder)
     return whole if whole.across > below.across else below
+
+
+def _labelme(folder: Path, files: Sequence[Path]) -> Labelme | None:
+    """Read labelme files from the lowest folder that holds them and their images."""
+    if not files:
+        return None
+    below = read_labelme(Path(os.path.commonpath([file.parent for file in files])))
+    faces = below.faces(below.points, 0, None)
+    absent = find_images(below.folder, (face.image for face in faces if face.image)).absent
+    return read_labelme(folder) if absent else below
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -234,7 +254,7 @@ def _orientation(proposed: ProposedOrientation | None) -> str:
 
 
 def _column_note(annotations: str) -> str:
-    if annotations == PTS:
+    if annotations in (PTS, LABELME):
         return "folder: the top folder below `images` that an image lies in, folder_2 the next."
     what = (
         "A field of the annotations or images"

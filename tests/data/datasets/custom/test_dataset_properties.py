@@ -128,7 +128,7 @@ def test_a_damaged_description_of_a_custom_set_is_refused_or_read(
 @pytest.mark.parametrize("key", ["annotations", "images"])
 def test_a_name_too_long_for_any_file_is_no_file(tmp_path: Path, key: str) -> None:
     write_table(tmp_path, table_lines(PEOPLE), **{key: "a" * 300 + ".csv"})
-    with pytest.raises(UserError, match=f"but {key} in .* names it"):
+    with pytest.raises(UserError, match=f"; {key} in .* names it"):
         read_custom_dataset(tmp_path)
 
 

@@ -20,6 +20,8 @@ from landmark_kd.landmarks.scheme import LandmarkScheme, flip_of_pairs
 CONFIG_NAME = "landmark-kd.yaml"
 # `annotations` of a set that has a .pts file beside each image.
 PTS = "pts"
+# The same of a set that has a .json file by labelme for each image.
+LABELME = "labelme"
 # `split.column` for the top folder that an image lies in, and folder_2 for the one in that, …
 FOLDER_COLUMN = re.compile(r"folder(?:_([1-9]))?")
 DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
@@ -170,16 +172,19 @@ class CustomConfig(Section):
         return flip_of_pairs(self.points, [(a, b) for a, b in self.flip_pairs])
 
     def _check_annotations(self) -> None:
-        if self.annotations != PTS and not self.annotations.lower().endswith((".csv", ".json")):
+        per_image = self.annotations in (PTS, LABELME)
+        if not (per_image or self.annotations.lower().endswith((".csv", ".json"))):
             raise ValueError(
                 f"annotations is '{self.annotations}'; it must be a .csv file, a .json file "
-                f"(COCO key points) or {PTS} (a .pts file beside each image)"
+                f"(COCO key points), {PTS} (a .pts file for each image) or {LABELME} (a .json file "
+                "by labelme for each image)"
             )
         column = self.split.column
-        if self.annotations == PTS and column and not FOLDER_COLUMN.fullmatch(column):
+        if per_image and column and not FOLDER_COLUMN.fullmatch(column):
             raise ValueError(
-                f"split.column is '{column}', but with annotations: {PTS} it is folder (the top "
-                "folder that an image lies in), folder_2 (the folder in that one), … or null"
+                f"split.column is '{column}', but with annotations: {self.annotations} it is "
+                "folder (the top folder that an image lies in), folder_2 (the folder in that one), "
+                "… or null"
             )
 
     def _check_names(self) -> None:

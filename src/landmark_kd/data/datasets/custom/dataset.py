@@ -16,12 +16,14 @@ from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
     FOLDER_COLUMN,
+    LABELME,
     PTS,
     CustomConfig,
     read_custom_config,
 )
 from landmark_kd.data.datasets.custom.image_names import ImageNames, find_images
 from landmark_kd.data.datasets.custom.images import MarkedImage
+from landmark_kd.data.datasets.custom.labelme import Labelme, read_labelme
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, read_pts_tree
 from landmark_kd.data.datasets.custom.split import PlacedFace, place
 from landmark_kd.data.datasets.custom.table import read_table
@@ -129,7 +131,9 @@ def read_custom_dataset(folder: Path) -> CustomDataset:
         own_validation=any(one.use == "validation" for one in placed),
         config=config,
         annotated=(
-            annotations.files if isinstance(annotations, PtsTree) else [folder / config.annotations]
+            annotations.files
+            if isinstance(annotations, PtsTree | Labelme)
+            else [folder / config.annotations]
         ),
         placed=placed,
         absent=names.absent,
@@ -152,6 +156,8 @@ def _open(config: CustomConfig, folder: Path) -> Annotations:
         )
     if config.annotations == PTS:
         return read_pts_tree(images)
+    if config.annotations == LABELME:
+        return read_labelme(images, config.names)
     path = folder / config.annotations
     if not os.path.isfile(path):
         raise UserError(
