@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.inspection.draft import draft_custom_dataset, write_draft
 from landmark_kd.data.inspection.proposed_split import propose_split
 from landmark_kd.landmarks.scheme import SCHEMES
+from tests.support.raw_300w_lp import write_300w_lp
+from tests.support.raw_cofw_wflw import write_cofw, write_wflw
 from tests.support.raw_custom import (
     FIVE_NAMES,
     FIVE_PAIRS,
@@ -30,7 +33,7 @@ from tests.support.raw_custom import (
     write_pts_tree,
     write_table,
 )
-from tests.support.raw_faces import write_pts
+from tests.support.raw_faces import snapshot, write_300w, write_pts
 
 PEOPLE = [f"person{i // 4}" for i in range(40)]
 
@@ -292,6 +295,34 @@ def test_a_yaml_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"landmark-kd\.yaml is there already; remove it first"):
         write_draft(tmp_path)
     assert (tmp_path / "landmark-kd.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(write_300w, "300w"), (write_cofw, "cofw"), (write_wflw, "wflw"), (write_300w_lp, "300w_lp")],
+)
+def test_a_known_set_in_its_official_layout_is_named_with_the_way_to_use_it(
+    tmp_path: Path, write: Callable[[Path], Path], name: str
+) -> None:
+    folder = tmp_path / "my set"
+    folder.mkdir()
+    write(folder)
+    before = snapshot(folder)
+    with pytest.raises(
+        UserError,
+        match=f"{name} in its official layout, .*`landmark-kd data check '.*/my set'`, .*`dvc exp "
+        f"run -S data.name={name} -S 'data.path=",
+    ):
+        write_draft(folder)
+    assert snapshot(folder) == before
+
+
+def test_a_part_of_a_known_set_is_drafted_and_that_is_to_be_checked(tmp_path: Path) -> None:
+    write_300w(tmp_path, without=("helen/testset", "lfpw/testset", "ibug"))
+    text = write_draft(tmp_path).read_text()
+    assert text.startswith("# CHECK: a part of 300w in its official layout? ")
+    assert "holds no test faces: images with .pts files beside them" in text.splitlines()[0]
+    read_custom_dataset(tmp_path)
 
 
 def test_several_annotations_are_named(tmp_path: Path) -> None:

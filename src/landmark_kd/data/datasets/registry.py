@@ -129,6 +129,26 @@ def recognised(folder: Path, name: str | None = None) -> tuple[str, Dataset]:
     raise UserError(_nearest(folder, errors))
 
 
+def official_layout(folder: Path) -> tuple[str, str] | None:
+    """Return the `data.name` whose official layout a folder has, and what is missing of it.
+
+    What is missing is a sentence, empty where it is nothing. None where it has no such layout.
+    """
+    partly = None
+    for name, dataset in DATASETS.items():
+        if name == SYNTHETIC:
+            continue
+        try:
+            dataset.check(folder)
+        except NotHereError:
+            continue
+        except UserError as error:
+            partly = partly or (name, str(error))
+        else:
+            return name, ""
+    return partly
+
+
 def _nearest(folder: Path, errors: list[UserError]) -> str:
     """Return the sentence that helps most where a folder is not a data set that is known."""
     absent = [error for error in errors if isinstance(error, NotHereError)]

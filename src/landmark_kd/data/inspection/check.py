@@ -110,10 +110,15 @@ def report(checked: CheckedData, *, all_broken: bool = False) -> str:
 
 def training_command(checked: CheckedData) -> str:
     """Return the shell command that trains on the data set."""
-    overrides = [f"data.name={checked.name}"]
-    if checked.name != SYNTHETIC:
-        overrides.append(f"data.path={_hydra_value(str(checked.folder.absolute()))}")
-    if checked.broken:
+    return command_to_train(checked.name, checked.folder, skip_bad=bool(checked.broken))
+
+
+def command_to_train(name: str, folder: Path, *, skip_bad: bool = False) -> str:
+    """Return the shell command that trains on the set `data.name` in a folder."""
+    overrides = [f"data.name={name}"]
+    if name != SYNTHETIC:
+        overrides.append(f"data.path={_hydra_value(str(folder.absolute()))}")
+    if skip_bad:
         overrides.append("data.on_bad=skip")
     return " ".join(["dvc exp run", *(f"-S {shlex.quote(item)}" for item in overrides)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -34,6 +35,8 @@ from landmark_kd.data.datasets.custom.pts_tree import PtsTree, folders_below, re
 from landmark_kd.data.datasets.custom.table import read_table
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
 from landmark_kd.data.datasets.pts_folders import LANDMARKS_SUFFIX
+from landmark_kd.data.datasets.registry import official_layout
+from landmark_kd.data.inspection.check import command_to_train
 from landmark_kd.data.inspection.orientation import ProposedOrientation, propose_orientation
 from landmark_kd.data.inspection.proposals import propose_scheme
 from landmark_kd.data.inspection.proposed_split import propose_split
@@ -50,12 +53,24 @@ def write_draft(folder: Path) -> Path:
     """Write a first landmark-kd.yaml into a folder and return its path.
 
     Raises:
-        UserError: there is one already, or no annotations that can be read.
+        UserError: there is one already, or no annotations that can be read; or the folder is a
+            known data set in its official layout, which needs none.
     """
     path = folder / CONFIG_NAME
     if path.exists():
         raise UserError(f"{path} is there already; remove it first to have a new one drafted.")
+    official = official_layout(folder)
+    if official and not official[1]:
+        name = official[0]
+        raise UserError(
+            f"{folder} is {name} in its official layout, which needs no {CONFIG_NAME}: look it "
+            f"over with `landmark-kd data check {shlex.quote(str(folder))}`, and train on it with "
+            f"`{command_to_train(name, folder)}`."
+        )
     text = draft_custom_dataset(folder)
+    if official:
+        name, missing = official
+        text = f"{TO_CHECK} a part of {name} in its official layout? {_comment(missing)}\n{text}"
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
