@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -101,6 +102,20 @@ def test_bad_images_do_not_keep_the_others_from_being_done(
     assert "empty.png is not an image" in lines[1]
     assert "none.png is missing" in lines[2]
     assert lines[3].startswith("error: 3 of 4 images could not be read")
+
+
+def test_an_image_whose_results_would_have_a_name_of_no_use_is_named(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (b"Zo\xeb.jpg", b"x" * 251 + b".jpg", b"y" * 250 + b".jpg"):
+        shutil.copy(photos / "b.jpg", photos / os.fsdecode(name))
+    out = tmp_path / "out"
+    assert run("predict", photos, "--out", out, "--model", model) == 1
+    said = capsys.readouterr().err
+    assert f"{photos}/Zo\\xeb.jpg has a name that is not UTF-8, and so would its results" in said
+    assert "xx.jpg has a name that is too long for x" in said
+    assert "2 of 5 images could not be read" in said
+    assert {name[0] for name in names(out)} == {"a", "b", "y"}
 
 
 def test_a_missing_model_says_make_repro(photos: Path, tmp_path: Path) -> None:

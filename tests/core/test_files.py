@@ -21,6 +21,13 @@ def test_a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path: P
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_file_may_have_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    for path in (tmp_path / ("a" * 251 + ".txt"), tmp_path / ("ë" * 127)):
+        with replaced_file(path) as temporary:
+            temporary.write_text("new")
+        assert path.read_text() == "new"
+
+
 @pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
 def test_a_file_whose_writing_fails_is_as_before(
     tmp_path: Path, failure: type[BaseException]

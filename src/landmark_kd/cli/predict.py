@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from landmark_kd.cli.shared import add_model, load_model
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.core.files import write_json
+from landmark_kd.core.names import LONGEST_NAME, fault_of_name, fold
 from landmark_kd.imaging.images import IMAGE_SUFFIXES, write_image
 from landmark_kd.inference.detector import Face, LandmarkDetector
 from landmark_kd.visualization.overlay import draw_landmarks
@@ -95,6 +97,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     failed = 0
     for file in files:
         try:
+            _check_name(file)
             image = _read_upright(file)
         except UserError as error:
             failed += 1
@@ -141,13 +144,24 @@ def _check_out(out: Path, files: list[Path]) -> None:
                 f"--out {out} is the folder of {file}, where results could overwrite images; "
                 "give another folder."
             )
-        # Some file systems do not tell a.png from A.png.
-        other = results.setdefault(file.stem.casefold(), file)
+        # Some file systems do not tell a.png from A.png, or two Unicode forms of one name.
+        other = results.setdefault(fold(file.stem), file)
         if other is not file:
             raise UserError(
                 f"{other} and {file} would both be written to {out / file.stem}.json; "
                 "rename one, or do them in two runs with different --out."
             )
+
+
+def _check_name(file: Path) -> None:
+    """Refuse an image whose results would have names that are of no use elsewhere."""
+    if fault := fault_of_name(file.name):
+        raise UserError(
+            f"{file} has a name that {fault}, and so would its results have; rename the image "
+            "and run the command again."
+        )
+    if len(os.fsencode(f"{file.stem}.json")) > LONGEST_NAME:
+        raise UserError(f"{file} has a name that is too long for {file.stem}.json; shorten it.")
 
 
 def _read_upright(path: Path) -> np.ndarray:

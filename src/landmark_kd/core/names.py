@@ -14,6 +14,8 @@ from pathlib import Path
 
 from landmark_kd.core.errors import UserError
 
+# Bytes of one name that file systems allow.
+LONGEST_NAME = 255
 NOT_UTF8 = "is not UTF-8"
 # Folders and files of its own that DVC leaves out, or refuses, within what it tracks.
 _OF_DVC = frozenset((".git", ".hg", ".dvc", ".dvcignore"))

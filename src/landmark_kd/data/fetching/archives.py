@@ -16,11 +16,9 @@ from typing import NamedTuple
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
-from landmark_kd.core.names import fault_of_name
+from landmark_kd.core.names import LONGEST_NAME, fault_of_name
 from landmark_kd.core.schema import in_short
 
-# Of a member with its folders: what file systems allow for one name, and fits below any folder.
-_MAX_NAME_BYTES = 255
 # A tar member's long name or extended attributes are read into memory whole.
 _MAX_TAR_HEADER_BYTES = 1 << 20
 
@@ -165,7 +163,8 @@ def _fault_of_name(member: _Member) -> str | None:
     is_control = any(ord(letter) < 0x20 for letter in name)
     if is_control or (last in ("", ".") and not member.is_folder):
         return "is not a name of a file"
-    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+    # Of a member with its folders, so that it fits below any folder.
+    if len(os.fsencode(name)) > LONGEST_NAME:
         return "has a name that is too long"
     fault = next(filter(None, map(fault_of_name, PurePosixPath(name).parts)), None)
     return f"has a name that {fault}" if fault else None
