@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.names import absence, check_names
+from landmark_kd.core.names import absence, check_names, existing
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,17 @@ def test_a_folder_that_dvc_cannot_keep_is_refused() -> None:
 @pytest.mark.parametrize("name", ["Zoë ☺.jpg", "a b.jpg", "a\\b.jpg", "x" * 251 + ".jpg", ".a.jpg"])
 def test_other_names_are_kept(tmp_path: Path, name: str) -> None:
     check_names(tmp_path, [tmp_path / name])
+
+
+def test_a_folder_is_found_in_another_letter_case_unless_there_is_one_in_this(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "Helen/TrainSet").mkdir(parents=True)
+    assert existing(tmp_path, "helen/trainset") == tmp_path / "Helen/TrainSet"
+    assert existing(tmp_path, "helen/testset") == tmp_path / "Helen/testset"
+    (tmp_path / "helen").mkdir()
+    assert existing(tmp_path, "helen/trainset") == tmp_path / "helen/trainset"
+    assert existing(tmp_path / "gone", "a/b") == tmp_path / "gone/a/b"
 
 
 def test_why_a_file_is_not_there_is_said(tmp_path: Path) -> None:

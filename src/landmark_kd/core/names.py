@@ -10,7 +10,7 @@ import os
 import shlex
 import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from landmark_kd.core.errors import UserError
 
@@ -79,6 +79,18 @@ def composed(text: str) -> str:
 def fold(text: str) -> str:
     """Return what names have in common that differ in Unicode form and letter case alone."""
     return composed(composed(text).casefold())
+
+
+def existing(folder: Path, name: str) -> Path:
+    """Return a path below a folder in the letter case in which it is there, as given else."""
+    path = folder
+    for part in PurePosixPath(name).parts:
+        child = path / part
+        if not child.exists() and path.is_dir():
+            alike = (other for other in sorted(path.iterdir()) if fold(other.name) == fold(part))
+            child = next(alike, child)
+        path = child
+    return path
 
 
 def absence(path: Path, otherwise: str = "does not exist") -> str:

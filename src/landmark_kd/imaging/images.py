@@ -58,8 +58,32 @@ class ImageFile:
     def read(self) -> np.ndarray:
         return read_image(self.path, shown=self.shown)
 
+    @property
+    def way(self) -> str:
+        """How it is read, in the words of landmark-kd.yaml."""
+        return "shown" if self.shown else "stored"
+
+    @property
+    def other_way(self) -> str:
+        """How it is not read."""
+        return "stored" if self.shown else "shown"
+
     def __str__(self) -> str:
         return str(self.path)
+
+
+def fits_the_other_way(image: Image, points: np.ndarray, width: int, height: int) -> bool:
+    """Tell whether points fit an image with an EXIF rotation, but not as it is read.
+
+    Args:
+        image: the image; only one in a file of its own may have such a rotation.
+        points: (N, 2) pixels, NaN where there is none.
+        width, height: of the image as it is read.
+    """
+    last = points[np.isfinite(points).all(axis=1)].max(axis=0, initial=0)
+    if (last < [width, height]).all() or not (last < [height, width]).all():
+        return False
+    return isinstance(image, ImageFile) and exif_orientation(image.path) in SIDEWAYS
 
 
 def read_image(path: Path, *, shown: bool = False) -> np.ndarray:

@@ -255,6 +255,15 @@ def test_a_grey_image_gets_three_channels_and_colours_are_blue_first(tmp_path: P
     assert (read_image(tmp_path / "blue.png") == [200, 0, 0]).all()
 
 
+def test_the_folders_of_300w_may_have_other_letter_cases(tmp_path: Path) -> None:
+    write_300w(tmp_path)
+    for name, other in (("afw", "AFW"), ("helen/trainset", "helen/TrainSet"), ("ibug", "iBUG")):
+        (tmp_path / name).rename(tmp_path / other)
+    records = list(W300.read(tmp_path, BadFaces("error")))
+    assert len(records) == sum(map(len, STEMS_300W.values()))
+    assert tmp_path / "iBUG/image_003_1.png" in W300.files(tmp_path)
+
+
 def test_the_orientation_that_a_camera_noted_is_ignored(tmp_path: Path) -> None:
     write_face(tmp_path, "turned", suffix=".jpg")
     jpeg = (tmp_path / "turned.jpg").read_bytes()

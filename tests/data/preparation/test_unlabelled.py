@@ -14,7 +14,7 @@ import pytest
 from landmark_kd.config.params import CropParams, DataParams, UnlabelledBox
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces
-from landmark_kd.data.datasets.unlabelled import unlabelled_records
+from landmark_kd.data.datasets.unlabelled import unlabelled_files, unlabelled_records
 from landmark_kd.data.datasets.wflw import WFLW
 from landmark_kd.data.preparation.prepare import prepare
 from landmark_kd.faces.prepared import Faces, load_faces
@@ -83,6 +83,13 @@ def test_an_image_of_the_set_is_known_though_it_is_shown_turned(raw: Path, tmp_p
     shutil.copy(raw / "synthetic/train/face_0.png", raw / "unlabelled/b.png")
     with pytest.raises(UserError, match="1 faces of images that the data set itself has"):
         run(raw, tmp_path / "out")
+
+
+def test_a_link_that_leads_nowhere_is_said(raw: Path) -> None:
+    write_images(raw / "unlabelled", {"a.png": 1})
+    (raw / "unlabelled/b.png").symlink_to("/gone/b.png")
+    with pytest.raises(UserError, match=r"b\.png is a link to /gone/b\.png, which is not there"):
+        unlabelled_files(raw / "unlabelled", "detector")
 
 
 def test_images_are_read_as_shown(raw: Path) -> None:

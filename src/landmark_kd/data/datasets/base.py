@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.imaging.images import Image
+from landmark_kd.imaging.images import Image, ImageFile, fits_the_other_way
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
@@ -244,8 +244,18 @@ def check_landmarks(record: FaceRecord, scheme: LandmarkScheme, width: int, heig
             raise UserError(
                 f"the {what} of {record.name} in {record.image} reach{'es' * (what == 'box')} "
                 f"{outside:.4g} pixels outside of its {width} x {height} pixels, more than half of "
-                f"the {whose}'s {most:.4g}."
+                f"the {whose}'s {most:.4g}{_hint_of_rotation(record, width, height)}."
             )
+
+
+def _hint_of_rotation(record: FaceRecord, width: int, height: int) -> str:
+    image = record.image
+    if isinstance(image, ImageFile) and fits_the_other_way(image, record.landmarks, width, height):
+        return (
+            f"; the image has an EXIF rotation and is read as {image.way}, but its landmarks fit "
+            f"it as {image.other_way}"
+        )
+    return ""
 
 
 def _plus(a: int | None, b: int | None) -> int | None:

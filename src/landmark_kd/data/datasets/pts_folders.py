@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.names import absence, check_names, composed, fold
+from landmark_kd.core.names import absence, check_names, composed, existing, fold
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import read_pts
@@ -68,7 +68,7 @@ class PtsFolders(Dataset):
                     yield record
 
     def _is_in(self, folder: Path) -> bool:
-        return any((folder / part.folder).is_dir() for part in self.parts)
+        return any(existing(folder, part.folder).is_dir() for part in self.parts)
 
 
 def without_face_number(stem: str) -> str:
@@ -148,7 +148,7 @@ def _is_pts(file: Path) -> bool:
 
 def _part_files(folder: Path, part: Part) -> list[Path]:
     """Return the images and .pts files of a part, sorted; none where it is not on disk."""
-    path = folder / part.folder
+    path = existing(folder, part.folder)
     return files_in(path) if path.is_dir() else []
 
 

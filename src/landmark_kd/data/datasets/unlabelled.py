@@ -11,7 +11,7 @@ import numpy as np
 from landmark_kd.config.params import UnlabelledBox
 from landmark_kd.config.paths import UNLABELLED
 from landmark_kd.core.errors import UserError
-from landmark_kd.core.names import check_names
+from landmark_kd.core.names import absence, check_names
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, Part
 from landmark_kd.data.datasets.registry import recognised
 from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile
@@ -36,7 +36,8 @@ def unlabelled_files(folder: Path, box: UnlabelledBox) -> list[Path]:
         return dataset.files(folder)
     if not folder.is_dir():
         raise UserError(
-            f"unlabelled.path is {folder}, which is not a folder; give one with face images."
+            f"unlabelled.path is {folder}, which {absence(folder, 'is not a folder')}; give one "
+            "with face images."
         )
     files = list(_images_in(folder))
     if not files:
@@ -96,10 +97,14 @@ def _images_in(folder: Path) -> Iterator[Path]:
     """Yield the images in a folder and in all folders within it, sorted, hidden ones left out.
 
     Raises:
-        UserError: one has a name that DVC cannot hold.
+        UserError: one has a name that DVC cannot hold, or is a link that leads nowhere.
     """
     for path in sorted(folder.rglob("*")):
         hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
+        if hidden or path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if path.is_symlink() and not path.exists():
+            raise UserError(f"{path} {absence(path)}; remove the link or bring the image back.")
+        if path.is_file():
             check_names(folder, [path])
             yield path

@@ -24,13 +24,15 @@ from landmark_kd.data.datasets.base import (
     check_landmarks,
     rows_by_image,
 )
-from landmark_kd.data.datasets.registry import SYNTHETIC, recognised
-from landmark_kd.imaging.images import ImageFile, exif_orientation
+from landmark_kd.data.datasets.registry import CUSTOM, SYNTHETIC, recognised
+from landmark_kd.imaging.images import ImageFile, exif_orientation, fits_the_other_way
 from landmark_kd.landmarks import geometry
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 # Sentences on broken faces printed unless all are asked for.
 BROKEN_SHOWN = 20
+# Images with an EXIF rotation whose landmarks are looked at for whether they fit.
+TRIED_TURNED = 200
 SIZE_QUANTILES = (0.05, 0.5, 0.95)
 # What Hydra's grammar, which `dvc exp run -S` reads, takes without quotes.
 PLAIN_VALUE = re.compile(r"[\w./+@%:-]+", re.ASCII)
@@ -100,7 +102,7 @@ def report(checked: CheckedData, *, all_broken: bool = False) -> str:
         *_counts(checked),
         *(f"note: {note}" for note in checked.dataset.notes),
         *_photos(checked),
-        *_orientation(checked.faces),
+        *_orientation(checked),
         *_sizes(checked.faces),
         *_occlusion(checked.faces),
         *_broken(checked, all_broken),
@@ -202,15 +204,31 @@ def _photos(checked: CheckedData) -> Iterator[str]:
         )
 
 
-def _orientation(faces: Sequence[FaceRecord]) -> Iterator[str]:
+def _orientation(checked: CheckedData) -> Iterator[str]:
     """Yield how images are read that a program may show otherwise than they are stored."""
+    faces = checked.faces
     files = dict.fromkeys(face.image for face in faces if isinstance(face.image, ImageFile))
     turned = [file for file in files if exif_orientation(file.path) != 1]
-    if turned:
-        how = "shown" if turned[0].shown else "stored"
+    if not turned:
+        return
+    yield (
+        f"  {_count(len(turned), 'image')} with an EXIF rotation, such as {turned[0]}: read as "
+        f"{turned[0].way}"
+    )
+    shapes = {file: file.read().shape for file in turned[:TRIED_TURNED]}
+    wrong = [
+        face
+        for face in faces
+        if isinstance(face.image, ImageFile)
+        and (shape := shapes.get(face.image))
+        and fits_the_other_way(face.image, face.landmarks, shape[1], shape[0])
+    ]
+    if wrong:
         yield (
-            f"  {_count(len(turned), 'image')} with an EXIF rotation, such as {turned[0]}: read as "
-            f"{how}"
+            f"  CHECK: the landmarks of {_count(len(wrong), 'face')} in them, such as "
+            f"{wrong[0].name}, fit their images as {turned[0].other_way} alone"
+            + "; see orientation in landmark-kd.yaml"
+            * (checked.name == CUSTOM)
         )
 
 

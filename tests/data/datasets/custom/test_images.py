@@ -107,6 +107,27 @@ def test_the_check_says_which_way_turned_images_are_read(tmp_path: Path) -> None
     assert f"  1 image with an EXIF rotation, such as {path}: read as shown" in said
 
 
+@pytest.mark.parametrize(("x", "y", "broken"), [(20.0, 79.0, 0), (20.0, 179.0, 1)])
+def test_the_check_says_where_landmarks_fit_an_image_the_other_way_alone(
+    tmp_path: Path, x: float, y: float, broken: int
+) -> None:
+    folder = coco(tmp_path, 6, None, orientation="stored")
+    tall = np.zeros((200, 60, 3), dtype=np.uint8) if broken else SHOWN
+    write_turned(folder / "images/p001.png", tall, 6)
+    content = json.loads((folder / "faces.json").read_text())
+    content["annotations"][1]["keypoints"][:2] = [x, y]
+    (folder / "faces.json").write_text(json.dumps(content))
+    said = report(check_data(folder))
+    if broken:
+        assert "is read as stored, but its landmarks fit it as shown" in said
+    else:
+        assert (
+            "CHECK: the landmarks of 1 face in them, such as p001.png, fit their images as sho"
+            in said
+        )
+        assert "see orientation in landmark-kd.yaml" in said
+
+
 @pytest.mark.parametrize(
     ("size", "value", "why"),
     [
