@@ -139,7 +139,7 @@ def test_init_writes_a_draft_that_check_understands(
 @pytest.mark.parametrize(
     ("column", "people", "said"),
     [
-        ("person", ["ann", "bob", "eve", "joe"], "20 % of the faces are test faces, all of one"),
+        ("person", ["ann", "bob", "eve", "joe"], "20 % are test faces, all of one"),
         (
             "split",
             ["train", "train", "val", "test"],
@@ -148,7 +148,7 @@ def test_init_writes_a_draft_that_check_understands(
         (
             "split",
             ["train", "train", "train", "val"],
-            "by split (validation: val); 20 % of th",
+            "by split (validation: val); of the others 20 %",
         ),
     ],
 )

@@ -120,7 +120,9 @@ def _init(arguments: argparse.Namespace) -> None:
     written = write_draft(folder)
     config = read_custom_config(folder)
     print(f"{written} is written; found:")
-    print(f"  annotations: {config.annotations}, images in {folder / config.images}")
+    root = folder / config.images_root
+    images = ", ".join(str(root / within) for within in dict.fromkeys(config.images_of_files))
+    print(f"  annotations: {', '.join(config.files)}, images in {images}")
     print(f"  {config.points} landmarks per face, {len(config.flip_pairs)} flip pairs")
     print(f"  split: {_split(config.split)}")
     print("check these lines of it:")
@@ -138,7 +140,7 @@ def _split(split: SplitConfig) -> str:
         return f"by {column} ({'; '.join(listed)}; all else is for training)"
     if split.test is None:
         return f"{column} says train, validation or test"
-    share = f"{100 * split.test:g} % of the faces are test faces"
+    share = f"{100 * split.test:g} % are test faces"
     if validation:
-        return f"by {column} ({validation}); {share}, each image on its own"
+        return f"by {column} ({validation}); of the others {share}, each image on its own"
     return f"{share}, {f'all of one {column} together' if column else 'each image on its own'}"

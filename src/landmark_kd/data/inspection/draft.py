@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
-from landmark_kd.core.names import check_names
 from landmark_kd.data.datasets.custom.annotations import (
-    Annotations,
-    CustomFace,
     Marks,
     folder_columns,
 )
-from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
     LABELME,
     PTS,
     RESERVED_NAMES,
-    leaves_folder,
 )
-from landmark_kd.data.datasets.custom.image_names import find_images, spellings
-from landmark_kd.data.datasets.custom.labelme import Labelme, is_labelme, read_labelme
-from landmark_kd.data.datasets.custom.pts_tree import PtsTree, folders_below, read_pts_tree
-from landmark_kd.data.datasets.custom.table import read_table
+from landmark_kd.data.datasets.custom.image_names import find_images
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
-from landmark_kd.data.datasets.pts_folders import LANDMARKS_SUFFIX
 from landmark_kd.data.datasets.registry import official_layout
 from landmark_kd.data.inspection.check import command_to_train
+from landmark_kd.data.inspection.find_annotations import find_annotations
 from landmark_kd.data.inspection.orientation import ProposedOrientation, propose_orientation
 from landmark_kd.data.inspection.proposals import propose_scheme
 from landmark_kd.data.inspection.proposed_split import propose_split
@@ -44,9 +35,6 @@ from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Begins the comments of a draft that its owner has to look at.
 TO_CHECK = "# CHECK:"
-
-# Names of images that are looked for to find their folder.
-TRIED_IMAGES = 50
 
 
 def write_draft(folder: Path) -> Path:
@@ -86,14 +74,10 @@ def draft_custom_dataset(folder: Path) -> str:
         raise UserError(
             f"{folder} is not a folder; give the one that holds images and annotations."
         )
-    annotations, source = _find(folder)
+    annotated = find_annotations(folder)
+    annotations, source, within = annotated.annotations, annotated.source, annotated.within
     first_pixel = int(FIRST_PIXEL) if annotations == PTS else 0
     faces = source.faces(source.points, first_pixel, None)
-    if isinstance(source, PtsTree | Labelme):
-        within = source.folder
-    else:
-        within = _images_folder(folder, annotations, faces)
-    images = within.relative_to(folder).as_posix()
     marked = [face.marks for face in faces if isinstance(face.marks, Marks)]
     wrong = [face.marks for face in faces if isinstance(face.marks, UserError)]
     if not marked:
@@ -127,9 +111,9 @@ def draft_custom_dataset(folder: Path) -> str:
 name: {_text(_name(folder))}
 # A table (.csv), a COCO key-point file (.json), or for each image a .pts file (pts) or a .json
 # file by labelme (labelme).
-annotations: {_text(annotations)}
+annotations: {_texts(annotations)}
 # The folder that names of images are relative to; with pts and labelme the one that is searched.
-images: {_text(images)}{_orientation(propose_orientation(within, there))}
+images: {_texts(annotated.images)}{_orientation(propose_orientation(within, there))}
 {TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
 first_pixel: {first_pixel}
 points: {source.points}
@@ -154,108 +138,13 @@ split:
   column: {_text(split.column)}
   # The share of the faces that are drawn as test faces, or the values of column that are test
   # faces; null: the values themselves are words such as train, val and test.
-  test: {_values(split.test)}
+  test: {_texts(split.test) if isinstance(split.test, list) else split.test}
   # The values of column that are validation faces; null: they are drawn (prepare.validation).
-  validation: {_values(split.validation)}
+  validation: {_texts(split.validation)}
   seed: 0
 {TO_CHECK} what the images and landmarks may be used for; it goes into trained networks.
 licence: {_text(f"Trained on {_name(folder)}, whose licence its owner has not stated.")}
 """
-
-
-def _find(folder: Path) -> tuple[str, Annotations]:
-    """Return the annotations in a folder and their file's name, or pts.
-
-    Raises:
-        UserError: there are none, or several.
-    """
-    found: dict[str, Annotations] = {}
-    refused: list[str] = []
-    labelme = _labelme(folder, [path for path in _files(folder, (".json",)) if is_labelme(path)])
-    for path in _files(folder, (".csv", ".json")):
-        if labelme is not None and path in labelme.files:
-            continue
-        try:
-            name = path.relative_to(folder).as_posix()
-            found[name] = read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
-        except UserError as error:
-            refused.append(str(error))
-    pts = _files(folder, (LANDMARKS_SUFFIX,))
-    per_image = [f"{LANDMARKS_SUFFIX} files"] if pts else []
-    per_image += ["labelme files"] if labelme else []
-    if len(found) + len(per_image) > 1:
-        names = [*found, *per_image]
-        raise UserError(
-            f"{folder} holds several annotations: {', '.join(names)}; move all but one of them "
-            f"out of it, or write {CONFIG_NAME} yourself."
-        )
-    if pts:
-        return PTS, _pts_tree(folder, pts)
-    if labelme is not None:
-        return LABELME, labelme
-    if found:
-        return next(iter(found.items()))
-    why = f" ({refused[0].removesuffix('.')})" if refused else ""
-    raise UserError(
-        f"{folder} holds no annotations that can be read{why}: wanted is one .csv table with the "
-        "columns image, x0, y0, x1, y1, …, one COCO .json with key points, or for each image a "
-        ".pts file or a .json file by labelme."
-    )
-
-
-def _pts_tree(folder: Path, pts: Sequence[Path]) -> PtsTree:
-    """Read the .pts files from the lowest folder that holds them and images for them."""
-    below = read_pts_tree(Path(os.path.commonpath([file.parent for file in pts])))
-    whole = read_pts_tree(folder)
-    return whole if whole.across > below.across else below
-
-
-def _labelme(folder: Path, files: Sequence[Path]) -> Labelme | None:
-    """Read labelme files from the lowest folder that holds them and their images."""
-    if not files:
-        return None
-    below = read_labelme(Path(os.path.commonpath([file.parent for file in files])))
-    faces = below.faces(below.points, 0, None)
-    absent = find_images(below.folder, (face.image for face in faces if face.image)).absent
-    return read_labelme(folder) if absent else below
-
-
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    files = [
-        path
-        for within in folders_below(folder)
-        for path in sorted(within.iterdir())
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
-    ]
-    check_names(folder, files)
-    return files
-
-
-def _images_folder(folder: Path, annotations: str, faces: Sequence[CustomFace]) -> Path:
-    """Return the folder, `folder` or one within, in which most of the named images are."""
-    tried = list(dict.fromkeys(face.image for face in faces if face.image))[:TRIED_IMAGES]
-    folders = list(folders_below(folder))
-    present = {
-        path: sum(any(_is_in(path, text) for text in spellings(name)) for name in tried)
-        for path in folders
-    }
-    best = max(folders, key=lambda path: present[path])
-    found = find_images(folder, tried) if present[best] < len(tried) else None
-    if found is None or present[best] >= max(1, len(found.files)):
-        return best
-    if not found.files:
-        sentence = (
-            f"{folder} and the folders in it hold none of the images that {annotations} names"
-        )
-        example = "".join(f": {name}, for one, {why}" for name, why in [*found.absent.items()][:1])
-        raise UserError(f"{sentence}{example}.")
-    return folder / os.path.commonpath(
-        [PurePosixPath(name).parent for name in found.files.values()]
-    )
-
-
-def _is_in(folder: Path, name: str) -> bool:
-    return not leaves_folder(name) and os.path.isfile(folder / name)
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -268,15 +157,18 @@ def _orientation(proposed: ProposedOrientation | None) -> str:
     return f"\n{TO_CHECK} {proposed.note}\norientation: {proposed.value}"
 
 
-def _column_note(annotations: str) -> str:
+def _column_note(annotations: str | list[str]) -> str:
+    folders = "folder: the top folder below `images` that an image lies in, folder_2 the next."
     if annotations in (PTS, LABELME):
-        return "folder: the top folder below `images` that an image lies in, folder_2 the next."
+        return folders
+    several = not isinstance(annotations, str)
+    one = annotations if isinstance(annotations, str) else annotations[0]
     what = (
-        "A field of the annotations or images"
-        if annotations.lower().endswith(".json")
+        "A field of COCO's annotations or images"
+        if one.lower().endswith(".json")
         else "A column of the table"
     )
-    return f"{what}; or folder, the top folder in the images' names, folder_2 the next."
+    return f"{what}{', or annotations: the file' if several else ''}; or {folders}"
 
 
 def _name(folder: Path) -> str:
@@ -308,8 +200,11 @@ def _text(value: str | None) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _values(value: float | list[str] | None) -> str:
-    return f"[{', '.join(map(_text, value))}]" if isinstance(value, list) else json.dumps(value)
+def _texts(value: str | Sequence[str] | None) -> str:
+    """Return a text, or texts in a list, as YAML."""
+    if value is None or isinstance(value, str):
+        return _text(value)
+    return f"[{', '.join(map(_text, value))}]"
 
 
 def _comment(text: str) -> str:

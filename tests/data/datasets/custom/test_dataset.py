@@ -12,7 +12,7 @@ import pytest
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
-from landmark_kd.data.datasets.custom import dataset as custom_dataset
+from landmark_kd.data.datasets.custom import several
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.custom.split import choose_test
 from landmark_kd.data.datasets.custom.table import Table, read_table
@@ -103,7 +103,7 @@ def test_the_annotations_are_parsed_once(tmp_path: Path, monkeypatch: pytest.Mon
         parsed.append(path)
         return read_table(path)
 
-    monkeypatch.setattr(custom_dataset, "read_table", read_and_note)
+    monkeypatch.setattr(several, "read_table", read_and_note)
     folder = WRITERS["table"](tmp_path)
     dataset = read_custom_dataset(folder)
     dataset.check(folder)

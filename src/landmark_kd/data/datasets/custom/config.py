@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.names import absence
@@ -24,6 +24,8 @@ PTS = "pts"
 LABELME = "labelme"
 # `split.column` for the top folder that an image lies in, and folder_2 for the one in that, …
 FOLDER_COLUMN = re.compile(r"folder(?:_([1-9]))?")
+# The same for the file that a face's annotation is in, where there are several.
+FILE_COLUMN = "annotations"
 DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
 RESERVED_NAMES = frozenset(
@@ -107,12 +109,29 @@ class SplitConfig(Section):
         return self.test if isinstance(self.test, list) else None
 
 
+def _within(value: Any) -> str | list[str]:
+    """Check the name of a file or folder, or a list of such."""
+    names = value if isinstance(value, list) else [value]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"{value!r} must be a name, or a list of names")
+    for name in names:
+        if leaves_folder(name):
+            raise ValueError(
+                f"'{name}' must lie within the folder of {CONFIG_NAME}; give it relative to that "
+                "folder, without '..'"
+            )
+    return value
+
+
+Names = Annotated[str | list[str], PlainValidator(_within)]
+
+
 class CustomConfig(Section):
     """The whole of landmark-kd.yaml; docs/data.md explains each key."""
 
     name: str
-    annotations: Text
-    images: Text
+    annotations: Names
+    images: Names
     orientation: Literal["shown", "stored"] = "shown"
     first_pixel: Literal[0, 1]
     points: Annotated[int, Field(ge=2, le=10_000)]
@@ -135,16 +154,6 @@ class CustomConfig(Section):
             )
         if name.casefold() in RESERVED_NAMES:
             raise ValueError(f"'{name}' is a subset of a built-in data set; take another name")
-        return name
-
-    @field_validator("annotations", "images")
-    @classmethod
-    def _inside(cls, name: str) -> str:
-        if leaves_folder(name):
-            raise ValueError(
-                f"'{name}' must lie within the folder of {CONFIG_NAME}; give it relative to that "
-                "folder, without '..'"
-            )
         return name
 
     @model_validator(mode="after")
@@ -171,13 +180,39 @@ class CustomConfig(Section):
     def _flip(self) -> np.ndarray:
         return flip_of_pairs(self.points, [(a, b) for a, b in self.flip_pairs])
 
+    @property
+    def files(self) -> list[str]:
+        """The files of annotations, or pts or labelme."""
+        return [self.annotations] if isinstance(self.annotations, str) else self.annotations
+
+    @property
+    def images_root(self) -> str:
+        """The folder that names of images are relative to."""
+        return self.images if isinstance(self.images, str) else "."
+
+    @property
+    def images_of_files(self) -> list[str]:
+        """The folder of each file's images, relative to `images_root`; empty where it is that."""
+        return [""] * len(self.files) if isinstance(self.images, str) else self.images
+
     def _check_annotations(self) -> None:
         per_image = self.annotations in (PTS, LABELME)
-        if not (per_image or self.annotations.lower().endswith((".csv", ".json"))):
+        for file in self.files:
+            if not (per_image or file.lower().endswith((".csv", ".json"))):
+                raise ValueError(
+                    f"annotations is '{file}'; it must be a .csv file, a .json file (COCO key "
+                    f"points), a list of such, {PTS} (a .pts file for each image) or {LABELME} (a "
+                    ".json file by labelme for each image)"
+                )
+        twice = repeated(self.files)
+        if twice is not None:
+            raise ValueError(f"annotations has '{twice}' twice")
+        if isinstance(self.images, list) and (
+            isinstance(self.annotations, str) or len(self.images) != len(self.files)
+        ):
             raise ValueError(
-                f"annotations is '{self.annotations}'; it must be a .csv file, a .json file "
-                f"(COCO key points), {PTS} (a .pts file for each image) or {LABELME} (a .json file "
-                "by labelme for each image)"
+                f"images is a list of {len(self.images)}, but annotations is not one of as many "
+                "files; give a folder for each of them, or one for all"
             )
         column = self.split.column
         if per_image and column and not FOLDER_COLUMN.fullmatch(column):

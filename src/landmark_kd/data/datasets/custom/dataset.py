@@ -12,7 +12,6 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.core.names import absence
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
 from landmark_kd.data.datasets.custom.annotations import Annotations, CustomFace, folder_of
-from landmark_kd.data.datasets.custom.coco import read_coco
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
     FOLDER_COLUMN,
@@ -25,8 +24,12 @@ from landmark_kd.data.datasets.custom.image_names import ImageNames, find_images
 from landmark_kd.data.datasets.custom.images import MarkedImage
 from landmark_kd.data.datasets.custom.labelme import Labelme, read_labelme
 from landmark_kd.data.datasets.custom.pts_tree import PtsTree, read_pts_tree
+from landmark_kd.data.datasets.custom.several import (
+    AnnotationsFile,
+    SeveralFiles,
+    read_annotations,
+)
 from landmark_kd.data.datasets.custom.split import PlacedFace, place
-from landmark_kd.data.datasets.custom.table import read_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ class CustomDataset(Dataset):
 
     def files(self, folder: Path) -> list[Path]:
         names = {one.face.image for one in self.placed if one.face.image} - self.absent.keys()
-        images = [folder / self.config.images / name for name in sorted(names)]
+        images = [folder / self.config.images_root / name for name in sorted(names)]
         return list(dict.fromkeys([folder / CONFIG_NAME, *self.annotated, *images]))
 
     def read(self, folder: Path, bad: BadFaces) -> Iterator[FaceRecord]:
@@ -77,7 +80,7 @@ class CustomDataset(Dataset):
             yield FaceRecord(
                 name=f"{image}#{number[image]}" if image in shared else image,
                 image=MarkedImage(
-                    folder / self.config.images / image,
+                    folder / self.config.images_root / image,
                     shown=self.config.orientation == "shown",
                     size=face.size,
                     where=face.where,
@@ -103,7 +106,7 @@ class CustomDataset(Dataset):
             raise UserError(f"{face.where}: the image {face.image} {reason}.")
         if self.config.split.column and face.group is None:
             state = (
-                f"lies in no such folder below {folder / self.config.images}"
+                f"lies in no such folder below {folder / self.config.images_root}"
                 if FOLDER_COLUMN.fullmatch(self.config.split.column)
                 else f"has no value of {self.config.split.column}"
             )
@@ -133,7 +136,7 @@ def read_custom_dataset(folder: Path) -> CustomDataset:
         annotated=(
             annotations.files
             if isinstance(annotations, PtsTree | Labelme)
-            else [folder / config.annotations]
+            else [folder / file for file in config.files]
         ),
         placed=placed,
         absent=names.absent,
@@ -147,24 +150,28 @@ def _open(config: CustomConfig, folder: Path) -> Annotations:
     Raises:
         UserError: something is not there, or is not what its name says.
     """
-    images = folder / config.images
-    # os.path, unlike Path, says False of a name that is too long for any file, here and below.
-    if not os.path.isdir(images):
-        raise UserError(
-            f"{images} {absence(images, 'is not a folder')}; images in {folder / CONFIG_NAME} "
-            "names it."
-        )
+    root = folder / config.images_root
+    for images in (root / within for within in config.images_of_files):
+        # os.path, unlike Path, says False of a name that is too long for any file, here and below.
+        if not os.path.isdir(images):
+            raise UserError(
+                f"{images} {absence(images, 'is not a folder')}; images in {folder / CONFIG_NAME} "
+                "names it."
+            )
     if config.annotations == PTS:
-        return read_pts_tree(images)
+        return read_pts_tree(root)
     if config.annotations == LABELME:
-        return read_labelme(images, config.names)
-    path = folder / config.annotations
-    if not os.path.isfile(path):
-        raise UserError(
-            f"{path} {absence(path, 'is not a file')}; annotations in {folder / CONFIG_NAME} "
-            "names it."
-        )
-    return read_coco(path) if path.suffix.lower() == ".json" else read_table(path)
+        return read_labelme(root, config.names)
+    opened = []
+    for name, within in zip(config.files, config.images_of_files, strict=True):
+        path = folder / name
+        if not os.path.isfile(path):
+            raise UserError(
+                f"{path} {absence(path, 'is not a file')}; annotations in {folder / CONFIG_NAME} "
+                "names it."
+            )
+        opened.append(AnnotationsFile(name, within, read_annotations(path)))
+    return opened[0].content if isinstance(config.annotations, str) else SeveralFiles(opened)
 
 
 def _with_images(
@@ -176,7 +183,7 @@ def _with_images(
         UserError: none of the images is there.
     """
     faces = annotations.faces(config.points, config.first_pixel, config.split.column)
-    images = folder / config.images
+    images = folder / config.images_root
     names = find_images(images, (face.image for face in faces if face.image))
     if names.absent and not names.files:
         name, reason = next(iter(names.absent.items()))

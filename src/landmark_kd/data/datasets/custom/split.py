@@ -49,7 +49,10 @@ def uses_of(values: Iterable[str]) -> dict[str, Use]:
 
     Faces for evaluation are test faces, or, beside other test faces, validation faces.
     """
-    words = {value: word for value in values if (word := _word(value))}
+    # Of a file the name says more than the folders that it lies in.
+    words = {
+        value: word for value in values if (word := _word(value.rpartition("/")[2]) or _word(value))
+    }
     evaluation: Use = "validation" if "test" in words.values() else "test"
     return {value: evaluation if word == "evaluation" else word for value, word in words.items()}
 
