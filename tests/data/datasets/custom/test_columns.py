@@ -7,11 +7,12 @@ import re
 import pytest
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.columns import Columns, find_columns
+from landmark_kd.data.datasets.custom.columns import Columns, check_header, find_columns
 
 
 def _find(header: str, *rows: str) -> Columns:
     names = header.split(",")
+    check_header("t.csv, line 1", names)
     cells = [row.split(",") for row in rows] or [["1"] * len(names)]
     return find_columns("t.csv, line 1", names, cells)
 
@@ -72,7 +73,11 @@ def test_the_images_column_is_known_by_its_name_or_its_values(
             "column with the name of the image's file (image, file, filename, path, …) and an x",
         ),
         ("image,points", "a.jpg,[1 2 3]", "none of its columns holds points; they are image, po"),
-        ("a.jpg,12.5,30", "b.jpg,1,2", "line 1: holds values (a.jpg, 12.5, 30), but the first"),
+        (
+            "a.jpg,30,12.5,30",
+            "b.jpg,1,2,3",
+            "line 1: holds values (a.jpg, 30, 12.5 and 1 more)",
+        ),
         ("image,x0,y0,x1", "a.jpg,1,2,3", "has no column y1, but columns of points up to x1"),
         ("image,p_1_x,p_1_y,p_3_x", "a,1,2,3", "has no column p_2_x and 2 more, but columns of"),
         (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.custom.annotations import in_short
+from landmark_kd.data.datasets.custom.config import repeated
 from landmark_kd.imaging.images import IMAGE_SUFFIXES
 
 BOX = ("box_x", "box_y", "box_width", "box_height")
@@ -46,6 +47,22 @@ class Columns:
         return {self.image, *BOX, *(name for pair in self.points for name in pair)}
 
 
+def check_header(where: str, header: Sequence[str]) -> None:
+    """Check that a table's first line names columns.
+
+    Raises:
+        UserError: it holds values, or has a name twice.
+    """
+    if any(re.fullmatch(r"-?[0-9.]+", name) for name in header):
+        raise UserError(
+            f"{where}: holds values ({in_short(header, 3)}), but the first line must name the "
+            f"columns: {EXPECTED}."
+        )
+    twice = repeated(name for name in header if name)
+    if twice is not None:
+        raise UserError(f"{where}: has the column {twice} twice.")
+
+
 def find_columns(where: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
     """Find out which columns are the image's and the points'.
 
@@ -57,11 +74,6 @@ def find_columns(where: str, header: Sequence[str], rows: Sequence[Sequence[str]
         UserError: there is none for the image or for the points, or one of a pair is missing; the
             sentence says which columns there are, and which were expected.
     """
-    if any(re.fullmatch(r"-?[0-9.]+", name) for name in header):
-        raise UserError(
-            f"{where}: holds values ({in_short(header, 3)}), but the first line must name the "
-            f"columns: {EXPECTED}."
-        )
     image = _image_column(header, rows)
     points = _numbered_points(where, header)
     names, named = _named_points(header)

@@ -19,8 +19,8 @@ from landmark_kd.data.datasets.custom.annotations import (
     image_name,
     stated_size,
 )
-from landmark_kd.data.datasets.custom.columns import BOX, Columns, find_columns
-from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN, repeated
+from landmark_kd.data.datasets.custom.columns import BOX, Columns, check_header, find_columns
+from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
 from landmark_kd.data.datasets.pts import to_number
 
 # Lines of which the cells are looked at to find the image's column.
@@ -180,9 +180,7 @@ def read_table(path: Path) -> Table:
     header = tuple(name.strip() for name in lines[0][1])
     if len(header) == 1 and re.search(r"[;\t]", header[0]):
         raise UserError(f"{path}, line 1: its columns must be separated by commas.")
-    twice = repeated(name for name in header if name)
-    if twice is not None:
-        raise UserError(f"{path}, line 1: has the column {twice} twice.")
+    check_header(f"{path}, line 1", header)
     if len(lines) == 1:
         raise UserError(f"{path} holds no face: it ends after the names of its columns.")
     rows = tuple(lines[1:])
