@@ -6,7 +6,7 @@ The tool needs prepared faces (`dvc repro prepare`). Exporting folds BatchNorm i
 before it; here each BatchNorm gets the mean and the variance of its inputs on the train faces
 without augmentation, and the scale and shift with which it changes nothing. So the network predicts
 what the file predicts, and has statistics to train with. It is compared with the file on validation
-faces.
+faces. What it says of its own errors is fitted anew.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from landmark_kd.config import paths
-from landmark_kd.config.params import HeadName
+from landmark_kd.config.params import HeadName, load_params
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.export.onnx import TOLERANCE
 from landmark_kd.faces.prepared import Faces, load_faces
@@ -34,6 +34,8 @@ from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.metadata import INPUT_NAME, OUTPUT_NAME
 from landmark_kd.models.config import NetworkConfig
 from landmark_kd.models.network import LandmarkNet, predict, save_network
+from landmark_kd.training.augment import Augmenter
+from landmark_kd.training.uncertainty import fit_uncertainty
 
 # Crops in memory at a time.
 BATCH = 64
@@ -46,7 +48,11 @@ def main() -> None:
     parser.add_argument("--head", default="integral", help="of the network (default: %(default)s)")
     arguments = parser.parse_args()
     faces = load_faces(paths.TRAIN_FACES)
+    params = load_params()
     net, away = network_from_onnx(arguments.model, faces, arguments.head)
+    info = faces.info
+    augmenter = Augmenter(params.augment, info.crop_size, info.border, info.scheme.flip)
+    fit_uncertainty(net, faces, faces.crop_landmarks(), augmenter, params.base.seed)
     save_network(net, arguments.out)
     print(f"{arguments.out}: up to {away:.2g} pixels of the crop away from {arguments.model}")
 
@@ -138,7 +144,11 @@ def _take_weights(
     path: Path,
 ) -> list[BatchNormAct2d]:
     """Give the network the file's weights; return the folded BatchNorms, which add a shift."""
-    values = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+    # Files that say uncertainties hold the network within another module.
+    values = {
+        i.name.removeprefix("net."): torch.from_numpy(numpy_helper.to_array(i).copy())
+        for i in graph.initializer
+    }
     nodes = [node for node in graph.node if node.op_type == "Conv"]
     if len(nodes) != len(pairs):
         raise UserError(

@@ -31,8 +31,8 @@ examples:
 
 Without --model it is always the network that comes with landmark-kd, whatever models/ holds; the
 first line printed and "model" in the JSON files say which one was used.
-Writes DIR/<name>.json (box, score and landmarks of each face, in pixels of the image as it is
-shown, after its EXIF rotation) and DIR/<name>.png (the image with the points drawn).
+Writes DIR/<name>.json (box, score, landmarks and their uncertainty of each face, in pixels of the
+image as it is shown, after its EXIF rotation) and DIR/<name>.png (the image with the points drawn).
 An image without a face is no error: its list of faces is empty.
 Status: 0 all images done, 1 some could not be done, 2 wrong arguments, 130 Ctrl-C.
 """
@@ -202,11 +202,16 @@ def _write_results(
                 "box": face.box.round(DECIMALS).tolist(),
                 "score": round(face.score, DECIMALS),
                 "landmarks": face.landmarks.round(DECIMALS).tolist(),
+                "uncertainty": None
+                if face.uncertainty is None
+                else face.uncertainty.round(DECIMALS).tolist(),
             }
             for face in faces
         ],
     }
     for face in faces:
-        image = draw_landmarks(image, face.landmarks, detector.info.contours)
+        image = draw_landmarks(
+            image, face.landmarks, detector.info.contours, uncertainty=face.uncertainty
+        )
     write_image(out / f"{file.stem}.png", image)
     write_json(out / f"{file.stem}.json", content)

@@ -80,8 +80,7 @@ class Faces:
 
     def crop_sides(self) -> np.ndarray:
         """Sides (N,) of the crops, in pixels of their own images."""
-        scales = np.sqrt(np.abs(np.linalg.det(self.crop_to_image[:, :, :2])))
-        return self.info.crop_size * scales
+        return self.info.crop_size * geometry.scale(self.crop_to_image)
 
     def crops(self, rows: np.ndarray | slice) -> np.ndarray:
         """The networks' un-augmented crops (n, size, size, 3) uint8 RGB of some faces."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,8 +15,14 @@ from landmark_kd import __version__
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
-from landmark_kd.inference.metadata import INPUT_NAME, LARGEST_NUMBER, OUTPUT_NAME, ModelInfo
-from landmark_kd.landmarks import geometry
+from landmark_kd.inference.metadata import (
+    INPUT_NAME,
+    LARGEST_NUMBER,
+    OUTPUT_NAME,
+    SIGMA_NAME,
+    ModelInfo,
+)
+from landmark_kd.landmarks import geometry, uncertainty
 
 # The network that comes with the package, a file in its folder `assets`; docs/model_card.md says
 # what it was trained on and what it is worth.
@@ -34,13 +41,26 @@ class Face:
         box: (4,) float x0, y0, x1, y1, the box the landmarks were predicted in; given to
             `detect` again, it gives the same landmarks.
         landmarks: (K, 2) float.
-        score: how sure the face detector was, 0 to 1 (see `imaging.face_detector.find_faces`); 1
-            for a box that was given.
+        score: how sure it is that the landmarks lie on a face, 0 to 1: how sure the face detector
+            was (see `imaging.face_detector.find_faces`; 1 for a box that was given), times how
+            sure the network is (`landmarks.uncertainty.trust`).
+        uncertainty: (K,) float, sigma of each landmark in pixels: half of all landmarks lie within
+            1.18 sigma of the truth; `ModelInfo.region` has the multiples of other shares. None of
+            files that do not say it.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
     score: float
+    uncertainty: np.ndarray | None = None
+
+
+class _Predictions(NamedTuple):
+    """Landmarks (M, K, 2) and sigmas (M, K) or None, in pixels; trust (M,) in the faces."""
+
+    landmarks: np.ndarray
+    sigma: np.ndarray | None
+    trust: np.ndarray
 
 
 class LandmarkDetector:
@@ -55,6 +75,7 @@ class LandmarkDetector:
         self.info = info
         self.source = source
         self._session = session
+        self._outputs = [OUTPUT_NAME] if info.regions is None else [OUTPUT_NAME, SIGMA_NAME]
 
     @classmethod
     def load(
@@ -135,7 +156,7 @@ class LandmarkDetector:
         if boxes is not None:
             found = _checked_boxes(boxes)
             scores = np.ones(len(found))
-            landmarks = self._predict(image, found)
+            predicted = self._predict(image, found)
         else:
             if self.info.box == "dataset" and self.info.box_in_haar is None:
                 raise ValueError(
@@ -144,13 +165,18 @@ class LandmarkDetector:
             found, scores = face_detector.find_faces(
                 image, self.info.box_in_haar or face_detector.LANDMARK_BOX
             )
-            landmarks = self._predict(image, found)
+            predicted = self._predict(image, found)
             if self.info.box == "landmarks":
-                found = _refined(found, landmarks)
-                landmarks = self._predict(image, found)
+                found = _refined(found, predicted.landmarks)
+                predicted = self._predict(image, found)
         return [
-            Face(box, points, float(score))
-            for box, points, score in zip(found, landmarks, scores, strict=True)
+            Face(
+                found[i],
+                predicted.landmarks[i],
+                float(scores[i] * predicted.trust[i]),
+                None if predicted.sigma is None else predicted.sigma[i],
+            )
+            for i in range(len(found))
         ]
 
     def network_inputs(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,37 +200,49 @@ class LandmarkDetector:
         inputs = (rgb - mean) / std
         return np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)), to_crop
 
-    def run_network(self, inputs: np.ndarray) -> np.ndarray:
+    def run_network(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the landmarks (M, K, 2) float32, network coordinates, of `network_inputs`.
+
+        And sigma (M, K) float32, shares of the crop's side, None of files that do not say it.
 
         Raises:
             UserError: the network cannot be run, or gives something else.
         """
         try:
-            (outputs,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: inputs})
+            outputs = self._session.run(self._outputs, {INPUT_NAME: inputs})
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             if is_out_of_memory(error):
                 raise
             why = f"cannot be run ({_first_line(error)})"
         else:
-            landmarks = np.asarray(outputs)
-            if landmarks.shape == (len(inputs), self.info.points, 2):
-                # Written this way round, NaN fails, too.
-                if (np.abs(landmarks) <= LARGEST_NUMBER).all():
-                    return landmarks
+            landmarks, *sigma = map(np.asarray, outputs)
+            expected = (len(inputs), self.info.points)
+            unfit = [values.shape for values in sigma if values.shape != expected]
+            if landmarks.shape != (*expected, 2) or unfit:
+                shape = unfit[0] if unfit else landmarks.shape
+                why = f"gives {shape} numbers for {len(inputs)} faces"
+            # Written this way round, NaN fails, too.
+            elif not (np.abs(landmarks) <= LARGEST_NUMBER).all():
                 why = "gives landmarks that are not near the crop, or no numbers"
+            elif not all(((v > 0) & (v <= LARGEST_NUMBER)).all() for v in sigma):
+                why = "gives uncertainties that are no numbers above 0"
             else:
-                why = f"gives {landmarks.shape} numbers for {len(inputs)} faces"
+                return landmarks, sigma[0] if sigma else None
         raise UserError(f"{self.source} {why}; give a file that the export stage wrote.")
 
-    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Predict landmarks (M, K, 2) in pixels of `image`, all boxes (M, 4) in one run."""
+    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> _Predictions:
+        """Predict in pixels of `image`, all boxes (M, 4) in one run."""
         if len(boxes) == 0:
-            return np.empty((0, self.info.points, 2))
+            return _Predictions(np.empty((0, self.info.points, 2)), None, np.empty(0))
         inputs, to_crop = self.network_inputs(image, boxes)
-        outputs = self.run_network(inputs).astype(np.float64)
-        in_crop = geometry.from_network(outputs, self.info.input_size)
-        return geometry.apply(geometry.invert(to_crop), in_crop)
+        landmarks, sigma = self.run_network(inputs)
+        in_crop = geometry.from_network(landmarks.astype(np.float64), self.info.input_size)
+        in_image = geometry.apply(geometry.invert(to_crop), in_crop)
+        if sigma is None or self.info.typical_sigma is None:
+            return _Predictions(in_image, None, np.ones(len(boxes)))
+        trust = uncertainty.trust(sigma.astype(np.float64), self.info.typical_sigma)
+        pixels = self.info.input_size / geometry.scale(to_crop)
+        return _Predictions(in_image, sigma * pixels[:, None], trust)
 
 
 def shipped_model() -> bytes:
@@ -227,7 +265,10 @@ def _check_shapes(session: onnxruntime.InferenceSession, info: ModelInfo) -> Non
     """Raise ValueError where a network is not as its metadata says; see `from_metadata`."""
     found = {value.name: value.shape[1:] for value in session.get_inputs() + session.get_outputs()}
     size = info.input_size
-    for name, shape in {INPUT_NAME: [3, size, size], OUTPUT_NAME: [info.points, 2]}.items():
+    expected = {INPUT_NAME: [3, size, size], OUTPUT_NAME: [info.points, 2]}
+    if info.regions is not None:
+        expected[SIGMA_NAME] = [info.points]
+    for name, shape in expected.items():
         if found.get(name) != shape:
             raise ValueError(
                 f"has metadata of another network: {name} should be of shape (N, "

@@ -71,6 +71,17 @@ class ModelInfo:
     regions: tuple[float, ...] | None = None
     typical_sigma: tuple[float, float] | None = None
 
+    def region(self, level: float) -> float:
+        """Return the multiple of sigma within which this share of all landmarks lies.
+
+        Raises:
+            ValueError: the file says no uncertainty, or not for this share.
+        """
+        if self.regions is None or level not in LEVELS:
+            known = f"one of {LEVELS}" if self.regions else "of no use: the file says no sigma"
+            raise ValueError(f"level is {level}; it must be {known}")
+        return self.regions[LEVELS.index(level)]
+
     def to_metadata(self) -> dict[str, str]:
         """Return texts by name: words as they are, everything else as JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

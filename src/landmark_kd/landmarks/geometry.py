@@ -28,9 +28,9 @@ def square_crop(box: np.ndarray, margin: float, size: int) -> np.ndarray:
     side = max(x1 - x0, y1 - y0) * (1 + margin)
     if not side > 0:
         raise ValueError(f"the box {box} has no extent")
-    scale = size / side
+    zoom = size / side
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    linear = np.eye(2) * scale
+    linear = np.eye(2) * zoom
     offset = np.full(2, (size - 1) / 2) - linear @ centre
     return np.column_stack([linear, offset])
 
@@ -39,6 +39,11 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Map points (…, K, 2) with `matrix` (…, 2, 3); leading dimensions broadcast."""
     linear, offset = matrix[..., :2], matrix[..., 2]
     return points @ np.swapaxes(linear, -1, -2) + offset[..., None, :]
+
+
+def scale(matrix: np.ndarray) -> np.ndarray:
+    """Return how many pixels maps (…, 2, 3) make of one, (…); the root of areas' ratio."""
+    return np.sqrt(np.abs(np.linalg.det(matrix[..., :2])))
 
 
 def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -16,6 +17,10 @@ RIM: Colour = (0, 0, 0)
 
 # A face of this many pixels is drawn with lines one pixel wide.
 FACE_PIXELS_PER_LINE_PIXEL = 250
+# Sigma in shares of the face's extent, up to which a landmark is drawn in full and from which on it
+# is faintest, and how visible it is then, of 255. Typical landmarks have 0.01.
+SURE = (0.02, 0.06)
+FAINTEST = 60
 # OpenCV takes coordinates in 1 / 2^SHIFT pixels.
 SHIFT = 4
 # OpenCV's integer coordinates overflow beyond this; such a point is far outside any image.
@@ -27,7 +32,9 @@ def draw_landmarks(
     landmarks: np.ndarray,
     contours: Contours = (),
     colour: Colour = GREEN,
+    *,
     thickness: int | None = None,
+    uncertainty: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return a copy of an image with one face's landmarks on it.
 
@@ -37,6 +44,7 @@ def draw_landmarks(
         contours: (indices, closed) of each line, as in `LandmarkScheme.contours`.
         colour: BGR of lines and points; a dark rim keeps them visible on any background.
         thickness: of the lines in pixels; None takes it from the size of the face.
+        uncertainty: (K,) sigma of each landmark, pixels; those with a large one are drawn faint.
 
     Raises:
         ValueError: a landmark is not finite.
@@ -44,8 +52,8 @@ def draw_landmarks(
     landmarks = np.asarray(landmarks, dtype=np.float64)
     if not np.isfinite(landmarks).all():
         raise ValueError("landmarks to draw must be finite")
+    extent = float(np.ptp(landmarks, axis=0).max())
     if thickness is None:
-        extent = float(np.ptp(landmarks, axis=0).max())
         thickness = max(1, round(extent / FACE_PIXELS_PER_LINE_PIXEL))
     fixed_point = np.rint(landmarks.clip(-FAR, FAR) * 2**SHIFT).astype(np.int32)
     radius = round(1.25 * thickness * 2**SHIFT)
@@ -59,4 +67,18 @@ def draw_landmarks(
     for grow, ink in ((rim << SHIFT, RIM), (0, colour)):
         for x, y in fixed_point.tolist():
             cv2.circle(drawn, (x, y), radius + grow, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
-    return drawn
+    if uncertainty is None or not extent > 0:
+        return drawn
+    opacity = np.interp(uncertainty / extent, SURE, (255, FAINTEST)).round().astype(int).tolist()
+    mask = np.zeros(image.shape[:2], np.uint8)
+    wide = thickness + 2 * rim + 1
+    for indices, closed in contours:
+        ends = [*indices, indices[0]] if closed else list(indices)
+        for a, b in pairwise(ends):
+            line, ink = fixed_point[[a, b]], (opacity[a] + opacity[b]) // 2
+            cv2.polylines(mask, [line], False, ink, wide, cv2.LINE_AA, SHIFT)
+    grown = radius + (rim + 1 << SHIFT)
+    for (x, y), ink in zip(fixed_point.tolist(), opacity, strict=True):
+        cv2.circle(mask, (x, y), grown, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
+    share = mask[..., None] / np.float32(255)
+    return (image + share * (drawn.astype(np.float32) - image)).round().astype(np.uint8)
