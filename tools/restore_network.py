@@ -144,11 +144,7 @@ def _take_weights(
     path: Path,
 ) -> list[BatchNormAct2d]:
     """Give the network the file's weights; return the folded BatchNorms, which add a shift."""
-    # Files that say uncertainties hold the network within another module.
-    values = {
-        i.name.removeprefix("net."): torch.from_numpy(numpy_helper.to_array(i).copy())
-        for i in graph.initializer
-    }
+    values = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
     nodes = [node for node in graph.node if node.op_type == "Conv"]
     if len(nodes) != len(pairs):
         raise UserError(

@@ -25,7 +25,7 @@ def test_multiply_adds_are_those_of_a_convolution() -> None:
             super().__init__()
             self.layer = nn.Conv2d(3, 8, 3, padding=1, bias=False)
 
-        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        def with_sigma(self, inputs: torch.Tensor) -> torch.Tensor:
             return self.layer(inputs)
 
     cost = network_cost(OneConvolution())  # type: ignore[arg-type]

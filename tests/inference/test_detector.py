@@ -22,7 +22,7 @@ from landmark_kd.imaging.images import read_image
 from landmark_kd.inference import detector as predict
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.metadata import ModelInfo
-from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks import geometry, uncertainty
 from landmark_kd.models import network
 from tests.conftest import PROJECT
 from tests.support.exported_model import SIZE, exported_model, tiny_network
@@ -130,7 +130,6 @@ def test_landmarks_are_those_of_the_torch_network_on_the_same_crop(
     assert face.landmarks.shape == (68, 2)
     np.testing.assert_allclose(face.landmarks, expected, atol=0.01)
     np.testing.assert_array_equal(face.box, box)
-    assert face.score == 1.0
 
 
 def test_landmarks_lie_on_what_the_network_found(spots: LandmarkDetector) -> None:
@@ -281,7 +280,7 @@ def test_found_faces_are_predicted_twice_and_their_box_gives_the_same_landmarks(
     (face,) = detector.detect(image)
     (first,) = detector.detect(image, rough)
     np.testing.assert_allclose(face.box, geometry.landmarks_box(first.landmarks))
-    assert face.score == 0.7
+    assert face.score == pytest.approx(0.7, rel=0.01), "of a face that is as typical as the first"
     (again,) = detector.detect(image, face.box[None])
     np.testing.assert_array_equal(face.landmarks, again.landmarks)
 
@@ -353,3 +352,42 @@ def test_haar_finds_most_lfpw_train_faces_and_its_boxes_fit_the_landmarks(shared
     close = np.array(away) < 0.3
     assert close.sum() > 0.8 * len(files)
     assert np.median(away) < 0.12
+
+
+def test_uncertainty_is_in_pixels_of_the_image(detector: LandmarkDetector) -> None:
+    image, box = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
+    (face,) = detector.detect(image, box)
+    inputs, _ = detector.network_inputs(image, box)
+    _, sigma = detector.run_network(inputs)
+    assert face.uncertainty is not None
+    assert sigma is not None
+    np.testing.assert_allclose(face.uncertainty, sigma[0] * 130 * 1.25, rtol=1e-5)
+
+
+def test_the_score_is_the_detectors_times_the_trust_in_the_face(
+    detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.full((200, 200, 3), 90, np.uint8)
+    box = np.array([[20.0, 20.0, 120.0, 120.0]])
+    monkeypatch.setattr(uncertainty, "trust", lambda sigma, typical: np.full(len(sigma), 0.25))
+    (given,) = detector.detect(image, box)
+    assert given.score == 0.25
+    monkeypatch.setattr(face_detector, "find_faces", lambda *_: (box, np.array([0.5])))
+    (found,) = detector.detect(image)
+    assert found.score == 0.125
+
+
+def test_files_that_say_no_uncertainty_are_read_all_the_same(tmp_path: Path) -> None:
+    detector = LandmarkDetector.load(exported_model(tmp_path, uncertain=False))
+    (face,) = detector.detect(np.zeros((80, 80, 3), np.uint8), np.array([[9.0, 9.0, 70.0, 70.0]]))
+    assert face.uncertainty is None
+    assert face.score == 1.0
+    with pytest.raises(ValueError, match="the file says no sigma"):
+        detector.info.region(0.9)
+
+
+def test_regions_are_asked_for_by_the_share_they_cover(detector: LandmarkDetector) -> None:
+    assert detector.info.regions is not None
+    assert detector.info.region(0.9) == detector.info.regions[17]
+    with pytest.raises(ValueError, match=r"level is 0\.33; it must be one of"):
+        detector.info.region(0.33)

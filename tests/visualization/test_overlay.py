@@ -60,3 +60,16 @@ def test_points_outside_the_image_are_no_error(far: float) -> None:
 def test_a_landmark_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         draw_landmarks(grey_image(), SQUARE * np.nan)
+
+
+def test_landmarks_that_are_unsure_are_faint_and_sure_ones_are_not() -> None:
+    sigma = np.array([0.1, 0.1, 60.0, 60.0])
+    around = [((0, 1, 2, 3), True)]
+    plain = draw_landmarks(grey_image(), SQUARE, around, RED)
+    drawn = draw_landmarks(grey_image(), SQUARE, around, RED, uncertainty=sigma).astype(int)
+    assert is_red(drawn[20, 20])
+    assert is_red(drawn[20, 50]), "the line between two sure ones"
+    assert 128 < drawn[80, 80, 2] < 200, "an unsure one lets the image through"
+    assert drawn[80, 50, 2] < drawn[50, 80, 2] < drawn[20, 50, 2], "lines are as sure as their ends"
+    untouched = (plain == 128).all(axis=2)
+    assert (drawn[untouched] == 128).all()

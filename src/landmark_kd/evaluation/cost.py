@@ -28,7 +28,7 @@ def network_cost(net: LandmarkNet) -> dict[str, int]:
     """
     net, inputs = _ready(net)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        net(inputs)
+        net.with_sigma(inputs)
     # The counter counts a multiply-add as two operations.
     macs = counter.get_total_flops() // 2
     return {"parameters": sum(p.numel() for p in net.parameters()), "macs": macs}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
@@ -48,7 +48,7 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
     """
     net = copy.deepcopy(net).cpu().eval()
     with replaced_file(out) as temporary:
-        _write_onnx(net, model_info(net, faces.info), temporary)
+        _write_onnx(copy.deepcopy(net), model_info(net, faces.info), temporary)
         rows = np.linspace(0, len(faces) - 1, min(check_faces, len(faces))).round().astype(int)
         in_crop, in_image = largest_differences(net, faces, rows, temporary)
         # Written this way round, a difference that is not a number fails, too.
@@ -93,21 +93,6 @@ def model_info(net: LandmarkNet, info: FacesInfo) -> ModelInfo:
     )
 
 
-class _Outputs(nn.Module):
-    """A network with all that its file gives."""
-
-    def __init__(self, net: LandmarkNet) -> None:
-        super().__init__()
-        self.net = net
-        self.fitted = net.uncertainty.fitted
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        found = self.net.detailed(inputs)
-        if not self.fitted:
-            return (found.points,)
-        return found.points, self.net.uncertainty(found.maps[-1])
-
-
 def _decimals(values: Tensor) -> Any:
     return tuple(round(value, 4) for value in values.tolist())
 
@@ -117,12 +102,14 @@ def _write_onnx(net: LandmarkNet, info: ModelInfo, path: Path) -> None:
     shapes: dict[str, tuple[int, ...]] = {OUTPUT_NAME: (info.points, 2)}
     if net.uncertainty.fitted:
         shapes[SIGMA_NAME] = (info.points,)
+        # What the exporter runs; of a copy.
+        net.forward = net.with_sigma  # type: ignore
     with warnings.catch_warnings():
         # The newer exporter needs onnxscript and writes the paths of source files into the model,
         # so its bytes depend on where the project lies. This one folds BatchNorm, too.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            _Outputs(net).eval(),
+            net,
             (torch.zeros(2, 3, size, size),),
             path,
             dynamo=False,

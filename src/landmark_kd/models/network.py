@@ -86,6 +86,11 @@ class LandmarkNet(nn.Module):
         """Return what `forward` does, of the crops alone and not of their mirror images."""
         return self.detailed(inputs, mirror=False).points
 
+    def with_sigma(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the landmarks as `forward` does, and sigma (N, K) in shares of the crop's side."""
+        found = self.detailed(inputs)
+        return found.points, self.uncertainty(found.maps[-1])
+
     def detailed(self, inputs: Tensor, *, mirror: bool = True) -> Details:
         """Return the landmarks and what they come from, for normalised (N, 3, S, S).
 
@@ -232,9 +237,9 @@ def predict_with_sigma(
     points, sigma = [np.empty((0, net.config.points, 2))], [np.empty((0, net.config.points))]
     for start in range(0, len(images), batch_size):
         batch = torch.from_numpy(np.ascontiguousarray(images[start : start + batch_size]))
-        found = net.detailed(net.normalize(batch.to(device)))
-        points.append(found.points.double().cpu().numpy())
-        sigma.append(net.uncertainty(found.maps[-1]).double().cpu().numpy())
+        found = net.with_sigma(net.normalize(batch.to(device)))
+        points.append(found[0].double().cpu().numpy())
+        sigma.append(found[1].double().cpu().numpy())
     return np.concatenate(points), np.concatenate(sigma)
 
 
