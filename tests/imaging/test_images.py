@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from landmark_kd.core.errors import UserError
 from landmark_kd.imaging.images import exif_orientation, read_image
 from tests.support.turned_images import stored_for, write_turned
 
@@ -27,6 +28,12 @@ def test_an_image_is_read_as_shown_and_as_stored(
     stored = stored_for(SHOWN, orientation)
     np.testing.assert_allclose(read_image(path, shown=True), SHOWN, atol=6)
     np.testing.assert_allclose(read_image(path), stored, atol=6)
+
+
+def test_a_heic_file_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic and so on")
+    with pytest.raises(UserError, match=r"a\.heic does not decode: it is a HEIC file, which"):
+        read_image(tmp_path / "a.heic")
 
 
 def test_a_file_without_orientation_is_not_to_be_turned(tmp_path: Path) -> None:

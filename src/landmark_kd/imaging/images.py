@@ -17,9 +17,15 @@ import numpy as np
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.core.files import replaced_file
 
-# By these an image in a folder is known, and these can be written; one that is named by itself is
-# read whatever its ending.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# Images can be written with these endings.
+WRITTEN_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# By these an image in a folder is known; one that is named by itself is read whatever its ending.
+# HEIC, which OpenCV does not decode, is among them so that it is not passed over in silence.
+IMAGE_SUFFIXES = (
+    *WRITTEN_SUFFIXES,
+    *(".jpe", ".jfif", ".dib", ".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".gif", ".avif"),
+    *(".heic", ".heif"),
+)
 
 ORIENTATION_TAG = 0x0112
 # Orientations that swap width and height.
@@ -29,6 +35,8 @@ _FLIPS = {
     **{1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1)},
     **{5: (1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)},
 }
+# At the fifth byte.
+HEIC_HEADS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc", b"ftypmsf1")
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -110,12 +118,20 @@ def read_image(path: Path, *, shown: bool = False) -> np.ndarray:
                 raise
             image = None
     if image is None:
-        state = "is cut off, damaged or not an image" if content.size else "is empty"
-        raise UserError(f"the image {path} does not decode: it {state}.")
+        raise UserError(f"the image {path} does not decode: it {_fault(content)}.")
     if not shown and content[:4].tobytes() in TIFF_HEADS:
         # OpenCV turns a TIFF file in any case.
         return _as_stored(image, exif_orientation(path))
     return image
+
+
+def _fault(content: np.ndarray) -> str:
+    """Return what is wrong with a file that does not decode, in words after 'it'."""
+    if not content.size:
+        return "is empty"
+    if content[4:12].tobytes() in HEIC_HEADS:
+        return "is a HEIC file, which OpenCV cannot read; convert it to JPEG or PNG"
+    return "is cut off, damaged or not an image"
 
 
 def exif_orientation(path: Path) -> int:

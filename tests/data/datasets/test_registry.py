@@ -11,7 +11,7 @@ import pytest
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.registry import DATASETS
-from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile, read_image
+from landmark_kd.imaging.images import WRITTEN_SUFFIXES, ImageFile, read_image
 from landmark_kd.landmarks.scheme import IBUG_68, SCHEMES
 from tests.support.raw_faces import STEMS_300W, landmarks_in, write_300w, write_face
 
@@ -74,16 +74,21 @@ def test_synthetic_faces_are_a_photo_each(tmp_path: Path) -> None:
 def test_images_of_any_suffix_are_read_and_other_files_are_not(tmp_path: Path) -> None:
     write_300w(tmp_path)
     afw = tmp_path / "afw"
-    for stem, suffix in zip("abcdefg", IMAGE_SUFFIXES, strict=True):
+    for stem, suffix in zip("abcdefg", WRITTEN_SUFFIXES, strict=True):
         write_face(afw, stem, suffix=suffix)
     write_face(afw, "h", suffix=".jpg")
+    for stem, suffix in zip("ijklm", (".jp2", ".ppm", ".gif", ".avif", ".jpe"), strict=True):
+        write_face(afw, stem, suffix=suffix)
+    (afw / "a.heic").write_bytes(b"the same photo again, as phones export it")
     (afw / "h.jpg").rename(afw / "h.JPG")
     write_face(afw, "h_mirror", suffix=".jpg")
     (afw / "bounding_boxes.mat").write_bytes(b"no face")
     (afw / "._a.jpg").write_bytes(b"left by a Mac")
     (afw / "more").mkdir()
     stems = [r.name for r in _read(tmp_path) if r.name.startswith("afw/")]
-    assert stems == [f"afw/{stem}" for stem in (*STEMS_300W["afw"], *"abcdefgh")]
+    assert stems == [f"afw/{stem}" for stem in (*STEMS_300W["afw"], *"abcdefghijklm")]
+    images = [r.image.read() for r in _read(tmp_path) if r.name in ("afw/i", "afw/k", "afw/l")]
+    assert [image.shape for image in images] == [(60, 80, 3)] * 3
 
 
 def test_missing_parts_are_said_with_their_published_size(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from landmark_kd.core.names import absence, check_names, composed, existing, fol
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
 from landmark_kd.data.datasets.pts import read_pts
-from landmark_kd.imaging.images import IMAGE_SUFFIXES, ImageFile
+from landmark_kd.imaging.images import IMAGE_SUFFIXES, WRITTEN_SUFFIXES, ImageFile
 
 LANDMARKS_SUFFIX = ".pts"
 # The iBUG group also hands out mirrored copies of its images; augmentation mirrors here.
@@ -68,7 +68,7 @@ class PtsFolders(Dataset):
                     yield record
 
     def _is_in(self, folder: Path) -> bool:
-        return any(existing(folder, part.folder).is_dir() for part in self.parts)
+        return any(_folder(folder, part).is_dir() for part in self.parts)
 
 
 def without_face_number(stem: str) -> str:
@@ -137,7 +137,11 @@ def image_and_pts(files: list[Path]) -> tuple[Path, Path]:
         raise UserError(f"the image {images[0]} has no {files[0].stem}.pts beside it.")
     if not images:
         raise UserError(f"{landmarks[0]} has no image ({', '.join(IMAGE_SUFFIXES)}) beside it.")
-    if len(files) > 2:
+    if len(images) > 1:
+        # A phone's export has the same photo as .heic and .jpg.
+        usual = [file for file in images if file.suffix.lower() in WRITTEN_SUFFIXES]
+        images = usual if len(usual) == 1 else images
+    if len(images) > 1 or len(landmarks) > 1:
         raise UserError(f"{_listed(map(str, files))} have one name, but a face is two files.")
     return images[0], landmarks[0]
 
@@ -148,8 +152,15 @@ def _is_pts(file: Path) -> bool:
 
 def _part_files(folder: Path, part: Part) -> list[Path]:
     """Return the images and .pts files of a part, sorted; none where it is not on disk."""
-    path = existing(folder, part.folder)
+    path = _folder(folder, part)
     return files_in(path) if path.is_dir() else []
+
+
+def _folder(folder: Path, part: Part) -> Path:
+    """Return the folder of a part; one in other letter case only if .pts files lie in it."""
+    path, other = folder / part.folder, existing(folder, part.folder)
+    # 300W-LP has folders AFW, HELEN, … of its own.
+    return other if other.is_dir() and any(map(_is_pts, other.iterdir())) else path
 
 
 def _listed(names: Iterable[str]) -> str:

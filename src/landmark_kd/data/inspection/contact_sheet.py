@@ -12,7 +12,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.data.datasets.base import Dataset, FaceRecord
 from landmark_kd.imaging.crops import sample
-from landmark_kd.imaging.images import IMAGE_SUFFIXES, write_image
+from landmark_kd.imaging.images import WRITTEN_SUFFIXES, write_image
 from landmark_kd.landmarks import geometry
 from landmark_kd.visualization.overlay import GREEN, Colour, draw_landmarks
 
@@ -45,9 +45,9 @@ def check_sheet_path(path: Path, dataset_folder: Path) -> None:
     Raises:
         UserError: its ending is not an image's, it is a folder, or it lies in `dataset_folder`.
     """
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if path.suffix.lower() not in WRITTEN_SUFFIXES:
         raise UserError(
-            f"the contact sheet {path} must end in {', '.join(IMAGE_SUFFIXES)}; give such a "
+            f"the contact sheet {path} must end in {', '.join(WRITTEN_SUFFIXES)}; give such a "
             "name with --sheet."
         )
     if path.is_dir():
@@ -65,7 +65,7 @@ def write_contact_sheet(path: Path, dataset: Dataset, faces: Sequence[FaceRecord
     Landmarks are green, those marked as occluded red, a box that the data set brings is blue.
 
     Args:
-        path: ends in one of IMAGE_SUFFIXES.
+        path: ends in one of WRITTEN_SUFFIXES.
         faces: at least one; their images are read.
 
     Returns:
