@@ -34,9 +34,10 @@ examples:
   landmark-kd data check /data/mine
   dvc exp run -S data.name=pts -S data.path=/data/mine
 
-Finds a CSV table with columns image, x0, y0, …, a COCO file with key points, or .pts or labelme
-files, one for each image beside it or in another folder, and writes PATH/landmark-kd.yaml, in which a comment explains each key. What it cannot
-know it proposes: flip pairs above all. An existing landmark-kd.yaml is never overwritten.
+Finds a CSV table or a COCO file with key points (or one for each split), or .pts or labelme files,
+one for each image beside it or in another folder, and writes PATH/landmark-kd.yaml, in which a
+comment explains each key. What it cannot know it proposes: flip pairs above all. An existing
+landmark-kd.yaml is never overwritten.
 Status: 0 written, 1 not, 2 wrong arguments.
 """
 
