@@ -142,12 +142,12 @@ def _endless(file: Path) -> None:
     ("damage", "sentence"),
     [
         (_no_file, "AFW_11_1_1.jpg has no landmarks: pts_3d in "),
-        (_cut_off, "AFW_11_1_1_pts.mat is damaged or not a Matlab file: "),
-        (_text, "AFW_11_1_1_pts.mat is damaged or not a Matlab file: "),
-        (_hdf5, "AFW_11_1_1_pts.mat is damaged or not a Matlab file: "),
+        (_cut_off, "AFW_11_1_1_pts.mat is cut off or damaged"),
+        (_text, "AFW_11_1_1_pts.mat is not a file of Matlab 5"),
+        (_hdf5, "AFW_11_1_1_pts.mat is not a file of Matlab 5"),
         (_few, "AFW_11_1_1_pts.mat: pts_3d is (21, 2), but 68 points were expected"),
         (_nan, "AFW_11_1_1_pts.mat: pts_3d holds something that is not a finite number"),
-        (_cells, "AFW_11_1_1_pts.mat: pts_3d holds something that is not a finite number"),
+        (_cells, "AFW_11_1_1.jpg has no landmarks: pts_3d in "),
         (_endless, "AFW_11_1_1_pts.mat is larger than 1048576 bytes, so it is not of 300w_lp"),
     ],
 )

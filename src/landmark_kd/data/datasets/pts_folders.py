@@ -38,7 +38,8 @@ class PtsFolders(Dataset):
         source = f"; {self.source}" if self.source else ""
         for split in get_args(Split):
             parts = [part for part in self.parts if part.split == split]
-            if not any(_part_files(folder, part) for part in parts):
+            # Images alone are 300W-LP's, whose folders have the same names in capitals.
+            if not any(_is_pts(file) for part in parts for file in _part_files(folder, part)):
                 wanted = _listed(part.folder for part in parts)
                 raise UserError(
                     f"{folder} holds no {split} faces: images with .pts files beside them are "

@@ -20,16 +20,15 @@ model is the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat, whosmat
 
-from landmark_kd.core.errors import UserError, is_out_of_memory
-from landmark_kd.core.schema import in_short
+from landmark_kd.core.errors import UserError
+from landmark_kd.core.names import existing
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
 from landmark_kd.data.datasets.layout import check_folder
+from landmark_kd.data.datasets.matlab import numeric_arrays
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
 from landmark_kd.data.datasets.pts_folders import without_face_number
 from landmark_kd.imaging.images import ImageFile
@@ -92,9 +91,9 @@ class W300Lp(Dataset):
 def _images(folder: Path, part: Part) -> list[Path]:
     """Return the images of a part, sorted; none where it is not on disk."""
     if part.split == "train":
-        places = [folder / place / part.folder for place in TRAIN_FOLDERS]
+        places = [existing(folder, str(Path(place, part.folder))) for place in TRAIN_FOLDERS]
     else:
-        places = [folder / place for place in TEST_FOLDERS]
+        places = [existing(folder, place) if place else folder for place in TEST_FOLDERS]
     for place in places:
         if not place.is_dir():
             continue
@@ -157,21 +156,15 @@ def _read(file: Path, variable: str) -> np.ndarray | None:
     """
     if file.stat().st_size > LARGEST:
         raise UserError(f"{file} is larger than {LARGEST} bytes, so it is not of {NAME}.")
-    content = file.read_bytes()
     try:
-        shape = {name: shape for name, shape, _ in whosmat(BytesIO(content))}.get(variable)
-        if shape is None:
-            return None
-        if shape not in SHAPES:
-            raise UserError(f"{file}: {variable} is {shape}, but 68 points were expected.")
-        values = loadmat(BytesIO(content), variable_names=[variable])[variable]
-    except UserError:
-        raise
-    except Exception as error:  # scipy raises whatever it stumbles over
-        if is_out_of_memory(error):
-            raise
-        raise UserError(f"{file} is damaged or not a Matlab file: {in_short(error)}.") from None
-    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        values = dict(numeric_arrays(file.read_bytes(), LARGEST)).get(variable)
+    except ValueError as error:
+        raise UserError(f"{file} {error}.") from None
+    if values is None:
+        return None
+    if values.shape not in SHAPES:
+        raise UserError(f"{file}: {variable} is {values.shape}, but 68 points were expected.")
+    if not np.isfinite(values).all():
         raise UserError(f"{file}: {variable} holds something that is not a finite number.")
     points = values.astype(np.float64) - FIRST_PIXEL
     return points[:, :2] if len(points) == IBUG_68.points else points[:2].T

@@ -122,7 +122,8 @@ def _tile(face: FaceRecord, dataset: Dataset) -> np.ndarray:
     tile = np.full((TILE + CAPTION, TILE, 3), PAPER, dtype=np.uint8)
     tile[:TILE] = image
     subsets = ", ".join(dict.fromkeys((face.part.subset, *face.subsets)))
-    about = subsets if subsets == face.split else f"{face.split}: {subsets}"
+    split = "validation" if face.validation else face.split
+    about = split if subsets == face.split else f"{split}: {subsets}"
     _write(tile, _fitting(f"{about}, {size:.0f} px", keep_end=False), TILE + 2 * LINE - 4, 0)
     _write(tile, _fitting(face.name, keep_end=True), TILE + LINE - 4, 0)
     return tile
