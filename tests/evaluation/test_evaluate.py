@@ -30,6 +30,7 @@ from landmark_kd.evaluation.evaluate import (
     metrics_table,
     per_landmark_table,
     predict_all,
+    protocol,
     reliability_table,
     summary,
     times,
@@ -215,6 +216,17 @@ def test_the_summary_has_a_line_a_network_and_subset_with_n_and_the_published_co
     kd = next(line for line in lines if line.split()[:2] == ["kd", "common"])
     assert " 8 of 554 " in kd
     assert f"{table['kd']['common']['nme']:.2f}" in kd.split()
+
+
+def test_a_face_that_decides_a_table_is_named_beside_it(evaluation: Evaluation) -> None:
+    assert "decides" not in summary(evaluation, metrics_table(evaluation))
+    assert "deciding_faces" not in protocol(evaluation, 0)
+    errors = {name: found.copy() for name, found in evaluation.errors.items()}
+    errors["kd"][4] = 5e5
+    strange = replace(evaluation, errors=errors)
+    said = summary(strange, metrics_table(strange))
+    assert "one face decides: face_004 makes 100 % of the mean NME of kd on common" in said
+    assert protocol(strange, 0)["deciding_faces"][0].startswith("face_004 ")
 
 
 def test_errors_of_visible_and_of_occluded_landmarks_stand_apart(

@@ -264,6 +264,15 @@ def test_broken_faces_are_left_out_and_said(tmp_path: Path) -> None:
         evaluate(folder, model_of(tmp_path))
 
 
+def test_a_face_that_decides_the_mean_is_named(tmp_path: Path) -> None:
+    folder = write_300w(tmp_path / "300w")
+    write_pts(folder / "ibug/image_003_1.pts", moved_by(3.0))
+    evaluation = evaluate(folder, model_of(tmp_path))
+    (said,) = protocol(evaluation)["deciding_faces"]
+    assert said.startswith("ibug/image_003_1 makes ")
+    assert f"one face decides: {said}" in summary(evaluation)
+
+
 def test_a_network_of_other_landmarks_is_refused(tmp_path: Path) -> None:
     cofw = write_cofw(tmp_path / "cofw")
     with pytest.raises(UserError, match="has 68 landmarks, but cofw has 29; only WFLW's 98"):

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from landmark_kd.evaluation.bootstrap import Interval, compare
-from landmark_kd.evaluation.scores import MEASURES, interval_text, rates, rounded, scores
+from landmark_kd.evaluation.scores import (
+    MEASURES,
+    deciding,
+    deciding_sentences,
+    interval_text,
+    rates,
+    rounded,
+    scores,
+)
 
 
 def test_scores_are_the_means_of_the_faces_numbers() -> None:
@@ -59,3 +67,27 @@ def test_an_interval_is_written_with_its_ends() -> None:
     interval = {"value": -0.119, "low": -0.161, "high": 0.078}
     assert interval_text(interval) == "-0.12 [-0.16, 0.08]"
     assert interval_text(interval, "+.3f") == "-0.119 [-0.161, +0.078]"
+
+
+def test_a_face_that_makes_a_mean_what_it_is_is_named_with_error_and_normalizer() -> None:
+    errors = {
+        "kd": np.array([3.0, 4, np.inf, 5e5, 3, 4]),
+        "tough": np.array([3.0, 4, 3, 5, 3, 4]),
+    }
+    subsets = {"full": np.arange(6), "common": np.array([0, 1, 3])}
+    names = [f"face {i}" for i in range(6)]
+    (said,) = deciding_sentences(errors, subsets, names, np.array([90, 90, 90, 1e-4, 90, 90]))
+    assert "face 3 makes 100 % of the mean NME of kd on common" in said
+    assert "its error is 500000 %, its normaliser 0.0001 pixels" in said
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [[3.0], [3.0, 9.0], [3.0] * 100 + [30.0], [0.0, 0.0, 0.0], [np.inf, 2.0], [0.5, 1, 2]],
+)
+def test_few_faces_and_usual_failures_decide_nothing(errors: list[float]) -> None:
+    assert deciding(np.array(errors)) == {}
+
+
+def test_several_faces_may_make_a_mean_together() -> None:
+    assert list(deciding(np.array([3.0, 900, 3, 800, 3, 3]))) == [1, 3]

@@ -15,7 +15,7 @@ from landmark_kd.config.params import BoxJitterParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.evaluation.bootstrap import LEVEL, compare, mean_intervals
 from landmark_kd.evaluation.cost import cpu_name, network_cost, network_time
-from landmark_kd.evaluation.scores import MEASURES, rates, rounded, scores
+from landmark_kd.evaluation.scores import MEASURES, deciding_sentences, rates, rounded, scores
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks import metrics, uncertainty
 from landmark_kd.models.network import LandmarkNet, load_network, predict_faces_with_sigma
@@ -171,6 +171,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """
     info, jitter = evaluation.faces.info, evaluation.jitter
     occluded = evaluation.faces.occluded
+    deciding = deciding_faces(evaluation)
     other_size = {"teacher_crop_size": evaluation.teacher_size}
     return {
         "dataset": info.dataset,
@@ -179,6 +180,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
             for name, rows in evaluation.faces.subset_rows().items()
         },
         "missing": info.missing,
+        **({"deciding_faces": deciding} if deciding else {}),
         "points": info.points,
         "occluded_landmarks": None if occluded is None else round(float(occluded.mean()), 4),
         "normalizer": info.scheme.normalizer_name,
@@ -216,7 +218,16 @@ def summary(evaluation: Evaluation, table: Table) -> str:
                 counts += f" of {found['n_published']}"
             numbers = "".join(f"{found[k]:10.2f}" if k in found else f"{'-':>10}" for k in keys)
             lines.append(f"{name:12} {subset:14} {counts:>12}  {numbers}")
+    lines += [f"one face decides: {sentence}" for sentence in deciding_faces(evaluation)]
     return "\n".join(lines)
+
+
+def deciding_faces(evaluation: Evaluation) -> list[str]:
+    """Return a sentence for each test face that a network's mean error hangs on."""
+    faces = evaluation.faces
+    distance = metrics.normalizing_distance(faces.landmarks, faces.info.scheme)
+    names = faces.table["name"].tolist()
+    return deciding_sentences(evaluation.errors, faces.subset_rows(), names, distance)
 
 
 def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from landmark_kd.evaluation.exported import OnnxEvaluation
-from landmark_kd.evaluation.scores import MEASURES, rounded, scores
+from landmark_kd.evaluation.scores import MEASURES, deciding_sentences, rounded, scores
+from landmark_kd.landmarks import metrics
 from landmark_kd.landmarks.head import head_pose
 from landmark_kd.landmarks.scheme import IBUG_68
 
@@ -61,6 +62,7 @@ def protocol(evaluation: OnnxEvaluation) -> dict[str, Any]:
         "split": evaluation.split,
         "missing": dataset.missing(evaluation.faces, evaluation.split),
         "left_out": len(evaluation.left_out),
+        "deciding_faces": deciding_faces(evaluation),
         "points": evaluation.scheme.points,
         "converted_from": dataset.points if converted else None,
         "normalizer": evaluation.scheme.normalizer_name,
@@ -71,6 +73,16 @@ def protocol(evaluation: OnnxEvaluation) -> dict[str, Any]:
         "trained_on": evaluation.info.dataset,
         "backbone": evaluation.info.backbone,
     }
+
+
+def deciding_faces(evaluation: OnnxEvaluation) -> list[str]:
+    """Return a sentence for each face that a mean error in the table hangs on."""
+    return deciding_sentences(
+        {evaluation.info.backbone: evaluation.errors},
+        evaluation.dataset.subsets(evaluation.faces),
+        [face.name for face in evaluation.faces],
+        metrics.normalizing_distance(evaluation.true, evaluation.scheme),
+    )
 
 
 def summary(evaluation: OnnxEvaluation) -> str:
@@ -107,6 +119,7 @@ def summary(evaluation: OnnxEvaluation) -> str:
         numbers = "".join(_number(row[key]) for key in MEASURES)
         found = f"  found {row['found']} of {row['n']}" if "found" in row else ""
         lines.append(f"{subset:14} {n:>14}  {numbers}{found}")
+    lines += [f"one face decides: {s}" for s in deciding_faces(evaluation)]
     if evaluation.box == "detector":
         lines.append("nme is of the faces found; in fr and auc the others count as failures")
     return "\n".join(lines)

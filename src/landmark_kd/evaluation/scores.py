@@ -18,6 +18,10 @@ from landmark_kd.landmarks import metrics
 # Enough to tell runs apart, few enough that no rounding error shows.
 DECIMALS = 6
 
+# A face decides a mean if it is more than this share of the sum, and so many times as large as the
+# median of the others.
+DECIDING_SHARE, DECIDING_TIMES = 0.1, 5.0
+
 MEASURES = ("nme", *(f"{key}{t}" for key in ("fr", "auc") for t in metrics.THRESHOLDS))
 
 
@@ -49,6 +53,55 @@ def scores(errors: np.ndarray) -> dict[str, Any]:
     means = {key: values.mean() for key, values in rates(errors).items()}
     found = errors[np.isfinite(errors)]
     return {"nme": found.mean() if len(found) else None, **means}
+
+
+def deciding(errors: np.ndarray) -> dict[int, float]:
+    """Return the faces that a mean of errors hangs on, by their share of it, the largest first.
+
+    Args:
+        errors: (N,) percent, not finite where a face has none, which adds nothing to the mean.
+
+    Returns:
+        {row: share of the sum, 0 to 1}; none where there are fewer than two errors.
+    """
+    measured = np.flatnonzero(np.isfinite(errors))
+    found = {}
+    for row in measured[np.argsort(-errors[measured], kind="stable")]:
+        others = errors[measured[measured != row]]
+        share = errors[row] / max(errors[measured].sum(), np.finfo(float).tiny)
+        if share <= DECIDING_SHARE or not len(others):
+            break
+        if errors[row] > DECIDING_TIMES * np.median(others):
+            found[int(row)] = float(share)
+    return found
+
+
+def deciding_sentences(
+    errors: Mapping[str, np.ndarray],
+    subsets: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    normalizer: np.ndarray,
+) -> list[str]:
+    """Return a sentence for each face that a mean error in a table hangs on.
+
+    Args:
+        errors: {network: (N,) percent}.
+        subsets: {subset: (n,) rows} that means are taken of.
+        names: of the N faces.
+        normalizer: (N,) distances of the faces that the errors are measured in, pixels.
+    """
+    most: dict[int, tuple[float, str, str]] = {}
+    for network, of_faces in errors.items():
+        for subset, rows in subsets.items():
+            for place, share in deciding(of_faces[rows]).items():
+                row = int(rows[place])
+                most[row] = max(most.get(row, (0.0, "", "")), (share, network, subset))
+    return [
+        f"{names[row]} makes {100 * share:.0f} % of the mean NME of {network} on {subset}: its "
+        f"error is {errors[network][row]:.6g} %, its normaliser {normalizer[row]:.4g} pixels; look "
+        "at its landmarks"
+        for row, (share, network, subset) in sorted(most.items(), key=lambda item: -item[1][0])
+    ]
 
 
 def rounded(found: Any, decimals: int = DECIMALS) -> Any:

@@ -13,6 +13,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, check_landmarks
 from landmark_kd.data.datasets.cofw import COFW
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
+from landmark_kd.data.datasets.plausible import LEAST_COVERED, SMALLEST_FACE
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.data.datasets.wflw import IMAGES, WFLW
 from landmark_kd.imaging.images import ImageFile, read_image
@@ -42,7 +43,7 @@ def test_what_is_whole_is_read(tmp_path: Path) -> None:
 @examples(200)
 @given(
     centre=st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)),
-    size=st.floats(1e-3, 1e7) | st.sampled_from([1e150, 1e308]),
+    size=st.floats(1e-3, 1e7) | st.floats(8, 100) | st.sampled_from([1e150, 1e308]),
     brought=st.booleans(),
 )
 @example(centre=(40, 30), size=300, brought=False)
@@ -52,18 +53,24 @@ def test_a_face_reaches_no_further_out_of_its_image_than_half_of_either(
 ) -> None:
     width, height = 80, 60
     box = np.array([*np.subtract(centre, size / 2), *np.add(centre, size / 2)])
-    around = np.tile(centre, (COFW.points, 1))
+    around = np.resize(box.reshape(2, 2), (COFW.points, 2))
     around[list(COFW.scheme.normalizer)] = box.reshape(2, 2)
+    in_the_middle = landmarks_in(width, height)[: COFW.points]
     record = FaceRecord(
         name="face",
         image=ImageFile(Path("face.png")),
-        landmarks=landmarks_in(width, height)[: COFW.points] if brought else around,
+        landmarks=in_the_middle if brought else around,
         photo="face",
         part=COFW.parts[0],
         box=box if brought else None,
     )
     out = max(*(-0.5 - box[:2]), *(box[2:] - (width - 0.5, height - 0.5)))
-    allowed = out <= 0.5 * min((box[2:] - box[:2]).max(), width)
+    meet = size >= SMALLEST_FACE
+    if brought:
+        low, high = in_the_middle.min(axis=0), in_the_middle.max(axis=0)
+        shared = np.minimum(box[2:], high) - np.maximum(box[:2], low)
+        meet = (shared.clip(min=0) / (high - low)).prod() >= LEAST_COVERED
+    allowed = meet and out <= 0.5 * min((box[2:] - box[:2]).max(), width)
     try:
         check_landmarks(record, COFW.scheme, width, height)
     except UserError as error:

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.data.datasets.plausible import check_plausible
 from landmark_kd.imaging.images import Image, ImageFile, fits_the_other_way
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import LandmarkScheme
@@ -60,6 +61,8 @@ class FaceRecord:
         subsets: the subsets that it is counted in besides its part's.
         box: (4,) float64 x0, y0, x1, y1, pixels of the image, where the data set brings one.
         occluded: (K,) bool where the data set marks hidden landmarks.
+        where: the file of the landmarks and the place in it, for sentences.
+        first_pixel: the coordinate that the file gives the first pixel, for sentences.
     """
 
     name: str
@@ -71,6 +74,8 @@ class FaceRecord:
     subsets: tuple[str, ...] = ()
     box: np.ndarray | None = None
     occluded: np.ndarray | None = None
+    where: str = ""
+    first_pixel: int = 0
 
     @property
     def split(self) -> Split:
@@ -220,18 +225,13 @@ def rows_by_image(records: Sequence[FaceRecord]) -> list[list[int]]:
 
 
 def check_landmarks(record: FaceRecord, scheme: LandmarkScheme, width: int, height: int) -> None:
-    """Check that a face lies in its image of `width` x `height` pixels and has a size.
+    """Check that a face can be one, and lies in its image of `width` x `height` pixels.
 
     Raises:
-        UserError: landmarks or the data set's box lie far outside, or the normaliser's two points
-            in one place (the error measure divides by their distance).
+        UserError: landmarks or the data set's box lie far outside, or are no face's: see
+            `check_plausible`.
     """
-    first, second = scheme.normalizer
-    if np.array_equal(record.landmarks[first], record.landmarks[second]):
-        raise UserError(
-            f"the landmarks of {record.name} in {record.image} have both "
-            f"{scheme.normalizer_name} in one place."
-        )
+    check_plausible(record, scheme)
     boxes = {"landmarks": geometry.landmarks_box(record.landmarks)}
     if record.box is not None:
         boxes["box"] = record.box

@@ -12,7 +12,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.core.names import absence, check_names, composed, existing, fold
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part, Split
 from landmark_kd.data.datasets.layout import check_folder
-from landmark_kd.data.datasets.pts import read_pts
+from landmark_kd.data.datasets.pts import FIRST_PIXEL, read_pts
 from landmark_kd.imaging.images import IMAGE_SUFFIXES, WRITTEN_SUFFIXES, ImageFile
 
 LANDMARKS_SUFFIX = ".pts"
@@ -62,6 +62,8 @@ class PtsFolders(Dataset):
                         landmarks=read_pts(landmarks, self.points),
                         photo=self.photo(part, stem),
                         part=part,
+                        where=str(landmarks),
+                        first_pixel=int(FIRST_PIXEL),
                     )
                 except UserError as error:
                     bad.add(part, error)

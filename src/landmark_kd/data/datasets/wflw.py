@@ -170,6 +170,7 @@ def _face(part: Part, folder: Path, line: _Line) -> FaceRecord:
         part=part,
         subsets=tuple(compress(FLAGS, flags)) if part.split == "test" else (),
         box=box,
+        where=line.where,
     )
 
 

@@ -30,6 +30,7 @@ from landmark_kd.data.datasets.custom.several import (
     read_annotations,
 )
 from landmark_kd.data.datasets.custom.split import PlacedFace, place
+from landmark_kd.data.datasets.custom.units import check_units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class CustomDataset(Dataset):
         shared = {name for name, n in Counter(p.face.image for p in self.placed).items() if n > 1}
         number: Counter[str] = Counter()
         first: dict[tuple[str, bytes], str] = {}
+        good = []
         for one in self.placed:
             face = one.face
             try:
@@ -77,7 +79,7 @@ class CustomDataset(Dataset):
             except UserError as error:
                 bad.add(parts[one.split], error)
                 continue
-            yield FaceRecord(
+            record = FaceRecord(
                 name=f"{image}#{number[image]}" if image in shared else image,
                 image=MarkedImage(
                     folder / self.config.images_root / image,
@@ -91,7 +93,12 @@ class CustomDataset(Dataset):
                 validation=one.use == "validation",
                 box=face.marks.box,
                 occluded=face.marks.occluded,
+                where=face.where,
+                first_pixel=self.config.first_pixel,
             )
+            good.append(record)
+            yield record
+        check_units(good)
 
     def _checked_image(self, face: CustomFace, folder: Path) -> str:
         """Return the name of a face's image, if that is on disk and the face has a split.
