@@ -10,7 +10,9 @@ DOORS = {
     "asm": {"ShapeModel"},
     "losses": {"KDLoss", "PointsLoss", "assistive_loss"},
     "metrics": {"auc", "ced", "failure_rate", "nme"},
-    "predict": {"Face", "LandmarkDetector"},
+    "predict": {
+        *("Face", "FaceTracker", "LandmarkDetector", "OneEuro", "OneEuroFilter", "TrackedFace"),
+    },
 }
 
 

@@ -1,5 +1,7 @@
-"""Landmarks from an image, without torch."""
+"""Landmarks from an image or a video, without torch."""
 
 from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.smoothing import OneEuro, OneEuroFilter
+from landmark_kd.inference.tracking import FaceTracker, TrackedFace
 
-__all__ = ["Face", "LandmarkDetector"]
+__all__ = ["Face", "FaceTracker", "LandmarkDetector", "OneEuro", "OneEuroFilter", "TrackedFace"]

@@ -13,6 +13,7 @@ import pytest
 
 import landmark_kd
 from tests.conftest import PROJECT
+from tests.support.clips import write_clip
 from tests.support.command import run
 from tests.support.exported_model import exported_model
 from tests.support.raw_faces import write_300w
@@ -22,7 +23,7 @@ WITHOUT_TRAIN_PACKAGES = """
 import importlib.abc, sys
 MISSING = {
     "dvc", "dvclive", "filelock", "h5py", "matplotlib", "onnx", "pandas", "pooch", "pydantic",
-    "yaml", "requests", "safetensors", "sklearn", "scipy", "timm", "torch", "torchvision", "tqdm",
+    "yaml", "requests", "safetensors", "sklearn", "scipy", "timm", "torch", "torchvision",
 }
 class Refuse(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -49,10 +50,12 @@ def test_prediction_needs_no_package_of_the_extra_train(tmp_path: Path) -> None:
     model = exported_model(tmp_path)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((90, 90, 3), np.uint8))
     ended = run_without_train_packages(
-        "predict", tmp_path / "a.png", "--out", tmp_path / "out", "--model", model
+        *("predict", tmp_path / "a.png", write_clip(tmp_path / "b.avi", 1)),
+        *("--out", tmp_path / "out", "--model", model),
     )
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "out/a.json").is_file()
+    assert (tmp_path / "out/b.csv").is_file()
 
 
 @pytest.mark.parametrize("command", ["data check", "data init", "evaluate"])

@@ -41,8 +41,8 @@ def run_main(main: Callable[[], None]) -> None:
     """Run a program's `main` and end the process with a clear sentence and a status.
 
     `UserError`, operating-system errors (a full disk, a missing right) and too little memory end
-    in one line on stderr and status 1, Ctrl-C in one line and status 130. Anything else is a
-    defect of ours and keeps its traceback.
+    in one line on stderr and status 1, Ctrl-C in one line (the interrupt's own, if it has one) and
+    status 130. Anything else is a defect of ours and keeps its traceback.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name may be no text, and not every terminal knows every letter.
@@ -51,8 +51,9 @@ def run_main(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; outputs of before are untouched.", INTERRUPTED_STATUS)
+    except KeyboardInterrupt as interrupt:
+        sentence = str(interrupt) or "interrupted; outputs of before are untouched."
+        _fail(sentence, INTERRUPTED_STATUS)
     except BrokenPipeError:
         # The reader went away (`… | head`). Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
