@@ -76,6 +76,7 @@ def test_the_projects_own_params_are_valid() -> None:
             ["data.name", "'300-W'", "'300w', '300w_lp', 'cofw', 'wflw' or 'pts'"],
         ),
         ({"crop.box": "dataset", "data.name": "300w"}, ["crop.box is dataset", "300w brings no"]),
+        ({"crop.box": "dataset", "data.name": "300w_lp"}, ["300w_lp brings no boxes"]),
         ({"base.accumulate": 3}, ["teacher.batch_size is 16", "a multiple of 3", "at least 6"]),
         ({"base.precision": 16}, ["base.precision", "16", "32"]),
         ({"crop.box": "haar"}, ["crop.box", "'haar'", "'landmarks', 'dataset' or 'detector'"]),

@@ -36,8 +36,9 @@ examples:
 
 Finds a CSV table or a COCO file with key points (or one for each split), or .pts or labelme files,
 one for each image beside it or in another folder, and writes PATH/landmark-kd.yaml, in which a
-comment explains each key. What it cannot know it proposes: flip pairs above all. An existing
-landmark-kd.yaml is never overwritten.
+comment explains each key. What it cannot know it proposes: flip pairs above all. Your own split
+into train, validation and test (folders, a column, a file for each) is taken. A known set in its
+official layout is named instead. An existing landmark-kd.yaml is never overwritten.
 Status: 0 written, 1 not, 2 wrong arguments.
 """
 

@@ -237,7 +237,7 @@ class Params(Section):
             fault = fault_of_shares(network.batch_size, shares)
             if fault:
                 raise ValueError(f"{name}.{fault} (base.devices x base.accumulate)")
-        if self.data.name in ("synthetic", "300w") and self.crop.box == "dataset":
+        if self.data.name in ("synthetic", "300w", "300w_lp") and self.crop.box == "dataset":
             raise ValueError(
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
                 "detector"
