@@ -13,8 +13,14 @@ import onnxruntime
 
 from landmark_kd import __version__
 from landmark_kd.core.errors import UserError, is_out_of_memory
-from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
+from landmark_kd.imaging.face_detector import LANDMARK_BOX
+from landmark_kd.inference.face_detector import (
+    TURNS,
+    FaceDetector,
+    FoundFaces,
+    make_detector,
+)
 from landmark_kd.inference.metadata import (
     INPUT_NAME,
     LARGEST_NUMBER,
@@ -31,6 +37,11 @@ SHIPPED_MODEL = "landmarks_68.onnx"
 # The first prediction's box replaces the detector's where its side is within this factor of it;
 # beyond, the prediction has gone wrong and would lead the second one astray.
 LARGEST_REFINEMENT = 1.5
+# Radians of tilt up to which a face in a given box is left as it is.
+TILTED = np.radians(15)
+# A face that is trusted less may be tilted otherwise; and where no face has as high a score, there
+# may be one in the image turned.
+TRUSTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,21 +49,24 @@ class Face:
     """One face, in the pixels of the image given (centres at integers, x right, y down).
 
     Attributes:
-        box: (4,) float x0, y0, x1, y1, the box the landmarks were predicted in; given to
-            `detect` again, it gives the same landmarks.
+        box: (4,) float x0, y0, x1, y1, the box the landmarks were predicted in; given to `detect`
+            again, with `roll`, it gives the same landmarks.
         landmarks: (K, 2) float.
         score: how sure it is that the landmarks lie on a face, 0 to 1: how sure the face detector
-            was (see `imaging.face_detector.find_faces`; 1 for a box that was given), times how
+            was (1 for a box that was given), times how
             sure the network is (`landmarks.uncertainty.trust`).
         uncertainty: (K,) float, sigma of each landmark in pixels: half of all landmarks lie within
             1.18 sigma of the truth; `ModelInfo.region` has the multiples of other shares. None of
             files that do not say it.
+        roll: degrees by which the head is tilted, clockwise as one sees the image, as far as that
+            was looked for; `box` is turned by as much about its centre.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
     score: float
     uncertainty: np.ndarray | None = None
+    roll: float = 0.0
 
 
 class _Predictions(NamedTuple):
@@ -71,7 +85,18 @@ class LandmarkDetector:
         source: which network it is: the path it was loaded from, or the shipped one's name.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, info: ModelInfo, source: str) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        info: ModelInfo,
+        source: str,
+        wanted: tuple[str, str | Path | None],
+    ) -> None:
+        self._wanted = wanted
+        self._faces: FaceDetector | None = None
+        # What is asked for by name is to be there; `auto` is looked for when faces are.
+        if wanted[0] != "auto" or wanted[1] is not None:
+            self._faces = make_detector(*wanted)
         self.info = info
         self.source = source
         self._session = session
@@ -79,37 +104,51 @@ class LandmarkDetector:
 
     @classmethod
     def load(
-        cls, path: str | Path | None = None, *, threads: int | None = None
+        cls,
+        path: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        face_detector: str = "auto",
+        face_detector_model: str | Path | None = None,
     ) -> LandmarkDetector:
         """Open the network that comes with the package, or an ONNX file of the `export` stage.
 
         Args:
             path: of such a file; None is always the shipped network, whatever the folder holds.
             threads: CPU threads of one prediction; None leaves their number to onnxruntime.
+            face_detector: auto, yunet or haar, see `inference.face_detector.make_detector`.
+            face_detector_model: file of YuNet; None looks for it in the user's cache.
 
         Raises:
             UserError: it is missing, no ONNX file, not one of landmark-kd, or does not fit what it
                 says of itself.
         """
+        wanted = face_detector, face_detector_model
         if path is None:
             shipped = f"{SHIPPED_MODEL}, shipped with landmark-kd {__version__}"
-            return cls.from_bytes(shipped_model(), shipped, threads=threads)
+            return cls._open(shipped_model(), shipped, threads, wanted)
         path = Path(path)
         if not path.is_file():
             raise UserError(
                 f"the model {path} is missing; make it with `make repro`, or name another one."
             )
-        return cls._open(path, str(path), threads)
+        return cls._open(path, str(path), threads, wanted)
 
     @classmethod
     def from_bytes(
         cls, content: bytes, source: str, *, threads: int | None = None
     ) -> LandmarkDetector:
         """Open an ONNX file that is in memory; `source` names it, else as `load`."""
-        return cls._open(content, source, threads)
+        return cls._open(content, source, threads, ("auto", None))
 
     @classmethod
-    def _open(cls, model: Path | bytes, source: str, threads: int | None) -> LandmarkDetector:
+    def _open(
+        cls,
+        model: Path | bytes,
+        source: str,
+        threads: int | None,
+        wanted: tuple[str, str | Path | None],
+    ) -> LandmarkDetector:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: they reach the user as ours
         if threads is not None:
@@ -132,67 +171,178 @@ class LandmarkDetector:
             raise UserError(
                 f"{source} {error}; give a file that the export stage of this project wrote."
             ) from None
-        return cls(session, info, source)
+        return cls(session, info, source, wanted)
 
-    def detect(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Face]:
+    def detect(
+        self,
+        image: np.ndarray,
+        boxes: np.ndarray | None = None,
+        rolls: np.ndarray | None = None,
+        *,
+        min_face: float | None = None,
+        turn: bool = True,
+    ) -> list[Face]:
         """Return the faces of an image; none is an empty list.
 
-        Without `boxes` faces are looked for with OpenCV's Haar detector, whose boxes fit the
-        landmarks loosely. A network that was trained on the landmarks' boxes predicts in them
-        once, and once more in the box of that first prediction, which lies closer. Boxes that are
-        given are taken as they are.
+        Without `boxes` faces are looked for. A network that was trained on the landmarks' boxes
+        predicts in the detector's once, and once more in the upright box of that first prediction,
+        which lies closer.
+
+        Boxes that are given are taken as they are, but for heads that are tilted: where the first
+        landmarks lie tilted by more than TILTED, or the network does not trust them and trusts
+        those of a turned crop more, the face is looked at once more in the landmarks' upright box.
+        With `rolls` nothing of that is done.
 
         Args:
             image: (H, W, 3) uint8 BGR as OpenCV reads it, or (H, W) uint8 grey.
             boxes: (M, 4) x0, y0, x1, y1 around the landmarks (68 points: brows to chin), in
                 pixels of `image`; a face is returned for each, in this order.
+            rolls: (M,) degrees by which the boxes are turned about their centres, see `Face.roll`.
+            min_face: height in pixels of the smallest face to look for; None leaves it to the face
+                detector. Without `boxes` only.
+            turn: where no face is sure look for one in the image turned by 90, 180 and 270
+                degrees. Without `boxes` only.
 
         Raises:
-            ValueError: `image` or `boxes` is not as said, or the model was trained on a data set's
-                boxes, whose place in the detector's is not known, and `boxes` is None.
+            ValueError: `image`, `boxes` or `rolls` is not as said, or the model was trained on a
+                data set's boxes, whose place around the landmarks is not known, and `boxes` is
+                None.
             UserError: the network cannot be run.
         """
         image = _checked_image(image)
         if boxes is not None:
             found = _checked_boxes(boxes)
+            angles = _checked_rolls(rolls, len(found))
             scores = np.ones(len(found))
-            predicted = self._predict(image, found)
-        else:
-            if self.info.box == "dataset" and self.info.box_in_haar is None:
-                raise ValueError(
-                    f"the model was trained on the boxes of {self.info.dataset}; give boxes"
-                )
-            found, scores = face_detector.find_faces(
-                image, self.info.box_in_haar or face_detector.LANDMARK_BOX
+            predicted = self._predict(image, found, angles)
+            if rolls is None and self.info.box == "landmarks":
+                found, angles, predicted = self._straightened(image, found, predicted)
+            return _faces(found, angles, scores, predicted)
+        if self.info.box == "dataset" and self.info.box_in_haar is None:
+            raise ValueError(
+                f"the model was trained on the boxes of {self.info.dataset}; give boxes"
             )
-            predicted = self._predict(image, found)
-            if self.info.box == "landmarks":
-                found = _refined(found, predicted.landmarks)
-                predicted = self._predict(image, found)
-        return [
-            Face(
-                found[i],
-                predicted.landmarks[i],
-                float(scores[i] * predicted.trust[i]),
-                None if predicted.sigma is None else predicted.sigma[i],
-            )
-            for i in range(len(found))
-        ]
+        faces: list[Face] = []
+        for quarters in range(4 if turn else 1):
+            faces = max(faces, self._found(image, quarters, min_face), key=_surest)
+            if _surest(faces) >= TRUSTED:
+                break
+        return faces
 
-    def network_inputs(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @property
+    def face_detector(self) -> FaceDetector:
+        """The face detector, made when it is asked for."""
+        if self._faces is None:
+            self._faces = make_detector(*self._wanted)
+        return self._faces
+
+    def _found(self, image: np.ndarray, quarters: int, min_face: float | None) -> list[Face]:
+        """Return the faces that are found in the image turned by so many quarters."""
+        turned = np.ascontiguousarray(np.rot90(image, -quarters)) if quarters else image
+        found = self.face_detector.find(turned, min_face)
+        boxes, rolls = _turned_back(found, quarters, image.shape)
+        if self.info.box_in_haar is not None:
+            boxes = _moved(boxes, rolls, self.info.box_in_haar)
+        predicted = self._predict(image, boxes, rolls)
+        if self.info.box == "landmarks" and len(boxes):
+            rolls, landmarks = self._best_turned(image, boxes, rolls, predicted)
+            boxes, rolls = self._refined(boxes, rolls, landmarks)
+            predicted = self._predict(image, boxes, rolls)
+        return _faces(boxes, rolls, found.scores, predicted)
+
+    def _best_turned(
+        self, image: np.ndarray, boxes: np.ndarray, rolls: np.ndarray, first: _Predictions
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return rolls (M,) and landmarks (M, K, 2): those of the turn that is trusted most.
+
+        Faces that are trusted as they are are not looked at again.
+        """
+        rolls, landmarks = rolls.copy(), first.landmarks.copy()
+        for i in np.flatnonzero(first.trust < TRUSTED):
+            angles = rolls[i] + TURNS[1:]
+            turned = self._predict(image, np.repeat(boxes[[i]], len(angles), axis=0), angles)
+            best = int(turned.trust.argmax())
+            if turned.trust[best] > first.trust[i]:
+                rolls[i], landmarks[i] = angles[best], turned.landmarks[best]
+        return rolls, landmarks
+
+    def _refined(
+        self, boxes: np.ndarray, rolls: np.ndarray, landmarks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the upright boxes (M, 4) of landmarks and their rolls (M,), in radians.
+
+        Boxes and rolls stay as they are where those of the landmarks cannot be right.
+        """
+        boxes, rolls = boxes.copy(), rolls.copy()
+        for i, points in enumerate(landmarks):
+            # As they lie in the crop.
+            lying = geometry.turned(points, -rolls[i])
+            roll = rolls[i] + self._roll(lying)
+            upright = geometry.turned(points, -roll)
+            tight = geometry.landmarks_box(upright)
+            centre = geometry.turned((tight[:2] + tight[2:]) / 2, roll)
+            half = (tight[2:] - tight[:2]) / 2
+            change = half.max() / (boxes[i, 2:] - boxes[i, :2]).max() * 2
+            if 1 / LARGEST_REFINEMENT < change < LARGEST_REFINEMENT:
+                boxes[i], rolls[i] = np.concatenate([centre - half, centre + half]), roll
+        return boxes, rolls
+
+    def _roll(self, landmarks: np.ndarray) -> float:
+        """Return the tilt (radians, clockwise) of landmarks (K, 2) that lie roughly upright.
+
+        It is the direction of all lines from a landmark to the one that mirrors it.
+        """
+        flip = np.asarray(self.info.flip)
+        across = landmarks[flip] - landmarks
+        # Each pair is there twice, in both directions: the one to the right counts.
+        x, y = across[across[:, 0] > 0].sum(axis=0)
+        return float(np.arctan2(y, x))
+
+    def _straightened(
+        self, image: np.ndarray, boxes: np.ndarray, first: _Predictions
+    ) -> tuple[np.ndarray, np.ndarray, _Predictions]:
+        """Look once more at those of the faces in given boxes whose heads are tilted."""
+        rolls, landmarks = self._best_turned(image, boxes, np.zeros(len(boxes)), first)
+        closer, angles = self._refined(boxes, rolls, landmarks)
+        rolls = np.zeros(len(boxes))
+        tilted = np.flatnonzero(np.abs(_wrapped(angles)) > TILTED)
+        if not len(tilted):
+            return boxes, rolls, first
+        again = self._predict(image, closer[tilted], angles[tilted])
+        # Where the network says its uncertainty it is to be surer than it was.
+        kept = again.trust >= first.trust[tilted] * (1 - 1e-9)
+        into, taken = tilted[kept], np.flatnonzero(kept)
+        boxes = boxes.copy()
+        boxes[into], rolls[into] = closer[into], angles[into]
+        landmarks, trust = first.landmarks.copy(), first.trust.copy()
+        landmarks[into], trust[into] = again.landmarks[taken], again.trust[taken]
+        sigma = first.sigma
+        if sigma is not None and again.sigma is not None:
+            sigma = sigma.copy()
+            sigma[into] = again.sigma[taken]
+        return boxes, rolls, _Predictions(landmarks, sigma, trust)
+
+    def network_inputs(
+        self, image: np.ndarray, boxes: np.ndarray, rolls: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Cut crops out of an image, as the network sees them; first half of `detect`.
 
         Args:
             image: (H, W, 3) uint8 BGR.
             boxes: (M, 4) of M > 0 faces.
+            rolls: (M,) radians by which they are turned; none by default.
 
         Returns:
             inputs: (M, 3, S, S) float32, normalised.
             to_crop: (M, 2, 3) maps from the image's pixels to the crops'.
         """
         info = self.info
+        rolls = np.zeros(len(boxes)) if rolls is None else rolls
         to_crop = np.stack(
-            [geometry.square_crop(box, info.margin, info.input_size) for box in boxes]
+            [
+                geometry.square_crop(box, info.margin, info.input_size, roll)
+                for box, roll in zip(boxes, rolls, strict=True)
+            ]
         )
         crops = np.stack([sample(image, matrix, info.input_size) for matrix in to_crop])
         rgb = crops[..., ::-1].astype(np.float32)
@@ -230,11 +380,11 @@ class LandmarkDetector:
                 return landmarks, sigma[0] if sigma else None
         raise UserError(f"{self.source} {why}; give a file that the export stage wrote.")
 
-    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> _Predictions:
+    def _predict(self, image: np.ndarray, boxes: np.ndarray, rolls: np.ndarray) -> _Predictions:
         """Predict in pixels of `image`, all boxes (M, 4) in one run."""
         if len(boxes) == 0:
             return _Predictions(np.empty((0, self.info.points, 2)), None, np.empty(0))
-        inputs, to_crop = self.network_inputs(image, boxes)
+        inputs, to_crop = self.network_inputs(image, boxes, rolls)
         landmarks, sigma = self.run_network(inputs)
         in_crop = geometry.from_network(landmarks.astype(np.float64), self.info.input_size)
         in_image = geometry.apply(geometry.invert(to_crop), in_crop)
@@ -276,16 +426,61 @@ def _check_shapes(session: onnxruntime.InferenceSession, info: ModelInfo) -> Non
             )
 
 
-def _refined(boxes: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Return the landmarks' boxes (M, 4), or the detector's where those cannot be right."""
-    tight = geometry.landmarks_box(landmarks)
-    change = _sides(tight) / _sides(boxes)
-    plausible = (change > 1 / LARGEST_REFINEMENT) & (change < LARGEST_REFINEMENT)
-    return np.where(plausible[:, None], tight, boxes)
+def _faces(
+    boxes: np.ndarray, rolls: np.ndarray, scores: np.ndarray, predicted: _Predictions
+) -> list[Face]:
+    return [
+        Face(
+            boxes[i],
+            predicted.landmarks[i],
+            float(scores[i] * predicted.trust[i]),
+            None if predicted.sigma is None else predicted.sigma[i],
+            float(np.degrees(_wrapped(rolls[i]))),
+        )
+        for i in range(len(boxes))
+    ]
 
 
-def _sides(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+def _surest(faces: list[Face]) -> float:
+    """Return the highest score of faces; below that of any face where there is none."""
+    return max((face.score for face in faces), default=-1.0)
+
+
+def _turned_back(
+    found: FoundFaces, quarters: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes and rolls in an image of the shape (H, W, …) of faces found after it was turned.
+
+    It was turned by so many quarters clockwise.
+    """
+    boxes, rolls = found.boxes, found.rolls
+    if not quarters or not len(boxes):
+        return boxes, rolls
+    height, width = shape[:2]
+    turned = (width, height) if quarters % 2 else (height, width)
+    middle, turned_middle = (np.array([w - 1, h - 1]) / 2 for h, w in ((height, width), turned))
+    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    angle = quarters * np.pi / 2
+    centre = geometry.turned(centre - turned_middle, -angle) + middle
+    return np.concatenate([centre - half, centre + half], axis=1), _wrapped(rolls - angle)
+
+
+def _moved(boxes: np.ndarray, rolls: np.ndarray, box_in_haar: tuple[float, ...]) -> np.ndarray:
+    """Turn boxes (M, 4) of landmarks into those that a network was trained on."""
+    typical = np.asarray(LANDMARK_BOX)
+    wanted = (np.reshape(box_in_haar, (2, 2)) - typical[:2]) / (typical[2:] - typical[:2])
+    extent = boxes[:, 2:] - boxes[:, :2]
+    corners = wanted[None] * extent[:, None]
+    # From the landmarks' centre, along the face's own axes.
+    offset = geometry.turned(corners.mean(axis=1) - extent / 2, rolls)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + offset
+    half = (corners[:, 1] - corners[:, 0]) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _wrapped(angles: np.ndarray) -> np.ndarray:
+    """Return angles in radians from -pi to pi."""
+    return (angles + np.pi) % (2 * np.pi) - np.pi
 
 
 def _checked_image(image: np.ndarray) -> np.ndarray:
@@ -312,6 +507,15 @@ def _checked_boxes(boxes: np.ndarray) -> np.ndarray:
                 f"box {row} is {box.tolist()}, but must be finite with x0 < x1 and y0 < y1"
             )
     return array
+
+
+def _checked_rolls(rolls: np.ndarray | None, count: int) -> np.ndarray:
+    if rolls is None:
+        return np.zeros(count)
+    array = np.asarray(rolls, dtype=np.float64)
+    if array.shape != (count,) or not np.isfinite(array).all():
+        raise ValueError(f"rolls must be ({count},) finite degrees, a box each, but are {rolls}")
+    return np.radians(array)
 
 
 def _first_line(error: Exception) -> str:

@@ -14,12 +14,14 @@ def landmarks_box(landmarks: np.ndarray) -> np.ndarray:
     return np.concatenate([landmarks.min(axis=-2), landmarks.max(axis=-2)], axis=-1)
 
 
-def square_crop(box: np.ndarray, margin: float, size: int) -> np.ndarray:
+def square_crop(box: np.ndarray, margin: float, size: int, roll: float = 0.0) -> np.ndarray:
     """Return the map (2, 3) from image pixels to a `size` x `size` crop around `box`.
 
     The crop is a square with the box's centre; its side is the box's longer side times
-    1 + `margin`. Nothing is stretched, and a square that leaves the image is padded when it
-    is sampled. The outer edges of the crop (pixel -0.5 and `size` - 0.5) fall on the square's.
+    1 + `margin`. With a `roll` (radians, clockwise as one sees it) box and crop are turned by it
+    about their centre, so that a head that is tilted by it is upright in the crop. Nothing is
+    stretched, and a square that leaves the image is padded when it is sampled. The outer edges of
+    the crop (pixel -0.5 and `size` - 0.5) fall on the square's.
 
     Raises:
         ValueError: the box has no extent.
@@ -31,8 +33,18 @@ def square_crop(box: np.ndarray, margin: float, size: int) -> np.ndarray:
     zoom = size / side
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     linear = np.eye(2) * zoom
+    if roll:
+        cosine, sine = np.cos(roll), np.sin(roll)
+        linear = zoom * np.array([[cosine, sine], [-sine, cosine]])
     offset = np.full(2, (size - 1) / 2) - linear @ centre
     return np.column_stack([linear, offset])
+
+
+def turned(vectors: np.ndarray, angles: np.ndarray | float) -> np.ndarray:
+    """Turn vectors (…, 2) clockwise, as one sees it with y down, by angles (…) in radians."""
+    cosine, sine = np.cos(angles), np.sin(angles)
+    x, y = vectors[..., 0], vectors[..., 1]
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
 
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
