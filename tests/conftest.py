@@ -9,6 +9,9 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+# No test is to fetch YuNet's file from its publisher.
+os.environ["LANDMARK_KD_FACE_DETECTOR"] = "haar"
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -66,7 +66,7 @@ def test_the_file_gives_the_sigma_that_torch_gives(
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
     assert info.regions == pytest.approx(net.uncertainty.regions.tolist(), abs=1e-4)
-    assert info.typical_sigma == (-4.5, -4.0)
+    assert info.typical_sigma == (-4.5, 5.0)
 
 
 def test_a_network_that_says_no_uncertainty_gives_a_file_without(tmp_path: Path) -> None:

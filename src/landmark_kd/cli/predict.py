@@ -19,7 +19,7 @@ from landmark_kd.cli.predict_video import (
     predict_camera,
     predict_video,
 )
-from landmark_kd.cli.shared import add_model, load_model
+from landmark_kd.cli.shared import add_face_detector, add_model, load_model
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.core.files import write_json
 from landmark_kd.core.names import LONGEST_NAME, fault_of_name, fold
@@ -71,6 +71,14 @@ def add_predict(commands: Any) -> None:
         "--out", required=True, type=Path, metavar="DIR", help="folder for the results"
     )
     add_model(parser)
+    add_face_detector(parser)
+    parser.add_argument(
+        "--min-face",
+        type=_pixels,
+        metavar="PIXELS",
+        help="height of the smallest face to look for, brows to chin; a small number finds the "
+        "small faces of large photos and takes longer (default: left to the detector)",
+    )
     parser.add_argument(
         "--boxes",
         nargs="+",
@@ -81,6 +89,16 @@ def add_predict(commands: Any) -> None:
     )
     add_video_options(parser)
     parser.set_defaults(run=_predict)
+
+
+def _pixels(text: str) -> float:
+    try:
+        pixels = float(text)
+    except ValueError:
+        pixels = 0.0
+    if not 0 < pixels < np.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of pixels above 0, as 40")
+    return pixels
 
 
 def _box(text: str) -> tuple[float, ...]:
@@ -111,7 +129,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     out = arguments.out
     _check_out(out, files)
     check_results(files, out, arguments)
-    detector = load_model(arguments.model)
+    detector = load_model(arguments.model, arguments.detector, arguments.detector_model)
     out.mkdir(parents=True, exist_ok=True)
     if arguments.camera is not None:
         predict_camera(out, detector, arguments)
@@ -128,7 +146,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             failed += 1
             print(f"error: {error}", file=sys.stderr, flush=True)
             continue
-        faces = detector.detect(image, boxes)
+        faces = detector.detect(image, boxes, min_face=arguments.min_face)
         _write_results(out, file, image, faces=faces, detector=detector)
         count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
         print(f"{file}: {count} -> {out / file.stem}.json, .png", flush=True)
@@ -237,6 +255,7 @@ def _write_results(
             {
                 "box": face.box.round(DECIMALS).tolist(),
                 "score": round(face.score, DECIMALS),
+                "roll": round(face.roll, DECIMALS),
                 "landmarks": face.landmarks.round(DECIMALS).tolist(),
                 "uncertainty": None
                 if face.uncertainty is None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face_detector import NAMES, VARIABLE
 
 # Those of `data.datasets.registry`, whose imports prediction does without; a test compares.
 DATA_NAMES = ("300w", "300w_lp", "cofw", "wflw", "pts", "synthetic")
@@ -54,13 +55,30 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_model(path: Path | None) -> LandmarkDetector:
+def add_face_detector(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name the face detector."""
+    parser.add_argument(
+        "--detector",
+        choices=NAMES,
+        default="auto",
+        help="what finds the faces: yunet, fetched once from its publisher; haar, which comes with "
+        "OpenCV and misses tilted and turned faces; auto: yunet where its file is there or can be "
+        f"fetched (default; the variable {VARIABLE} may name the file, yunet or haar)",
+    )
+    parser.add_argument(
+        "--detector-model", type=Path, metavar="FILE", help="file of YuNet, instead of fetching it"
+    )
+
+
+def load_model(
+    path: Path | None, detector: str = "auto", detector_model: Path | None = None
+) -> LandmarkDetector:
     """Open the network of `--model`, or the shipped one, and print which it is.
 
     Raises:
         UserError: see `LandmarkDetector.load`.
     """
-    detector = LandmarkDetector.load(path)
-    print(f"model: {detector.source}" + ("" if path else " (--model FILE takes another)"))
-    print(f"licence: {detector.info.licence}", flush=True)
-    return detector
+    found = LandmarkDetector.load(path, face_detector=detector, face_detector_model=detector_model)
+    print(f"model: {found.source}" + ("" if path else " (--model FILE takes another)"))
+    print(f"licence: {found.info.licence}", flush=True)
+    return found

@@ -39,6 +39,9 @@ SHIPPED_MODEL = "landmarks_68.onnx"
 LARGEST_REFINEMENT = 1.5
 # Radians of tilt up to which a face in a given box is left as it is.
 TILTED = np.radians(15)
+# Length of the sum of all lines between mirrored landmarks, as a share of the sum of their lengths:
+# 0.64 of random points, and 0.98 and more of 99 in 100 of 300-W's faces.
+PARALLEL = 0.8
 # A face that is trusted less may be tilted otherwise; and where no face has as high a score, there
 # may be one in the image turned.
 TRUSTED = 0.5
@@ -295,7 +298,11 @@ class LandmarkDetector:
         flip = np.asarray(self.info.flip)
         across = landmarks[flip] - landmarks
         # Each pair is there twice, in both directions: the one to the right counts.
-        x, y = across[across[:, 0] > 0].sum(axis=0)
+        across = across[across[:, 0] > 0]
+        x, y = across.sum(axis=0)
+        # On a face they are parallel; where they are not the prediction is no face.
+        if not np.hypot(x, y) > PARALLEL * np.linalg.norm(across, axis=1).sum():
+            return 0.0
         return float(np.arctan2(y, x))
 
     def _straightened(
@@ -512,7 +519,10 @@ def _checked_boxes(boxes: np.ndarray) -> np.ndarray:
 def _checked_rolls(rolls: np.ndarray | None, count: int) -> np.ndarray:
     if rolls is None:
         return np.zeros(count)
-    array = np.asarray(rolls, dtype=np.float64)
+    try:
+        array = np.asarray(rolls, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
     if array.shape != (count,) or not np.isfinite(array).all():
         raise ValueError(f"rolls must be ({count},) finite degrees, a box each, but are {rolls}")
     return np.radians(array)

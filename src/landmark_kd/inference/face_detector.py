@@ -17,7 +17,6 @@ from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
-import pooch
 
 from landmark_kd.core.errors import UserError, is_out_of_memory
 from landmark_kd.imaging import face_detector as haar
@@ -57,11 +56,11 @@ TURNS = np.arange(8) * np.pi / 4
 SECOND_LOOK = 1.8
 SECOND_LOOK_PIXELS = 96
 MOST_FACES = 5000
-# The box of the landmarks, brows to chin, x0, y0, x1, y1 around the mean of the five points along the
-# face's own axes, in units of the length of their axis: for a nose in that mean, and for each unit that
-# the nose lies to the right and below of it, as it does in turned and nodding heads. Least squares
-# over the 1006 faces, by `python -m tools.measure_face_detector`. The centre is 0.07 units off
-# (standard deviation; 0.27 without a word from the nose), the box 2.3 wide.
+# The box of the landmarks, brows to chin, x0, y0, x1, y1 around the mean of the five points along
+# the face's own axes, in units of the length of their axis: for a nose in that mean, and for each
+# unit that the nose lies to the right and below of it, as it does in turned and nodding heads.
+# Least squares over the 1006 faces, by `python -m tools.measure_face_detector`. The centre is 0.07
+# units off (standard deviation; 0.27 without a word from the nose), the box 2.3 wide.
 LANDMARK_BOX = np.array(
     [
         [-1.142, -0.9647, 1.1602, 1.382],
@@ -219,7 +218,10 @@ class YuNetDetector:
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
         self._own.net.setInputSize((image.shape[1], image.shape[0]))
         _, found = self._own.net.detect(image)
-        return np.empty((0, 15), np.float32) if found is None else found
+        if found is None:
+            return np.empty((0, 15), np.float32)
+        # On images a few pixels high it may give boxes that are none.
+        return found[np.isfinite(found).all(axis=1) & (found[:, 2:4] > 0).all(axis=1)]
 
 
 def make_detector(name: str = "auto", file: str | Path | None = None) -> FaceDetector:
@@ -266,6 +268,8 @@ def fetched(url: str = URL) -> Path:
     Raises:
         UserError: it cannot be fetched, or is another one than it should be.
     """
+    import pooch  # with all that it needs it takes longer to import than a face takes to find
+
     folder = pooch.os_cache("landmark-kd")
     cache = pooch.create(
         folder,

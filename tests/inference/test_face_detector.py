@@ -1,0 +1,145 @@
+"""YuNet fetched from a server on this machine, its faults, and Haar where it cannot be had."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import pickle
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pooch
+import pytest
+
+from landmark_kd.core.errors import UserError
+from landmark_kd.imaging.images import read_image
+from landmark_kd.inference import face_detector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face_detector import (
+    FILE,
+    VARIABLE,
+    HaarDetector,
+    YuNetDetector,
+    fetched,
+    make_detector,
+)
+from tests.support.download_server import DownloadServer, running_server, whole
+from tests.support.exported_model import exported_model
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache, empty, and nothing told by the environment."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(pooch, "os_cache", lambda name: folder)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(face_detector, "URL", "http://127.0.0.1:9/nothing.onnx")
+    monkeypatch.setattr(fetched, "__defaults__", ("http://127.0.0.1:9/nothing.onnx",))
+    return folder
+
+
+@pytest.fixture
+def server() -> Iterator[DownloadServer]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture
+def yunet(shared: Path) -> Path:
+    return shared / "peers" / FILE
+
+
+def test_the_file_is_fetched_once_checked_and_kept(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, server: DownloadServer
+) -> None:
+    content = b"what the publisher has"
+    monkeypatch.setattr(face_detector, "SHA256", hashlib.sha256(content).hexdigest())
+    # The first connection breaks: it is tried again.
+    server.answers["/" + FILE] = [whole(content, cut_at=5), whole(content)]
+    url = server.url("/" + FILE)
+    path = fetched(url)
+    assert path == cache / FILE
+    assert path.read_bytes() == content
+    assert fetched("http://127.0.0.1:9/nothing.onnx") == path, "no network is needed any more"
+
+
+def test_a_file_with_another_checksum_is_refused_and_not_kept(
+    cache: Path, server: DownloadServer
+) -> None:
+    server.answers["/" + FILE] = [whole(b"something else")]
+    url = server.url("/" + FILE)
+    with pytest.raises(UserError, match=r"its SHA-256 differs.*--detector-model FILE"):
+        fetched(url)
+    assert not (cache / FILE).exists()
+
+
+def test_without_network_it_is_said_how_to_bring_the_file_and_haar_stands_in(cache: Path) -> None:
+    with pytest.warns(UserWarning, match=r"Haar.*could not be fetched.*--detector-model FILE"):
+        assert make_detector().name == "haar"
+    with pytest.raises(UserError, match=r"could not be fetched .*--detector-model FILE"):
+        make_detector("yunet")
+    assert not list(cache.glob("*")), "nothing half-written"
+
+
+def test_a_file_that_is_no_yunet_is_named(cache: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.onnx"
+    text.write_text("no network")
+    with pytest.raises(UserError, match=r"text\.onnx is no YuNet"):
+        make_detector("yunet", text)
+    with pytest.raises(UserError, match=r"landmarks\.onnx is no YuNet"):
+        make_detector("auto", exported_model(tmp_path))
+    with pytest.raises(UserError, match=r"gone\.onnx is not there"):
+        LandmarkDetector.load(face_detector_model=tmp_path / "gone.onnx")
+
+
+def test_the_environment_says_what_auto_is(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setenv(VARIABLE, "haar")
+        assert isinstance(make_detector(), HaarDetector)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "gone.onnx"))
+    with pytest.raises(UserError, match=r"gone\.onnx is not there"):
+        make_detector()
+    assert make_detector("haar").name == "haar"
+
+
+def test_an_unknown_detector_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'dlib'; it must be one of auto, yunet, haar"):
+        make_detector("dlib")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2000), (31, 33), (20, 20_000)])
+def test_images_of_odd_sizes_are_looked_at(yunet: Path, shape: tuple[int, int]) -> None:
+    for detector in (YuNetDetector(yunet), HaarDetector()):
+        found = detector.find(np.zeros((*shape, 3), np.uint8))
+        assert found.boxes.shape == (0, 4)
+        assert found.rolls.shape == found.scores.shape == (0,)
+
+
+def test_copies_and_pickles_find_the_same_faces(yunet: Path, shared: Path) -> None:
+    image = read_image(next((shared / "data/300w/afw").glob("*.jpg")))
+    detector = YuNetDetector(yunet)
+    expected = detector.find(image)
+    assert len(expected.boxes) >= 1
+    for other in (copy.deepcopy(detector), pickle.loads(pickle.dumps(detector))):
+        np.testing.assert_array_equal(other.find(image).boxes, expected.boxes)
+
+
+def test_a_small_face_in_a_large_photo_is_found_where_it_is_asked_for(
+    yunet: Path, shared: Path
+) -> None:
+    image = read_image(next((shared / "data/300w/afw").glob("*.jpg")))
+    small = cv2.resize(image, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+    photo = np.full((3000, 4000, 3), 100, np.uint8)
+    photo[1000 : 1000 + small.shape[0], 2000 : 2000 + small.shape[1]] = small
+    detector = YuNetDetector(yunet)
+    (box,) = detector.find(photo, min_face=25).boxes[:1]
+    assert 2000 < box[0] < box[2] < 2000 + small.shape[1]
+    assert 1000 < box[1] < box[3] < 1000 + small.shape[0]
+    tall = box[3] - box[1]
+    assert len(detector.find(photo, min_face=tall + 1).boxes) < len(detector.find(photo, 25).boxes)
