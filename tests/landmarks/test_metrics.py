@@ -94,7 +94,8 @@ def test_landmarks_without_meaning_are_refused(true: np.ndarray) -> None:
         ((true, hole, 1.0), "true, face 1 is not finite"),
         ((true, true, np.array([1.0, 0.0, 2.0])), "normalizer 1 is 0; it must be above zero"),
         ((true, true, -3.0), "above zero"),
-        ((true, true, np.array([1.0, np.nan, 2.0])), "normalizer 1 is not finite"),
+        ((true, true, np.array([1.0, np.inf, 2.0])), "normalizer 1 is not finite"),
+        ((true, true, np.nan), "normalizer 0 is not finite"),
         ((true, true, np.ones(2)), r"normalizer must be \(3,\)"),
         ((true, true, np.ones((3, 68))), r"normalizer must be \(3,\)"),
     ]
@@ -102,6 +103,20 @@ def test_landmarks_without_meaning_are_refused(true: np.ndarray) -> None:
         for measure in (metrics.nme, metrics.per_landmark):
             with pytest.raises(ValueError, match=message):
                 measure(*arguments)
+
+
+def test_missing_landmarks_count_in_no_error(true: np.ndarray) -> None:
+    partial = true.copy()
+    partial[1, :60] = np.nan
+    partial[2, 3] = np.nan
+    pred = true + 3.0
+    found = metrics.nme(pred, partial, np.array([100.0, 100.0, np.nan]))
+    np.testing.assert_allclose(found, [3 * np.sqrt(2), 3 * np.sqrt(2), np.nan])
+    pred[1, 60:] += 1.0
+    assert metrics.nme(pred, partial, 100.0)[1] == pytest.approx(4 * np.sqrt(2))
+    of_landmarks = metrics.per_landmark(pred, partial[1:2].repeat(3, axis=0), 100.0)
+    assert np.isnan(of_landmarks[:60]).all()
+    assert np.isfinite(of_landmarks[60:]).all()
 
 
 def test_errors_without_meaning_are_refused() -> None:

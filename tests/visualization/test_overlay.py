@@ -59,7 +59,19 @@ def test_points_outside_the_image_are_no_error(far: float) -> None:
 
 def test_a_landmark_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
-        draw_landmarks(grey_image(), SQUARE * np.nan)
+        draw_landmarks(grey_image(), SQUARE * np.inf)
+
+
+def test_missing_landmarks_and_lines_to_them_are_not_drawn() -> None:
+    partial = np.where([[True], [False], [True], [True]], SQUARE, np.nan)
+    drawn = draw_landmarks(grey_image(), partial, [((0, 1, 2, 3), True)], RED)
+    x, y = SQUARE[1].astype(int)
+    assert (drawn[y, x] == grey_image()[y, x]).all()
+    one, other = SQUARE[[2, 3]].mean(axis=0).astype(int), SQUARE[[0, 1]].mean(axis=0).astype(int)
+    assert is_red(drawn[one[1], one[0]])
+    assert not is_red(drawn[other[1], other[0]])
+    nothing = draw_landmarks(grey_image(), SQUARE * np.nan, [((0, 1, 2, 3), True)], RED)
+    assert (nothing == grey_image()).all()
 
 
 def test_landmarks_that_are_unsure_are_faint_and_sure_ones_are_not() -> None:

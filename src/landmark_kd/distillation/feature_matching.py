@@ -25,7 +25,13 @@ _LEAST_VARIANCE = 1e-6
 
 
 def matched_parts(
-    student: Details, teacher: Details, *, features: float, heatmap: float, every_map: bool
+    student: Details,
+    teacher: Details,
+    *,
+    features: float,
+    heatmap: float,
+    every_map: bool,
+    present: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the weighted distances of a student from a teacher by name, scalars.
 
@@ -34,6 +40,7 @@ def matched_parts(
         features: weight of the distance between the feature maps; 0 leaves it out.
         heatmap: weight of the distance between the heat maps; 0 leaves it out.
         every_map: compare all maps, which takes networks of one backbone; else the fused ones.
+        present: (N, K) bool, the landmarks whose heat maps count; all by default.
     """
     found = {}
     if features:
@@ -44,7 +51,7 @@ def matched_parts(
     if heatmap:
         assert student.scores is not None
         assert teacher.scores is not None
-        found["heatmap"] = heatmap * heatmap_distance(student.scores, teacher.scores)
+        found["heatmap"] = heatmap * heatmap_distance(student.scores, teacher.scores, present)
     return found
 
 
@@ -74,14 +81,15 @@ def map_distance(own: Tensor, wanted: Tensor) -> Tensor:
     return functional.mse_loss(own, wanted) / wanted.var().clamp_min(_LEAST_VARIANCE)
 
 
-def heatmap_distance(scores: Tensor, wanted: Tensor) -> Tensor:
+def heatmap_distance(scores: Tensor, wanted: Tensor, present: Tensor | None = None) -> Tensor:
     """Return the Kullback-Leibler divergence of heat maps from the wanted ones, in nats.
 
-    It is the mean over faces and landmarks.
+    It is the mean over faces and landmarks; those that are not `present` (N, K) add 0.
 
     Args:
         scores, wanted: (N, K, H, W); their softmax over the positions is the heat map.
     """
     log_own, log_wanted = (s.flatten(2).log_softmax(dim=-1) for s in (scores, wanted))
     divergence = functional.kl_div(log_own, log_wanted, reduction="none", log_target=True)
-    return divergence.sum(dim=-1).mean()
+    of_landmark = divergence.sum(dim=-1)
+    return (of_landmark if present is None else of_landmark * present).mean()

@@ -19,6 +19,7 @@ from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.config import CONFIG_FILE, WEIGHTS_FILE
 from landmark_kd.models.heads import Details
 from landmark_kd.models.network import LandmarkNet, load_network
+from landmark_kd.training.losses import known_targets
 from landmark_kd.training.tasks import Objective, Task
 
 # The teacher of hard-landmarks: its points stand in for them, and it is the one to be matched.
@@ -106,7 +107,8 @@ class Distillation(Objective):
         seen = self._seen_by_teachers(images)
         if self.kd.teacher_predictions == "online":
             points = [of_teacher.points for of_teacher in seen]
-        total, parts = self.loss(own.points, hard, *points)
+        known = [known_targets(own.points, target, hard) for target in (hard, *points)]
+        total, parts = self.loss(own.points, *known)
         if self.kd.features or self.kd.heatmap:
             backbones = {net.config.backbone for net in (self.net, self.teachers[0])}
             matched = matched_parts(
@@ -115,6 +117,7 @@ class Distillation(Objective):
                 features=self.kd.features,
                 heatmap=self.kd.heatmap,
                 every_map=len(backbones) == 1,
+                present=~hard.isnan().any(dim=2),
             )
             total = total + torch.stack(list(matched.values())).sum()
             parts = parts | matched

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from landmark_kd.landmarks.missing import mean_present
+
 LEVEL = 0.95
 # Of tables outside the pipeline; the evaluate stage takes its own from params.yaml.
 RESAMPLES, SEED = 10_000, 0
@@ -51,7 +53,8 @@ def resampled_means(values: np.ndarray, *, resamples: int, seed: int) -> np.ndar
     """Means of each column over faces drawn with replacement.
 
     Args:
-        values: (N, C) float, a row a face, a column a measure.
+        values: (N, C) float, a row a face, a column a measure; NaN where a face has none, which
+            the mean is then without.
         resamples: B.
         seed: the same seed and N give the same resamples.
 
@@ -64,7 +67,8 @@ def resampled_means(values: np.ndarray, *, resamples: int, seed: int) -> np.ndar
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or len(values) == 0:
         raise ValueError(f"values must be (N, C) of at least one face, found {values.shape}")
-    if not np.isfinite(values).all():
+    known = ~np.isnan(values)
+    if not (np.isfinite(values) | ~known).all() or not known.any(axis=0).all():
         raise ValueError("values must be finite numbers")
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; it must be at least 1")
@@ -73,10 +77,16 @@ def resampled_means(values: np.ndarray, *, resamples: int, seed: int) -> np.ndar
     block = max(1, BLOCK_BYTES // (8 * faces))
     # How often each face is drawn in N draws with replacement is multinomial.
     chances = np.full(faces, 1 / faces)
-    means = [
-        generator.multinomial(faces, chances, size=min(block, resamples - start)) @ values / faces
-        for start in range(0, resamples, block)
-    ]
+    means = []
+    for start in range(0, resamples, block):
+        drawn = generator.multinomial(faces, chances, size=min(block, resamples - start))
+        if known.all():
+            means.append(drawn @ values / faces)
+        else:
+            counted = drawn @ known
+            total = drawn @ np.where(known, values, 0.0)
+            # NaN of a resample in which no face has the measure.
+            means.append(np.where(counted > 0, total / np.maximum(counted, 1), np.nan))
     return np.concatenate(means)
 
 
@@ -88,7 +98,7 @@ def mean_intervals(
     drawn = resampled_means(values, resamples=resamples, seed=seed)
     return {
         name: _interval(mean, column)
-        for name, mean, column in zip(columns, values.mean(axis=0), drawn.T, strict=True)
+        for name, mean, column in zip(columns, mean_present(values, axis=0), drawn.T, strict=True)
     }
 
 
@@ -117,5 +127,5 @@ def compare(
 
 
 def _interval(value: float, drawn: np.ndarray) -> Interval:
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(drawn[~np.isnan(drawn)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(value), float(low), float(high))

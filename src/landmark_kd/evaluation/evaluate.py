@@ -18,6 +18,7 @@ from landmark_kd.evaluation.cost import cpu_name, network_cost, network_time
 from landmark_kd.evaluation.scores import MEASURES, deciding_sentences, rates, rounded, scores
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks import metrics, uncertainty
+from landmark_kd.landmarks.missing import mean_present
 from landmark_kd.models.network import LandmarkNet, load_network, predict_faces_with_sigma
 
 NETWORKS = ("tough", "tolerant", "baseline", "kd")
@@ -71,6 +72,7 @@ class Evaluation:
 
         Raises:
             ValueError: a face has no extent, or a prediction is not finite (`metrics.nme`).
+            UserError: no face has the normaliser's points.
         """
         true, scheme = faces.landmarks, faces.info.scheme
 
@@ -81,6 +83,11 @@ class Evaluation:
         if scheme.pupils is not None:
             further["nme_pupil"] = errors(metrics.interpupil(true, scheme))
         distance = metrics.normalizing_distance(true, scheme)
+        if np.isnan(distance).all():
+            raise UserError(
+                f"none of the {len(true)} test faces has both {scheme.normalizer_name} "
+                "(normalizer), so that no error can be measured; choose points that faces have."
+            )
         return cls(
             faces,
             jitter,
@@ -127,7 +134,9 @@ def predict_all(
         if net.uncertainty.fitted:
             sigmas[name] = sigma * test.crop_sides()[:, None]
     test = tests[-1]
-    mean = train.crop_landmarks()[train.train_rows()].mean(axis=0)
+    mean = mean_present(train.crop_landmarks()[train.train_rows()], axis=0)
+    # A landmark that no train face has is nowhere better than in the middle.
+    mean = np.nan_to_num(mean)
     found[FLOOR] = test.to_image(np.broadcast_to(mean, test.landmarks.shape))
     return found, sigmas
 
@@ -139,6 +148,8 @@ def metrics_table(evaluation: Evaluation) -> Table:
     landmarks have pupils; `nme_visible` and `nme_occluded`, the mean errors of all visible and of
     all occluded landmarks, where the data set marks these; `cover50` and `cover90`, the shares of
     landmarks in the regions that are to cover 50 and 90 %, where the network says such.
+    `n_measured` is there where not all `n` faces have an error, since the normaliser's points are
+    missing; the means are of those.
     `n_published` is there where the data
     set's authors gave a count; numbers of fewer faces cannot be compared with theirs.
     """
@@ -150,13 +161,15 @@ def metrics_table(evaluation: Evaluation) -> Table:
         table[name] = {}
         for subset, rows in evaluation.faces.subset_rows().items():
             found = scores(errors[rows])
-            if pupil is not None:
-                found["nme_pupil"] = pupil[name][rows].mean()
+            if pupil is not None and not np.isnan(pupil[name][rows]).all():
+                found["nme_pupil"] = mean_present(pupil[name][rows])
             for key, of_landmarks in by_visibility[name].items():
                 if not np.isnan(of_landmarks[rows]).all():
                     found[key] = np.nanmean(of_landmarks[rows])
             found |= _covered(evaluation, name, rows)
             found["n"] = len(rows)
+            if (measured := int((~np.isnan(errors[rows])).sum())) < len(rows):
+                found["n_measured"] = measured
             if published.get(subset) is not None:
                 found["n_published"] = published[subset]
             table[name][subset] = rounded(found)
@@ -182,6 +195,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
         "missing": info.missing,
         **({"deciding_faces": deciding} if deciding else {}),
         "points": info.points,
+        **({"missing_landmarks": info.missing_landmarks} if info.missing_landmarks else {}),
         "occluded_landmarks": None if occluded is None else round(float(occluded.mean()), 4),
         "normalizer": info.scheme.normalizer_name,
         "crop_size": info.crop_size,
@@ -216,10 +230,16 @@ def summary(evaluation: Evaluation, table: Table) -> str:
             counts = str(found["n"])
             if "n_published" in found:
                 counts += f" of {found['n_published']}"
-            numbers = "".join(f"{found[k]:10.2f}" if k in found else f"{'-':>10}" for k in keys)
+            if "n_measured" in found:
+                counts = f"{found['n_measured']} of {counts}"
+            numbers = "".join(_number(found.get(key)) for key in keys)
             lines.append(f"{name:12} {subset:14} {counts:>12}  {numbers}")
     lines += [f"one face decides: {sentence}" for sentence in deciding_faces(evaluation)]
     return "\n".join(lines)
+
+
+def _number(value: float | int | None) -> str:
+    return f"{'-':>10}" if value is None else f"{value:10.2f}"
 
 
 def deciding_faces(evaluation: Evaluation) -> list[str]:
@@ -243,12 +263,22 @@ def intervals(evaluation: Evaluation, *, resamples: int, seed: int) -> dict[str,
     paired = {}
     for subset, rows in evaluation.faces.subset_rows().items():
         # All networks at once: their resamples are drawn only once.
-        columns = {(name, key): v[rows] for name, of in values.items() for key, v in of.items()}
+        columns = {
+            (name, key): v[rows]
+            for name, of in values.items()
+            for key, v in of.items()
+            if not np.isnan(v[rows]).all()
+        }
+        if not columns:  # no face of the subset can be measured
+            continue
         found = mean_intervals(columns, resamples=resamples, seed=seed)
         for (name, measure), interval in found.items():
             networks[name].setdefault(subset, {})[measure] = interval
         kd, baseline = (evaluation.errors[name][rows] for name in ("kd", "baseline"))
-        paired[subset] = compare(kd, baseline, resamples=resamples, seed=seed)
+        measured = ~np.isnan(kd)
+        if measured.any():
+            kd, baseline = kd[measured], baseline[measured]
+            paired[subset] = compare(kd, baseline, resamples=resamples, seed=seed)
     how = protocol(evaluation, seed) | {"seed": seed, "bootstrap": resamples, "level": LEVEL}
     found_all = {"networks": networks, "kd_against_baseline": paired}
     return {"protocol": how, **rounded(found_all)}
@@ -280,7 +310,7 @@ def error_table(evaluation: Evaluation) -> pd.DataFrame:
 def ced_table(evaluation: Evaluation) -> pd.DataFrame:
     """Return the CED over all test faces: `error` (percent) and each network's share (0 to 1)."""
     errors = np.linspace(0, CED_LARGEST_ERROR, CED_STEPS + 1)
-    shares = {name: metrics.ced(e, errors) for name, e in evaluation.errors.items()}
+    shares = {name: metrics.ced(e[~np.isnan(e)], errors) for name, e in evaluation.errors.items()}
     return pd.DataFrame({"error": errors, **shares})
 
 

@@ -54,9 +54,10 @@ class OnnxEvaluation:
         box: where the faces' boxes come from.
         jitter: how these boxes were moved and scaled.
         faces: N good faces.
-        true: (N, K, 2) their landmarks in `scheme`, pixels of the images.
+        true: (N, K, 2) their landmarks in `scheme`, pixels of the images; NaN where missing.
         pred: (N, K, 2) the predicted ones; NaN where the detector did not find the face.
-        errors: (N,) NME in percent; infinite where the detector did not find the face.
+        errors: (N,) NME in percent; infinite where the detector did not find the face, NaN where
+            it cannot be measured since the normaliser's points are missing.
         left_out: a sentence for each broken face, which is not among `faces`.
     """
 
@@ -206,10 +207,16 @@ def _errors(
 ) -> np.ndarray:
     """Return the NME of each face (N,), percent; infinite where it was not found."""
     errors = np.full(len(true), np.inf)
+    distance = metrics.normalizing_distance(true, scheme)
+    if np.isnan(distance).all():
+        raise UserError(
+            f"none of the {len(true)} faces has both {scheme.normalizer_name}, in whose distance "
+            "errors are measured (normalizer)."
+        )
     if found.any():
-        distance = metrics.normalizing_distance(true[found], scheme)
-        errors[found] = metrics.nme(pred[found], true[found], distance)
-    return errors
+        errors[found] = metrics.nme(pred[found], true[found], distance[found])
+    # Whether it was found or not, a face without the unit has no error.
+    return np.where(np.isnan(distance), np.nan, errors)
 
 
 def _boxes(records: Sequence[FaceRecord], true: np.ndarray, source: BoxName) -> np.ndarray:

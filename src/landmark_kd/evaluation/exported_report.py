@@ -11,7 +11,8 @@ import numpy as np
 from landmark_kd.evaluation.exported import OnnxEvaluation
 from landmark_kd.evaluation.scores import MEASURES, deciding_sentences, rounded, scores
 from landmark_kd.landmarks import metrics
-from landmark_kd.landmarks.head import head_pose
+from landmark_kd.landmarks.head import JAW, head_pose
+from landmark_kd.landmarks.missing import complete
 from landmark_kd.landmarks.scheme import IBUG_68
 
 # Rows of faces by the name of their bin, in order.
@@ -22,11 +23,12 @@ YAW_EDGES = (10, 20, 30)
 
 
 def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int | None]]:
-    """Return {subset: {nme, fr8, fr10, auc8, auc10, found, n, n_published}}.
+    """Return {subset: {nme, fr8, fr10, auc8, auc10, found, n_measured, n, n_published}}.
 
     A face that the detector did not find counts as a failure at every threshold and adds nothing
     to the AUC; `nme` is the mean over the `found` ones, None where there are none. `found` is
-    there where the detector was asked, `n_published` where the set's authors gave a count.
+    there where the detector was asked, `n_measured` where not all faces have an error, since points
+    are missing, `n_published` where the set's authors gave a count.
     Landmarks of the 300-W scheme tell how far a head is turned: these are further subsets.
     """
     published = evaluation.dataset.published_counts(evaluation.split)
@@ -38,6 +40,8 @@ def scores_table(evaluation: OnnxEvaluation) -> dict[str, dict[str, float | int 
         found = scores(errors)
         if evaluation.box == "detector":
             found["found"] = int(np.isfinite(errors).sum())
+        if (measured := int((~np.isnan(errors)).sum())) < len(errors):
+            found["n_measured"] = measured
         found["n"] = len(errors)
         if published.get(name) is not None:
             found["n_published"] = published[name]
@@ -49,8 +53,11 @@ def _by_yaw(evaluation: OnnxEvaluation) -> dict[str, np.ndarray]:
     """Return rows of the faces by how far their heads are turned to either side."""
     if not np.array_equal(evaluation.scheme.flip, IBUG_68.flip):
         return {}
-    yaw = np.abs(head_pose(evaluation.true)[:, 0])
-    return {f"yaw {name}": rows for name, rows in edged(yaw, YAW_EDGES, "°").items()}
+    whole = np.flatnonzero(complete(np.delete(evaluation.true, JAW, axis=1)))
+    if not len(whole):
+        return {}
+    yaw = np.abs(head_pose(evaluation.true[whole])[:, 0])
+    return {f"yaw {name}": whole[rows] for name, rows in edged(yaw, YAW_EDGES, "°").items()}
 
 
 def protocol(evaluation: OnnxEvaluation) -> dict[str, Any]:
@@ -115,7 +122,8 @@ def summary(evaluation: OnnxEvaluation) -> str:
     table = scores_table(evaluation)
     lines.append(f"{'subset':14} {'n':>14}  " + "".join(f"{key:>8}" for key in MEASURES))
     for subset, row in table.items():
-        n = f"{row['n']}" + (f" of {row['n_published']}" if "n_published" in row else "")
+        measured = f"{row['n_measured']} of " if "n_measured" in row else ""
+        n = f"{measured}{row['n']}" + (f" of {row['n_published']}" if "n_published" in row else "")
         numbers = "".join(_number(row[key]) for key in MEASURES)
         found = f"  found {row['found']} of {row['n']}" if "found" in row else ""
         lines.append(f"{subset:14} {n:>14}  {numbers}{found}")

@@ -91,6 +91,7 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
 def _picked_faces(errors: np.ndarray) -> dict[str, np.ndarray]:
     """Return rows of the faces with the smallest, the middle and the largest errors."""
     order = np.argsort(errors, kind="stable")
+    order = order[~np.isnan(errors[order])]
     shown = min(FACES_SHOWN, len(order))
     middle = (len(order) - shown) // 2
     return {

@@ -2,7 +2,9 @@
 
 Errors are percent of the normaliser (`landmarks.metrics.nme`). A face that was not found has an
 infinite error: it counts as a failure at every threshold and adds nothing to an AUC, and the NME is
-the mean over the faces that were found. Intervals and paired comparisons: `evaluation.bootstrap`.
+the mean over the faces that were found. A face whose error is NaN cannot be measured, since the
+normaliser's points are missing, and is in none of the numbers. Intervals and paired comparisons:
+`evaluation.bootstrap`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from landmark_kd.landmarks import metrics
+from landmark_kd.landmarks.missing import mean_present
 
 # Enough to tell runs apart, few enough that no rounding error shows.
 DECIMALS = 6
@@ -31,26 +34,35 @@ def rates(
     """Return numbers of each face whose means are the failure rates and AUCs.
 
     Args:
-        errors: (N,) percent, infinite where a face was not found.
+        errors: (N,) percent, infinite where a face was not found, NaN where it has no error.
 
     Returns:
         {fr8, fr10, auc8, auc10: (N,) percent}, by the thresholds.
 
     Raises:
-        ValueError: there are no errors, or one is NaN.
+        ValueError: there are no errors.
     """
-    counted = np.where(np.isposinf(errors), 2 * max(thresholds), errors)
+    unknown = np.isnan(errors)
+    counted = np.where(np.isposinf(errors), 2 * max(thresholds), np.where(unknown, 0.0, errors))
     parts = {"fr": metrics.failures, "auc": metrics.areas}
-    return {f"{key}{t}": part(counted, t) for key, part in parts.items() for t in thresholds}
+    return {
+        f"{key}{t}": np.where(unknown, np.nan, part(counted, t))
+        for key, part in parts.items()
+        for t in thresholds
+    }
 
 
 def scores(errors: np.ndarray) -> dict[str, Any]:
-    """Return the MEASURES of errors (N,), percent; the NME is None where no face was found.
+    """Return the MEASURES of errors (N,), percent.
+
+    The NME is None where no face was found, all are where no face can be measured.
 
     Raises:
         ValueError: see `rates`.
     """
-    means = {key: values.mean() for key, values in rates(errors).items()}
+    if len(errors) and np.isnan(errors).all():
+        return dict.fromkeys(MEASURES)
+    means = {key: mean_present(values) for key, values in rates(errors).items()}
     found = errors[np.isfinite(errors)]
     return {"nme": found.mean() if len(found) else None, **means}
 

@@ -19,6 +19,7 @@ _KINDS: dict[str, Any] = {
     "box_in_haar": list | None,
     "published": dict,
     "missing": list,
+    "missing_landmarks": int,
 }
 
 
@@ -40,6 +41,7 @@ class FacesInfo:
             no published count.
         missing: parts of the data set that were not on disk and what else is not as it should
             be, in words.
+        missing_landmarks: landmarks of all faces together that the data set does not give.
     """
 
     dataset: str
@@ -52,6 +54,7 @@ class FacesInfo:
     box_in_haar: tuple[float, float, float, float] | None
     published: dict[str, int | None]
     missing: list[str]
+    missing_landmarks: int = 0
 
     @property
     def points(self) -> int:
@@ -64,7 +67,10 @@ class FacesInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON knows; `from_json` is the way back."""
-        return {**vars(self), "scheme": self.scheme.to_json()}
+        content = {**vars(self), "scheme": self.scheme.to_json()}
+        if not self.missing_landmarks:  # as in most sets, and in all folders of old
+            del content["missing_landmarks"]
+        return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> FacesInfo:
@@ -76,6 +82,7 @@ class FacesInfo:
         """
         if not isinstance(content, dict):
             raise TypeError(f"expected names and values, found {type(content).__name__}")
+        content = {"missing_landmarks": 0, **content}
         for name, kind in _KINDS.items():
             if not isinstance(content.get(name), kind):
                 raise TypeError(f"{name} is {content.get(name)!r}")

@@ -26,6 +26,7 @@ from landmark_kd.core.files import (
 )
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.missing import present, sound
 
 COLUMNS = ["name", "photo", "subsets", "validation"]
 # Between the subsets of a face.
@@ -43,14 +44,15 @@ class Faces:
 
     Attributes:
         images: (N, S, S, 3) uint8 RGB, S = info.stored_size; memory-mapped.
-        landmarks: (N, K, 2) float64, pixels of the original image.
+        landmarks: (N, K, 2) float64, pixels of the original image; NaN where missing, see
+            `landmarks.missing`.
         crop_to_image: (N, 2, 3) float64, from crop pixels (not stored pixels) to the image's.
         table: a row a face: name, photo (faces of one photo share it), subsets (joined by |),
             validation.
         info: what holds for all.
         occluded: (N, K) bool where the data set marks hidden landmarks, else None.
-        labelled: (N,) bool where some faces have no landmarks (NaN) and are only to be trained on,
-            else None: all have some.
+        labelled: (N,) bool where some faces have no landmarks at all and are only to be trained
+            on, else None: all have some.
     """
 
     images: np.ndarray
@@ -185,7 +187,7 @@ def _load_folder(folder: Path) -> Faces:
     if n and info.dataset == UNLABELLED and np.isnan(landmarks).all():
         labelled = np.zeros(n, bool)
     else:
-        check_finite(folder / "landmarks.npy", landmarks)
+        _check_landmarks(folder / "landmarks.npy", landmarks, info.missing_landmarks)
     return Faces(
         images, np.array(landmarks), np.array(crop_to_image), table, info, occluded, labelled
     )
@@ -195,8 +197,27 @@ def _form(array: np.ndarray) -> str:
     return f"{array.dtype} {array.shape}"
 
 
-def landmarks_file(path: Path, faces: Faces) -> np.ndarray:
+def _check_landmarks(path: Path, landmarks: np.ndarray, missing: int) -> None:
+    """Check that landmarks are finite but for so many that are missing.
+
+    Raises:
+        UserError: they are not.
+    """
+    found = landmarks.size // 2 - int(present(landmarks).sum())
+    if not sound(landmarks).all() or found != missing:
+        raise damaged(
+            path,
+            "it has numbers that are not finite"
+            if not missing
+            else f"{found} landmarks are not there, but {missing} should be",
+        )
+
+
+def landmarks_file(path: Path, faces: Faces, *, as_missing: bool = False) -> np.ndarray:
     """Load landmarks (N, K, 2) that an earlier stage made for all of `faces`.
+
+    Args:
+        as_missing: those that are missing of the faces are missing there, too.
 
     Raises:
         UserError: they are missing, damaged or were made for other faces.
@@ -207,5 +228,9 @@ def landmarks_file(path: Path, faces: Faces) -> np.ndarray:
             f"{path} holds {landmarks.shape} numbers, but the faces need "
             f"{faces.landmarks.shape}; run `dvc repro` to make it again."
         )
-    check_finite(path, landmarks)
+    expected = np.ones(landmarks.shape, dtype=bool)
+    if as_missing:
+        expected &= present(faces.landmarks)[..., None]
+    if not np.array_equal(np.isfinite(landmarks), expected):
+        raise damaged(path, "it has numbers that are not finite")
     return landmarks

@@ -10,8 +10,12 @@ import numpy as np
 
 
 def landmarks_box(landmarks: np.ndarray) -> np.ndarray:
-    """Return the bounding boxes (…, 4) x0, y0, x1, y1 of landmarks (…, K, 2)."""
-    return np.concatenate([landmarks.min(axis=-2), landmarks.max(axis=-2)], axis=-1)
+    """Return the bounding boxes (…, 4) x0, y0, x1, y1 of landmarks (…, K, 2).
+
+    Missing ones (NaN) do not count; where all are, the box is NaN.
+    """
+    low, high = np.fmin.reduce(landmarks, axis=-2), np.fmax.reduce(landmarks, axis=-2)
+    return np.concatenate([low, high], axis=-1)
 
 
 def square_crop(box: np.ndarray, margin: float, size: int, roll: float = 0.0) -> np.ndarray:

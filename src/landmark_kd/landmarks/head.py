@@ -23,7 +23,7 @@ def head_pose(landmarks: np.ndarray) -> np.ndarray:
     """Estimate yaw, pitch and roll of heads.
 
     Args:
-        landmarks: (N, 68, 2) of the 300-W scheme, pixels.
+        landmarks: (N, 68, 2) of the 300-W scheme, pixels; those of the jaw may be missing.
 
     Returns:
         (N, 3) degrees, signs as in `data.synthetic.shape.Head`: the nose of a positive yaw points

@@ -3,12 +3,18 @@
 Errors and thresholds are in percent of the normaliser, as papers print them. All measures but
 the CED are in percent too; the CED is a share. Every function raises ValueError on input that is
 empty, not finite or of the wrong shape, rather than to return a number that means nothing.
+
+Hard-landmarks may be missing (NaN in x and y, see `landmarks.missing`): an error is that of those
+which are there. A face without any, or whose normaliser is NaN since its points are missing, has no
+error: NaN, which the means over faces do not take; say how many faces are left.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from landmark_kd.landmarks.geometry import landmarks_box
+from landmark_kd.landmarks.missing import mean_present, present, sound
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Of failure rates and areas, in percent of the normaliser; every data set gets the same two.
@@ -18,45 +24,55 @@ THRESHOLDS = (8, 10)
 def nme(pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float) -> np.ndarray:
     """Normalised mean error of each face: 100 / K * sum of |pred - true| / normaliser.
 
+    Of missing hard-landmarks nothing is counted: K is the number of those which are there.
+
     Args:
         pred: (N, K, 2) predicted landmarks.
-        true: (N, K, 2) hard-landmarks in the same coordinates.
-        normalizer: (N,) distance in the same unit, or one number for all faces.
+        true: (N, K, 2) hard-landmarks in the same coordinates, NaN where missing.
+        normalizer: (N,) distance in the same unit, NaN where its points are missing, or one number
+            for all faces.
 
     Returns:
-        (N,) float64, percent.
+        (N,) float64, percent; NaN where nothing can be measured.
 
     Raises:
         ValueError: shapes that do not fit, no faces, numbers that are not finite, a normaliser
             that is not above zero.
     """
-    return landmark_errors(pred, true, normalizer).mean(axis=1)
+    return mean_present(landmark_errors(pred, true, normalizer), axis=1)
 
 
 def landmark_errors(
     pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float
 ) -> np.ndarray:
-    """Error of each landmark of each face, (N, K) percent of the normaliser; else as `nme`."""
+    """Error of each landmark of each face, (N, K) percent of the normaliser; else as `nme`.
+
+    NaN where a landmark or its face's normaliser is missing.
+    """
     pred, true = np.asarray(pred, dtype=np.float64), np.asarray(true, dtype=np.float64)
     if pred.shape != true.shape:
         raise ValueError(f"pred has the shape {pred.shape}, true {true.shape}; they must agree")
     if true.ndim != 3 or true.shape[2] != 2 or true.size == 0:
         raise ValueError(f"landmarks must be (N, K, 2) of at least one face, found {true.shape}")
-    for name, points in (("pred", pred), ("true", true)):
-        _check_finite(points, f"{name}, face")
+    _check_finite(np.where(present(true)[..., None], pred, 0), "pred, face")
+    _check_finite(np.where(sound(true), 0, np.inf), "true, face")
     distance = np.asarray(normalizer, dtype=np.float64)
     if distance.shape not in ((), (len(true),)):
         raise ValueError(f"normalizer must be ({len(true)},) or a number, found {distance.shape}")
-    _check_finite(np.atleast_1d(distance), "normalizer")
+    of_faces = np.where(np.isnan(distance), 1, distance) if distance.shape else distance
+    _check_finite(np.atleast_1d(of_faces), "normalizer")
     if (distance <= 0).any():
-        face = int(np.argmin(distance))
-        raise ValueError(f"normalizer {face} is {distance.min():g}; it must be above zero")
+        face = int(np.nanargmin(distance))
+        raise ValueError(f"normalizer {face} is {np.nanmin(distance):g}; it must be above zero")
     return 100 * np.linalg.norm(pred - true, axis=-1) / distance.reshape(-1, 1)
 
 
 def per_landmark(pred: np.ndarray, true: np.ndarray, normalizer: np.ndarray | float) -> np.ndarray:
-    """Mean error of each landmark over all faces, (K,) percent; arguments as `nme`'s."""
-    return landmark_errors(pred, true, normalizer).mean(axis=0)
+    """Mean error of each landmark over all faces, (K,) percent; arguments as `nme`'s.
+
+    NaN where no face has the landmark.
+    """
+    return mean_present(landmark_errors(pred, true, normalizer), axis=0)
 
 
 def failure_rate(errors: np.ndarray, threshold: float) -> float:
@@ -119,7 +135,7 @@ def ced(errors: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def normalizing_distance(true: np.ndarray, scheme: LandmarkScheme) -> np.ndarray:
-    """Distances (N,) between the normaliser's two points of landmarks (N, K, 2).
+    """Distances (N,) between the normaliser's two points of landmarks (N, K, 2), NaN if missing.
 
     In the schemes of 300-W, COFW and WFLW these are the outer eye corners.
     """
@@ -129,6 +145,8 @@ def normalizing_distance(true: np.ndarray, scheme: LandmarkScheme) -> np.ndarray
 
 def interpupil(true: np.ndarray, scheme: LandmarkScheme) -> np.ndarray:
     """Distances (N,) between the pupils, or what stands for them, of landmarks (N, K, 2).
+
+    NaN where a point of a pupil's is missing: the mean of the others lies elsewhere.
 
     Raises:
         ValueError: the scheme has no pupils.
@@ -141,7 +159,12 @@ def interpupil(true: np.ndarray, scheme: LandmarkScheme) -> np.ndarray:
 
 def box_size(true: np.ndarray) -> np.ndarray:
     """Square roots (N,) of width times height of the bounding boxes of landmarks (N, K, 2)."""
-    return np.sqrt(np.prod(np.ptp(true, axis=1), axis=-1))
+    if not np.isnan(true).any():
+        return np.sqrt(np.prod(np.ptp(true, axis=1), axis=-1))
+    # Of the landmarks that are there, which may be a smaller box than the face's.
+    box = landmarks_box(true)
+    size = np.sqrt(np.prod(box[:, 2:] - box[:, :2], axis=-1))
+    return np.where(size > 0, size, np.nan)
 
 
 def _checked_errors(errors: np.ndarray) -> np.ndarray:

@@ -95,6 +95,8 @@ def draw_soft(
     path: Path, faces: Faces, soft: np.ndarray, moved: np.ndarray, model: ShapeModel
 ) -> None:
     train = faces.train_rows()
+    # How far others moved is not known: the normaliser's points are missing.
+    train = train[~np.isnan(moved[train])]
     by_change = train[np.argsort(moved[train], kind="stable")]
     picks = np.linspace(0, len(train) - 1, min(FACES_SHOWN, len(train))).round().astype(int)
     in_image = faces.to_image(soft)

@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
+from landmark_kd.landmarks.missing import complete, present
 from landmark_kd.landmarks.procrustes import (
     NO_EXTENT,
     Align,
@@ -30,6 +31,8 @@ from landmark_kd.landmarks.procrustes import (
 # Modes with a smaller share of the variance are rounding errors (four of them are the
 # directions of the similarity itself).
 NO_VARIANCE = 1e-12
+# Missing landmarks are filled in until they move less than this share of the shape, or so often.
+FILLED, MAX_FILLINGS = 1e-6, 300
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,12 @@ class ShapeModel:
         that of the mean fitted to the shape, and the modes are orthogonal to it, so softening a
         soft shape leaves it as it is.
 
+        A shape with missing landmarks is softened so that those which are there have the least
+        squared distance from what the model can express; the missing ones stay missing.
+
         Args:
-            shapes: (N, K, 2) float, any unit (with align none: that of the training shapes).
+            shapes: (N, K, 2) float, any unit (with align none: that of the training shapes); NaN
+                where missing.
 
         Returns:
             (N, K, 2) float64 in the coordinates of `shapes`.
@@ -138,6 +145,13 @@ class ShapeModel:
             ValueError: another number of landmarks, coordinates that are not finite, or a shape
                 without extent.
         """
+        partial = ~complete(np.asarray(shapes, dtype=np.float64))
+        if partial.any():
+            soft = np.array(shapes, dtype=np.float64)
+            if not partial.all():
+                soft[~partial] = self.soften(soft[~partial])
+            soft[partial] = self._soften_partial(soft[partial])
+            return soft
         shapes = checked_shapes(shapes, self.align)
         if shapes.shape[1] != len(self.mean):
             raise ValueError(
@@ -185,6 +199,38 @@ class ShapeModel:
             raise UserError(
                 f"{path} holds no shape model ({error}); run `dvc checkout` or `dvc repro -f`."
             ) from None
+
+    def _soften_partial(self, shapes: np.ndarray) -> np.ndarray:
+        """Soften shapes (N, K, 2) of which landmarks are missing.
+
+        What is missing is filled in from the soft shape, again and again: of all soft shapes that
+        leads to the one which is nearest to the landmarks that are there.
+        """
+        there = present(shapes)[..., None]
+        filled = np.where(there, shapes, self._fitted_mean(shapes))
+        for _ in range(MAX_FILLINGS):
+            soft = self.soften(filled)
+            moved = np.abs(soft - filled)[~there[..., 0]].max()
+            filled = np.where(there, shapes, soft)
+            if moved < FILLED * np.ptp(filled, axis=1).max():
+                break
+        return np.where(there, soft, np.nan)
+
+    def _fitted_mean(self, shapes: np.ndarray) -> np.ndarray:
+        """Return the mean as it lies on the landmarks of shapes (N, K, 2) that are there."""
+        if self.align == "none":
+            return np.broadcast_to(self.mean, shapes.shape)
+        fitted = np.empty_like(shapes)
+        mean = to_complex(self.mean)
+        for place, shape in zip(fitted, shapes, strict=True):
+            known = present(shape)
+            if known.sum() < 2 or not np.ptp(shape[known], axis=0).max() > 0:
+                raise ValueError("a shape has fewer than two landmarks; it has no pose")
+            z = to_complex(shape[known])
+            basis = np.stack([mean[known], np.ones(len(z))], axis=1)
+            (pose, offset), *_ = np.linalg.lstsq(basis, z, rcond=None)
+            place[:] = to_real(pose * mean + offset)
+        return fitted
 
     def _projected(self, aligned: np.ndarray) -> np.ndarray:
         modes = _flat(self.modes)

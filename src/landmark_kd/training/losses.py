@@ -1,6 +1,8 @@
 """Regression losses of networks that learn landmarks directly, without a teacher.
 
-A loss is the mean over all coordinates: x and y of each landmark are separate numbers.
+A loss is the mean over all coordinates: x and y of each landmark are separate numbers. A landmark
+that is missing (NaN, see `landmarks.missing`) adds 0 to the sum and still counts in the number, so
+that a batch's gradient is the same in whatever pieces and processes it is taken.
 """
 
 from __future__ import annotations
@@ -30,6 +32,18 @@ SOFT_WING_WIDTH = 20 / 224
 SOFT_WING_CURVATURE = 0.5 / 224
 # Where smooth L1 turns from quadratic to linear: one hundredth of the crop's side.
 SMOOTH_L1_BETA = 0.01
+
+
+def known_targets(pred: Tensor, targets: Tensor, hard: Tensor | None = None) -> Tensor:
+    """Return targets that give neither loss nor gradient where a landmark is missing.
+
+    There they are the prediction itself: every loss is 0 and flat where the error is 0.
+
+    Args:
+        pred, targets: (N, K, 2).
+        hard: (N, K, 2) that is NaN where a landmark is missing; `targets` by default.
+    """
+    return torch.where((targets if hard is None else hard).isnan(), pred.detach(), targets)
 
 
 def _wing(pred: Tensor, hard: Tensor) -> Tensor:

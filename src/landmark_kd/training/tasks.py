@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from landmark_kd.config.params import Params
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.network import LandmarkNet
-from landmark_kd.training.losses import REGRESSION_LOSSES
+from landmark_kd.training.losses import REGRESSION_LOSSES, known_targets
 
 
 class Objective(nn.Module, ABC):
@@ -38,7 +38,8 @@ class Objective(nn.Module, ABC):
 
         Args:
             images: (N, S, S, 3) uint8 RGB.
-            targets: (N, T, K, 2) network coordinates, as `Task.targets` has them.
+            targets: (N, T, K, 2) network coordinates, as `Task.targets` has them, NaN where
+                missing.
         """
 
 
@@ -56,7 +57,8 @@ class Regression(Objective):
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss, which has no parts."""
-        return self.loss(self.net(self.net.normalize(images)), targets[:, 0]), {}
+        pred = self.net(self.net.normalize(images))
+        return self.loss(pred, known_targets(pred, targets[:, 0])), {}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Task:
     """What a network is to learn.
 
     Attributes:
-        targets: (N, T, K, 2) network coordinates, N = len(faces). Set 0 is what the validation
+        targets: (N, T, K, 2) network coordinates, N = len(faces), NaN where set 0 has no landmark
+            (`landmarks.missing`). Set 0 is what the validation
             NME is measured against; all sets move with the augmentation.
         objective: makes the objective of the network that learns, on the device that was chosen.
         depends_on: what else the loss depends on, as JSON has it: parameters, hashes of files.
@@ -95,7 +98,9 @@ def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) ->
     """
     if teacher == "tough":
         return regression_task(faces.crop_landmarks(), loss)
-    return regression_task(landmarks_file(soft_landmarks / "soft.npy", faces), loss)
+    return regression_task(
+        landmarks_file(soft_landmarks / "soft.npy", faces, as_missing=True), loss
+    )
 
 
 def student_seed(params: Params) -> int:

@@ -18,6 +18,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.landmarks.metrics import nme, normalizing_distance
+from landmark_kd.landmarks.missing import present
 from landmark_kd.models.network import LandmarkNet, predict_faces
 from landmark_kd.training.learner import Learner, NotFinite, copies, under
 from landmark_kd.training.loader import Batch, ShuffledBatches
@@ -192,14 +193,15 @@ def validation_nme(
 ) -> float:
     """Mean inter-ocular NME (percent) on the validation faces, in pixels of their images.
 
-    NaN where a prediction is not finite.
+    NaN where a prediction is not finite. Faces that cannot be measured, since the normaliser's
+    points or all landmarks are missing, do not count.
 
     Args:
         truth: (N, K, 2) network coordinates of all faces.
         fabric: where several processes train, each measures its share of the faces, each face
             once, and all return the mean of all.
     """
-    rows = faces.validation_rows()
+    rows = measurable(faces, truth)
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
     own = rows[rank::processes]
     found = faces.to_image(predict_faces(net, faces, own), own)
@@ -214,6 +216,23 @@ def validation_nme(
         torch.distributed.all_reduce(total)
         errors = total.cpu().numpy()
     return float(errors.mean())
+
+
+def measurable(faces: Faces, truth: np.ndarray) -> np.ndarray:
+    """Return the rows of the validation faces whose error can be measured against `truth`.
+
+    Raises:
+        UserError: there is none.
+    """
+    rows = faces.validation_rows()
+    distance = normalizing_distance(faces.landmarks[rows], faces.info.scheme)
+    known = np.isfinite(distance) & present(truth[rows]).any(axis=1)
+    if len(rows) and not known.any():
+        raise UserError(
+            f"none of the {len(rows)} validation faces has both {faces.info.scheme.normalizer_name}"
+            " (normalizer), so that no error can be measured; choose points that faces have."
+        )
+    return rows[known]
 
 
 def _not_finite(error: NotFinite, epoch: int, step: int, faces: Faces) -> UserError:

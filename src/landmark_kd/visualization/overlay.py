@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 
 import cv2
 import numpy as np
+
+from landmark_kd.landmarks.missing import present, sound
 
 Colour = tuple[int, int, int]
 Contours = Sequence[tuple[Sequence[int], bool]]
@@ -40,18 +42,33 @@ def draw_landmarks(
 
     Args:
         image: (H, W, 3) uint8 BGR; not changed.
-        landmarks: (K, 2) float, pixels of `image`; may lie outside of it.
+        landmarks: (K, 2) float, pixels of `image`; may lie outside of it. Missing ones (NaN) are
+            not drawn, and no line to them.
         contours: (indices, closed) of each line, as in `LandmarkScheme.contours`.
         colour: BGR of lines and points; a dark rim keeps them visible on any background.
         thickness: of the lines in pixels; None takes it from the size of the face.
         uncertainty: (K,) sigma of each landmark, pixels; those with a large one are drawn faint.
 
     Raises:
-        ValueError: a landmark is not finite.
+        ValueError: a landmark is neither finite nor missing.
     """
     landmarks = np.asarray(landmarks, dtype=np.float64)
-    if not np.isfinite(landmarks).all():
+    if not sound(landmarks):
         raise ValueError("landmarks to draw must be finite")
+    there = present(landmarks)
+    if not there.all():
+        lines = [line for line, closed in contours for line in _without(line, closed, there)]
+        number = np.cumsum(there) - 1  # of each landmark among those that are there
+        return draw_landmarks(
+            image,
+            landmarks[there],
+            [(number[list(line)].tolist(), False) for line in lines],
+            colour,
+            thickness=thickness,
+            uncertainty=None if uncertainty is None else uncertainty[there],
+        )
+    if not len(landmarks):
+        return np.ascontiguousarray(image).copy()
     extent = float(np.ptp(landmarks, axis=0).max())
     if thickness is None:
         thickness = max(1, round(extent / FACE_PIXELS_PER_LINE_PIXEL))
@@ -82,3 +99,15 @@ def draw_landmarks(
         cv2.circle(mask, (x, y), grown, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
     share = mask[..., None] / np.float32(255)
     return (image + share * (drawn.astype(np.float32) - image)).round().astype(np.uint8)
+
+
+def _without(line: Sequence[int], closed: bool, there: np.ndarray) -> Iterator[list[int]]:
+    """Yield the parts of a line between missing landmarks, each of one landmark or more."""
+    points = list(line)
+    if closed:
+        gap = next((i for i, point in enumerate(points) if not there[point]), None)
+        # A closed line that is cut goes on from its end to its beginning.
+        points = [*points, points[0]] if gap is None else [*points[gap:], *points[:gap]]
+    for known, part in groupby(points, key=lambda point: bool(there[point])):
+        if known:
+            yield list(part)

@@ -28,7 +28,7 @@ class FacePanel:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        hard: (K, 2) pixels of `image`.
+        hard: (K, 2) pixels of `image`; missing ones (NaN) are not drawn.
         other: (K, 2) pixels of `image`.
         caption: printed below.
         kind: what the other set is: a network's name, or soft.

@@ -148,7 +148,7 @@ def draw_per_landmark(path: Path, table: pd.DataFrame, title: str) -> None:
             axes.axvspan(first, last, color=SHADE if number % 2 == 0 else "white", zorder=0)
             label = group.replace("_", "\n")
             axes.text((first + last) / 2, 0.99, label, **_top_label(axes))
-        highest = table[networks].to_numpy().max()
+        highest = np.nanmax(table[networks].to_numpy())
         axes.set_xticks(positions[::step], by_group["landmark"].to_numpy()[::step].astype(str))
         axes.set(
             xlim=(-0.5, len(by_group) - 0.5),

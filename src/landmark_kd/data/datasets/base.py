@@ -53,7 +53,8 @@ class FaceRecord:
     Attributes:
         name: unique in the data set.
         image: the image, which is not read yet.
-        landmarks: (K, 2) float64, 0-based pixels of the image.
+        landmarks: (K, 2) float64, 0-based pixels of the image; NaN where missing, see
+            `landmarks.missing`.
         photo: faces that share it are never in train and validation both; mostly the photo's
             name.
         part: the part of the data set that the face belongs to.

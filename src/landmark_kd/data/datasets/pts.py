@@ -30,7 +30,9 @@ _SEPARATOR = re.compile(r"\s*[,;]\s*|\s+")
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x19]")
 
 
-def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -> np.ndarray:
+def read_pts(
+    path: Path, points: int | None, first_pixel: float = FIRST_PIXEL, *, missing: bool = False
+) -> np.ndarray:
     """Return the landmarks (K, 2) float64 of a file, 0-based pixels.
 
     Read as well: comments (# or //), a header in any letter case, braces on the lines of others,
@@ -40,6 +42,7 @@ def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -
         path: the file.
         points: K, the number of points that it must hold; None: as many as it says or holds.
         first_pixel: the coordinate that the file gives the first pixel.
+        missing: points may be 'nan nan', and are NaN then.
 
     Raises:
         UserError: the file is not text, is cut off, holds another number of points, or something
@@ -61,7 +64,7 @@ def read_pts(path: Path, points: int | None, first_pixel: float = FIRST_PIXEL) -
     for number, line in entries[opened + 1 :]:
         if line == "}":
             break
-        found.append(_point(f"{path}, line {number}", line))
+        found.append(_point(f"{path}, line {number}", line, missing))
     else:
         raise UserError(f"{path} is cut off after {len(found)} points: its last line is not '}}'.")
     if points is not None and len(found) != points:
@@ -140,7 +143,7 @@ def _checked_header(where: str, line: str, points: int | None) -> int | None:
     return said
 
 
-def _point(where: str, line: str) -> tuple[float, float]:
+def _point(where: str, line: str, missing: bool) -> tuple[float, float]:
     try:
         numbers = [to_number(field) for field in _SEPARATOR.split(line.strip(" \t,;"))]
     except ValueError:
@@ -158,6 +161,8 @@ def _point(where: str, line: str) -> tuple[float, float]:
     if len(numbers) != 2:
         raise UserError(f"{where}: '{_short(line)}' is not two numbers x y.")
     x, y = numbers
+    if missing and math.isnan(x) and math.isnan(y):
+        return x, y
     if not (math.isfinite(x) and math.isfinite(y)):
         raise UserError(f"{where}: '{_short(line)}' is not finite.")
     return x, y

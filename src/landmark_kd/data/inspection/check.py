@@ -27,6 +27,7 @@ from landmark_kd.data.datasets.base import (
 from landmark_kd.data.datasets.registry import CUSTOM, SYNTHETIC, recognised
 from landmark_kd.imaging.images import ImageFile, exif_orientation, fits_the_other_way
 from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.missing import present
 
 SPLITS: tuple[Split, ...] = ("train", "test")
 # Sentences on broken faces printed unless all are asked for.
@@ -104,6 +105,7 @@ def report(checked: CheckedData, *, all_broken: bool = False) -> str:
         *_photos(checked),
         *_orientation(checked),
         *_sizes(checked.faces),
+        *_missing(checked.faces),
         *_occlusion(checked.faces),
         *_broken(checked, all_broken),
     ]
@@ -251,6 +253,22 @@ def _sizes(faces: Sequence[FaceRecord]) -> Iterator[str]:
         f"its longer side {np.median(_sides(np.stack(boxes)) / boxed):.2f} times the landmarks' "
         "in the median (crop.box: dataset takes them)"
     )
+
+
+def _missing(faces: Sequence[FaceRecord]) -> Iterator[str]:
+    """Yield how many landmarks are missing."""
+    if not faces:
+        return
+    there = present(np.stack([face.landmarks for face in faces]))
+    if not there.all():
+        yield (
+            f"missing: {100 * (~there).mean():.1f} % of the landmarks, some in "
+            f"{_count(int((~there).any(axis=1).sum()), 'face')} of {len(faces)}; nothing is learnt "
+            "from them and no error counted"
+        )
+        never = np.flatnonzero(~there.any(axis=0)).tolist()
+        if never:
+            yield f"  CHECK: no face has {_shortened([f'point {i}' for i in never])}"
 
 
 def _occlusion(faces: Sequence[FaceRecord]) -> Iterator[str]:

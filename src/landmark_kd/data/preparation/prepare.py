@@ -28,6 +28,7 @@ from landmark_kd.data.preparation.unlabelled import prepare_unlabelled
 from landmark_kd.data.preparation.writer import FacesWriter, faces_writer
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.faces.prepared import COLUMNS, SEPARATOR
+from landmark_kd.landmarks.missing import present
 
 
 def prepare(
@@ -217,6 +218,7 @@ def _info(
             f"the detector did not find {not_found} of {len(cut)} {split} faces, which keep the "
             "landmarks' box"
         )
+    landmarks = np.stack([face.record.landmarks for face in cut])
     return FacesInfo(
         dataset=dataset.name,
         licence=dataset.licence,
@@ -228,6 +230,7 @@ def _info(
         box_in_haar=cropper.box_in_haar,
         published=dataset.published_counts(split),
         missing=missing,
+        missing_landmarks=int((~present(landmarks)).sum()),
     )
 
 
@@ -242,5 +245,8 @@ def _report(dataset: Dataset, split: Split, table: pd.DataFrame, info: FacesInfo
     for name, published in info.published.items():
         n = sum(name in subsets for subsets in in_subset)
         print(f"  {name}: {n}" + ("" if published is None else f" of {published} published"))
+    if info.missing_landmarks:
+        share = info.missing_landmarks / (len(table) * info.points)
+        print(f"  missing landmarks: {info.missing_landmarks} ({share:.1%} of all)")
     for sentence in info.missing:
         print(f"  not complete: {sentence}")

@@ -105,7 +105,9 @@ def prepare_unlabelled(
         why = "; ".join(missing).removesuffix(".") or "it has no train faces"
         raise UserError(f"unlabelled.path has no face to learn from: {why}.")
     table = pd.DataFrame([(r.name, r.photo, UNLABELLED, False) for r in kept], columns=COLUMNS)
-    info = replace(like, dataset=UNLABELLED, licence="", published={}, missing=missing)
+    info = replace(
+        like, dataset=UNLABELLED, licence="", published={}, missing=missing, missing_landmarks=0
+    )
     writer.all_else(np.full((len(kept), like.points, 2), np.nan), table, info)
     if there:
         print(f"{UNLABELLED}: {len(kept)} faces of {len(images)} images, without landmarks")

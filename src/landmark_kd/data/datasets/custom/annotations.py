@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ class Marks:
     """What is marked in a face, in 0-based pixels.
 
     Attributes:
-        landmarks: (K, 2) float64.
+        landmarks: (K, 2) float64, NaN where missing.
         box: (4,) float64 x0, y0, x1, y1 where the files bring one.
         occluded: (K,) bool where the files mark hidden landmarks.
     """
@@ -64,18 +64,32 @@ class Annotations(Protocol):
     def columns(self) -> dict[str, list[str]]:
         """Return the values, face by face, of what the faces could be split by, besides folders."""
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
+    def faces(
+        self, points: int, first_pixel: int, column: str | None, missing: Collection[str] = ()
+    ) -> list[CustomFace]:
         """Read all faces, in a fixed order.
 
         Args:
             points: number of landmarks each face must have.
             first_pixel: the coordinate that the files give the first pixel, 0 or 1.
             column: one of `columns` or of `folder_columns`, or None.
+            missing: which of MISSING_WORDS make a landmark missing, not a face bad.
 
         Raises:
             UserError: the files as a whole cannot be read so; what is wrong with single faces is
                 in their `marks`.
         """
+
+
+def check_pairs(where: str, landmarks: np.ndarray) -> None:
+    """Check that landmarks (K, 2) are there, or missing, in x and in y.
+
+    Raises:
+        UserError: one has x or y alone.
+    """
+    half = np.flatnonzero(np.isnan(landmarks).any(axis=1) & ~np.isnan(landmarks).all(axis=1))
+    if len(half):
+        raise UserError(f"{where}: point {half[0]} has only one of x and y.")
 
 
 def folder_columns(images: Sequence[str | None]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,13 +25,14 @@ from landmark_kd.data.datasets.custom.annotations import (
     CustomFace,
     Marks,
     box_of,
+    check_pairs,
     image_name,
     stated_size,
 )
-from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
+from landmark_kd.data.datasets.custom.config import EMPTY, FOLDER_COLUMN, NOT_LABELLED
 
-# v of a key point x, y, v.
-NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
+# v of a key point x, y, v; 0: not labelled.
+HIDDEN, VISIBLE = 1, 2
 # Fields that every COCO file may have and that say nothing about whose face it is.
 _FORMAT_FIELDS = frozenset(
     (
@@ -122,7 +123,9 @@ class Coco:
             name: [text or "" for text in texts] for name, texts in values.items() if any(texts)
         }
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
+    def faces(
+        self, points: int, first_pixel: int, column: str | None, missing: Collection[str] = ()
+    ) -> list[CustomFace]:
         """Read all faces, annotations in order.
 
         Raises:
@@ -148,7 +151,7 @@ class Coco:
                         f"{where}: its image_id {annotation.get('image_id')!r} is not an image's "
                         "id."
                     )
-                table = _table(where, annotation.get("keypoints"), points)
+                table = _table(where, annotation.get("keypoints"), points, missing)
                 marks = Marks(
                     landmarks=table[:, :2] - first_pixel,
                     box=_box(where, annotation["bbox"], first_pixel) if boxes else None,
@@ -257,8 +260,10 @@ def _scheme(category: Fields) -> tuple[tuple[str, ...] | None, tuple[tuple[int, 
     )
 
 
-def _table(where: str, keypoints: Any, points: int) -> np.ndarray:
-    """Return x, y, v of each key point, (points, 3) float64."""
+def _table(where: str, keypoints: Any, points: int, missing: Collection[str]) -> np.ndarray:
+    """Return x, y, v of each key point, (points, 3) float64; x and y NaN where missing."""
+    if EMPTY in missing and isinstance(keypoints, list):
+        keypoints = [math.nan if number is None else number for number in keypoints]
     numbers = _numbers(keypoints)
     if numbers is None:
         raise UserError(f"{where}: 'keypoints' must be the numbers x, y, v of each point.")
@@ -268,14 +273,19 @@ def _table(where: str, keypoints: Any, points: int) -> np.ndarray:
             f"point), not {points}."
         )
     table = np.array(numbers).reshape(points, 3)
-    finite = np.isfinite(table).all(axis=1)
+    if EMPTY in missing:
+        check_pairs(where, table[:, :2])
+        table[np.isnan(table[:, 0]), 2] = VISIBLE
+    if NOT_LABELLED in missing:
+        table[table[:, 2] == 0] = np.nan, np.nan, VISIBLE
+    finite = np.isfinite(table).all(axis=1) | (np.isnan(table[:, 0]) & bool(missing))
     seen = table[:, 2]
     if not finite.all():
         raise UserError(f"{where}: key point {_first(~finite)} is not finite.")
-    if (seen == NOT_LABELLED).any():
+    if (seen == 0).any():
         raise UserError(
-            f"{where}: key point {_first(seen == NOT_LABELLED)} is not labelled (v = 0); each "
-            "face needs all points."
+            f"{where}: key point {_first(seen == 0)} is not labelled (v = 0); each face needs all "
+            "points, or landmark-kd.yaml says `missing: v0`."
         )
     unknown = ~np.isin(seen, [HIDDEN, VISIBLE])
     if unknown.any():

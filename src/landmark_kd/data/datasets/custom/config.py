@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -26,6 +27,10 @@ LABELME = "labelme"
 FOLDER_COLUMN = re.compile(r"folder(?:_([1-9]))?")
 # The same for the file that a face's annotation is in, where there are several.
 FILE_COLUMN = "annotations"
+# What a file may have for a missing landmark, beside coordinates that stand for it: an empty cell,
+# NaN, null or a label that is not there; COCO's v = 0.
+EMPTY, NOT_LABELLED = "empty", "v0"
+MISSING_WORDS = (EMPTY, NOT_LABELLED)
 DRAFT_HINT = "`landmark-kd data init {}` writes one to start from"
 # Subsets of the sets that are built in, whose names tables and reports know.
 RESERVED_NAMES = frozenset(
@@ -126,6 +131,30 @@ def _within(value: Any) -> str | list[str]:
 Names = Annotated[str | list[str], PlainValidator(_within)]
 
 
+Mark = str | tuple[float, float]
+
+
+def _marks(value: Any) -> tuple[Mark, ...]:
+    """Check what stands for missing landmarks: one mark, several, or none (null)."""
+    if value is None:
+        return ()
+    marks = [value] if isinstance(value, str) or _is_point(value) else value
+    if not isinstance(marks, list) or not all(m in MISSING_WORDS or _is_point(m) for m in marks):
+        raise ValueError(
+            f"{value!r} must be {EMPTY} (an empty cell, NaN), {NOT_LABELLED} (COCO's v = 0), "
+            "coordinates as the files have them, such as [-1, -1], or a list of such"
+        )
+    return tuple(m if isinstance(m, str) else (float(m[0]), float(m[1])) for m in marks)
+
+
+def _is_point(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in value)
+    )
+
+
 class CustomConfig(Section):
     """The whole of landmark-kd.yaml; docs/data.md explains each key."""
 
@@ -135,6 +164,7 @@ class CustomConfig(Section):
     orientation: Literal["shown", "stored"] = "shown"
     first_pixel: Literal[0, 1]
     points: Annotated[int, Field(ge=2, le=10_000)]
+    missing: Annotated[tuple[Mark, ...], PlainValidator(_marks)] = ()
     names: list[Text] | None = None
     flip_pairs: list[Pair]
     normalizer: Pair
@@ -164,6 +194,16 @@ class CustomConfig(Section):
         self._check_normalizer()
         self._check_lines()
         return self
+
+    @property
+    def missing_words(self) -> frozenset[str]:
+        """What of `missing` is not coordinates."""
+        return frozenset(mark for mark in self.missing if isinstance(mark, str))
+
+    @property
+    def missing_points(self) -> list[tuple[float, float]]:
+        """Coordinates, as the files have them, that stand for missing landmarks."""
+        return [mark for mark in self.missing if not isinstance(mark, str)]
 
     def scheme(self) -> LandmarkScheme:
         """Return the landmark scheme; points without names are called point_0, point_1, …"""

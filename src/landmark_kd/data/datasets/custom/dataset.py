@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.names import absence
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Part
@@ -189,7 +191,10 @@ def _with_images(
     Raises:
         UserError: none of the images is there.
     """
-    faces = annotations.faces(config.points, config.first_pixel, config.split.column)
+    faces = annotations.faces(
+        config.points, config.first_pixel, config.split.column, config.missing_words
+    )
+    faces = [_without_stand_ins(face, config) for face in faces]
     images = folder / config.images_root
     names = find_images(images, (face.image for face in faces if face.image))
     if names.absent and not names.files:
@@ -207,3 +212,14 @@ def _with_images(
     if column and column not in annotations.columns() and FOLDER_COLUMN.fullmatch(column):
         found = [replace(face, group=face.group or folder_of(face.image, column)) for face in found]
     return found, names
+
+
+def _without_stand_ins(face: CustomFace, config: CustomConfig) -> CustomFace:
+    """Return a face whose landmarks at declared coordinates are missing."""
+    if not config.missing_points or isinstance(face.marks, UserError):
+        return face
+    stand_ins = np.array(config.missing_points, dtype=np.float64) - config.first_pixel
+    landmarks = face.marks.landmarks
+    there = ~(landmarks[:, None] == stand_ins).all(axis=2).any(axis=1)
+    masked = np.where(there[:, None], landmarks, np.nan)
+    return replace(face, marks=replace(face.marks, landmarks=masked))

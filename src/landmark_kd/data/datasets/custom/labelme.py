@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,8 @@ from pydantic_core import from_json
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.schema import Section, check_model
-from landmark_kd.data.datasets.custom.annotations import (
-    CustomFace,
-    Marks,
-    in_short,
-    stated_size,
-)
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, in_short, stated_size
+from landmark_kd.data.datasets.custom.config import EMPTY
 from landmark_kd.data.datasets.custom.pts_tree import folders_below
 from landmark_kd.imaging.images import IMAGE_SUFFIXES
 
@@ -105,7 +101,9 @@ class Labelme:
     def columns(self) -> dict[str, list[str]]:
         return {}
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
+    def faces(
+        self, points: int, first_pixel: int, column: str | None, missing: Collection[str] = ()
+    ) -> list[CustomFace]:
         """Read all faces, files in order; what they are split by is the images' folders."""
         found = []
         for group in self.groups:
@@ -115,14 +113,14 @@ class Labelme:
                 continue
             marks: Marks | UserError
             try:
-                marks = Marks(self._landmarks(group, points) - first_pixel)
+                marks = Marks(self._landmarks(group, points, EMPTY in missing) - first_pixel)
             except UserError as error:
                 marks = error
             found.append(CustomFace(group.where, group.image, None, marks, group.size))
         return found
 
-    def _landmarks(self, group: _Group, points: int) -> np.ndarray:
-        """Return the landmarks (points, 2) of a face in their order."""
+    def _landmarks(self, group: _Group, points: int, partial: bool) -> np.ndarray:
+        """Return the landmarks (points, 2) of a face in their order, NaN where it has none."""
         by_label = dict(group.points)
         if self.names is None:
             ordered = [xy for _, xy in group.points]
@@ -141,17 +139,17 @@ class Labelme:
                     f"{in_short(self.names)}."
                 )
             missing = [name for name in self.names if name not in by_label]
-            if missing:
+            if missing and not partial:
                 more = f" and {len(missing) - 1} more" * (len(missing) > 1)
                 raise UserError(
                     f"{group.where}: has no point with the label '{missing[0]}'{more}; each face "
-                    "needs all points."
+                    "needs all points, or landmark-kd.yaml says `missing: empty`."
                 )
-            ordered = [by_label[name] for name in self.names]
+            ordered = [by_label.get(name, (np.nan, np.nan)) for name in self.names]
         if len(ordered) != points:
             raise UserError(f"{group.where}: has {len(ordered)} points, not {points}.")
         landmarks = np.array(ordered, dtype=np.float64).reshape(points, 2)
-        if not np.isfinite(landmarks).all():
+        if not (np.isfinite(landmarks) | (np.isnan(landmarks) & partial)).all():
             raise UserError(f"{group.where}: a point is not finite.")
         return landmarks
 

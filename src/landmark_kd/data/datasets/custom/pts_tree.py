@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.data.datasets.custom.annotations import (
-    CustomFace,
-    Marks,
-    folder_of,
-)
+from landmark_kd.data.datasets.custom.annotations import CustomFace, Marks, folder_of
+from landmark_kd.data.datasets.custom.config import EMPTY
 from landmark_kd.data.datasets.custom.two_folders import paired_across
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.data.datasets.pts_folders import (
@@ -76,7 +73,9 @@ class PtsTree:
     def columns(self) -> dict[str, list[str]]:
         return {}
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
+    def faces(
+        self, points: int, first_pixel: int, column: str | None, missing: Collection[str] = ()
+    ) -> list[CustomFace]:
         """Read all faces, folders and names in order; `column` is one of folders."""
         found = []
         for files in self.stems:
@@ -85,7 +84,7 @@ class PtsTree:
             try:
                 image, landmarks = image_and_pts(list(files))
                 image_name = self._name(image)
-                marks = Marks(read_pts(landmarks, points, first_pixel))
+                marks = Marks(read_pts(landmarks, points, first_pixel, missing=EMPTY in missing))
             except UserError as error:
                 marks = error
             group = folder_of(self._name(files[0]), column) if column else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,12 +59,14 @@ class SeveralFiles:
         files = [face.group or "" for face in self.faces(self.points, 0, FILE_COLUMN)]
         return {FILE_COLUMN: files, **found}
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
+    def faces(
+        self, points: int, first_pixel: int, column: str | None, missing: Collection[str] = ()
+    ) -> list[CustomFace]:
         """Read all faces, files in order."""
         found = []
         for file in self.files:
             by_file = column == FILE_COLUMN
-            faces = file.content.faces(points, first_pixel, None if by_file else column)
+            faces = file.content.faces(points, first_pixel, None if by_file else column, missing)
             for face in faces:
                 within = file.images and face.image
                 image = f"{file.images}/{face.image}" if within else face.image

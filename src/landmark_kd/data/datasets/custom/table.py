@@ -6,6 +6,7 @@ import csv
 import difflib
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,17 +17,20 @@ from landmark_kd.data.datasets.custom.annotations import (
     CustomFace,
     Marks,
     box_of,
+    check_pairs,
     image_name,
     stated_size,
 )
 from landmark_kd.data.datasets.custom.columns import BOX, Columns, check_header, find_columns
-from landmark_kd.data.datasets.custom.config import FOLDER_COLUMN
+from landmark_kd.data.datasets.custom.config import EMPTY, FOLDER_COLUMN
 from landmark_kd.data.datasets.pts import to_number
 
 # Lines of which the cells are looked at to find the image's column.
 _LOOKED_AT = 50
 # Columns of the image's width and height, in small letters without _.
 SIZES = (("imagewidth", "imageheight"), ("imgwidth", "imgheight"), ("width", "height"))
+# What programs write in a cell that has no number.
+EMPTY_CELLS = frozenset(("", "nan", "na", "n/a", "null", "none"))
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class Table:
             if name not in taken and name
         }
 
-    def faces(self, points: int, first_pixel: int, column: str | None) -> list[CustomFace]:
+    def faces(
+        self, points: int, first_pixel: int, column: str | None, missing: Collection[str] = ()
+    ) -> list[CustomFace]:
         """Read all faces, lines in order.
 
         Raises:
@@ -92,8 +98,10 @@ class Table:
             row = dict(zip(self.header, cells, strict=True))
             marks: Marks | UserError
             try:
-                numbers = [_number(where, name, row[name]) for name in coordinates]
+                empty = EMPTY in missing
+                numbers = [_number(where, name, row[name], empty) for name in coordinates]
                 landmarks = np.array(numbers).reshape(-1, 2) - first_pixel
+                check_pairs(where, landmarks)
                 box = None
                 if boxes:
                     numbers = [_number(where, name, row[name]) for name in BOX]
@@ -124,7 +132,7 @@ class Table:
         ]
         # Of a face, or of what else, they cannot be the image's where landmarks lie beyond.
         is_images = width != "width" or all(
-            face.size is None or np.max(face.marks.landmarks) <= max(face.size)
+            face.size is None or not _beyond(face.marks.landmarks, face.size)
             for face in sized
             if isinstance(face.marks, Marks)
         )
@@ -188,12 +196,22 @@ def read_table(path: Path) -> Table:
     return Table(path, header, find_columns(f"{path}, line 1", header, whole), rows)
 
 
-def _number(where: str, name: str, text: str) -> float:
+def _number(where: str, name: str, text: str, empty: bool = False) -> float:
+    """Return the number of a cell; NaN for an empty one, if those may be."""
+    if empty and text.strip().casefold() in EMPTY_CELLS:
+        return math.nan
     try:
         number = to_number(text.strip())
     except ValueError:
         state = f"'{text.strip()[:40]}', which is not a number" if text.strip() else "empty"
-        raise UserError(f"{where}: {name} is {state}.") from None
+        hint = ""
+        if text.strip().casefold() in EMPTY_CELLS and name not in BOX:
+            hint = "; if such points are missing, say `missing: empty` in landmark-kd.yaml"
+        raise UserError(f"{where}: {name} is {state}{hint}.") from None
     if not math.isfinite(number):
         raise UserError(f"{where}: {name} is {text.strip()}, which is not finite.")
     return number
+
+
+def _beyond(landmarks: np.ndarray, size: tuple[int, int]) -> bool:
+    return bool((landmarks > max(size)).any())  # missing ones are not
