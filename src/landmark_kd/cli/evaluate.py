@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from landmark_kd.cli.shared import add_model, add_name, load_model, needs_train_packages
+from landmark_kd.cli.shared import (
+    add_face_detector,
+    add_model,
+    add_name,
+    load_model,
+    needs_train_packages,
+)
 from landmark_kd.core.boxes import BOX_NAMES
 from landmark_kd.core.files import write_json
 
@@ -42,6 +48,7 @@ def add_evaluate(commands: Any) -> None:
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="folder of the data set")
     add_model(parser)
+    add_face_detector(parser)
     add_name(parser)
     parser.add_argument(
         "--split", choices=("train", "test"), default="test", help="default: %(default)s"
@@ -96,7 +103,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         from landmark_kd.data.datasets.registry import recognised
         from landmark_kd.evaluation.exported import BoxJitter, evaluate_onnx
         from landmark_kd.evaluation.exported_report import protocol, scores_table, summary
-    detector = load_model(arguments.model)
+    detector = load_model(arguments.model, arguments.detector, arguments.detector_model)
     folder = arguments.path.expanduser()
     _, dataset = recognised(folder, arguments.name)
     evaluation = evaluate_onnx(

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError
 
 from landmark_kd.core.errors import UserError
 
@@ -65,18 +67,34 @@ def read_yaml_model(
     return check_model(path, content, model, example=example, restore=restore)
 
 
+class _CoreConstructor(SafeConstructor):
+    """Values of YAML 1.2's core schema, which has no dates: 2026-11-27 is a text."""
+
+
+_CoreConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
+    """Return what a YAML file holds, by YAML 1.2 as DVC writes and reads it.
+
+    So 1e-5 is a number, and no and on are texts.
 
     Raises:
         UserError: it is not valid YAML; one sentence with the file and the place.
         OSError: it cannot be read.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        reader = YAML(typ="safe", pure=True)
+        reader.Constructor = _CoreConstructor
+        return reader.load(path.read_text(encoding="utf-8-sig"))
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # PyYAML raises ValueError, KeyError, … where a value is none
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = in_short(Exception(error.problem or error.context))
+        raise UserError(f"{path} is not valid YAML: {what}{place}.") from None
+    except Exception as error:  # ruamel raises ValueError, … where a value is none
         raise UserError(f"{path} is not valid YAML: {in_short(error)}.") from None
 
 
