@@ -1,0 +1,261 @@
+"""Measures what following and smoothing faces of a video is worth, and what it costs.
+
+    python -m benchmarks.video.measure          # jitter, lag and errors
+    python -m benchmarks.video.measure --times  # milliseconds a frame; nothing else may run
+
+Clips are made of train photos of 300-W (HELEN), see `clips.py`; both commands write their part of
+reports/end_to_end/video.json. The network was trained on these photos, so errors compare ways of
+using it and say nothing of other faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from benchmarks.pfld.markdown_blocks import fill_blocks
+from benchmarks.speed.timing import contest, quartiles, ratio
+from benchmarks.video import clips
+from benchmarks.video.table import table
+from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.files import read_json, write_json
+from landmark_kd.core.progress import ProgressBar
+from landmark_kd.evaluation.cost import cpu_name
+from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.smoothing import OneEuro
+from landmark_kd.inference.tracking import FaceTracker
+from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.scheme import IBUG_68
+
+RESULTS = Path("reports/end_to_end/video.json")
+PAGE = Path("docs/predict.md")
+# Photos of the short clips and of those of 10 s, and how long they are, in seconds.
+SHORT_CLIPS, SHORT = 16, 3
+TOURS, TOUR = 6, 10
+# Frames at the beginning that are not counted: what is at rest has come to rest after them.
+SETTLING = clips.RATE
+# Lags looked for, in frames.
+LAGS = np.arange(-2, 8, 0.02)
+# A face found is the one looked for where their boxes overlap this much.
+SAME_FACE = 0.3
+ROUNDS = 7
+DECIMALS = 3
+WAYS = ("each frame by itself", "followed", "followed and smoothed")
+
+# What gives the faces of the next frame of a clip.
+Update = Callable[[np.ndarray, float], Sequence[Face]]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--times", action="store_true", help="measure times, not errors")
+    shared = os.environ.get("LANDMARK_KD_SHARED", "../shared")
+    parser.add_argument(
+        "--photos", type=Path, default=Path(shared, "data/300w/helen/trainset"), metavar="DIR"
+    )
+    parsed = parser.parse_args(arguments)
+    photos = clips.read_photos(parsed.photos, SHORT_CLIPS)
+    if len(photos) < SHORT_CLIPS:
+        raise UserError(
+            f"{parsed.photos} has {len(photos)} photos with large faces, expected {SHORT_CLIPS}; "
+            "point --photos to helen/trainset of 300-W."
+        )
+    detector = LandmarkDetector.load(threads=1)
+    cv2.setNumThreads(1)
+    found = measure_times(detector, photos[0]) if parsed.times else measure(detector, photos)
+    known = read_json(RESULTS) if RESULTS.is_file() else {}
+    # YuNet or Haar, as `LandmarkDetector.load` takes it.
+    about = {
+        "machine": _machine(),
+        "network": detector.source,
+        "face_detector": getattr(detector, "face_detector", "haar"),
+    }
+    results = {**known, ("times" if parsed.times else "quality"): {**about, **found}}
+    write_json(RESULTS, results)
+    if len(results) == 2:
+        fill_blocks(PAGE, {"video": table(results)})
+
+
+def measure(detector: LandmarkDetector, photos: Sequence[clips.Photo]) -> dict[str, Any]:
+    """Return jitter at rest, lag in motion, and errors of clips of 10 s."""
+    rest: list[list[float]] = []
+    motions: dict[str, list[list[float]]] = {"line": [], "swing": []}
+    tours: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    with ProgressBar(total=3 * SHORT_CLIPS + TOURS, unit="clip", disable=None) as bar:
+        for number, photo in enumerate(photos):
+            frames = list(clips.frames(photo, clips.still, SHORT, number))
+            rest.append([_jitter(_landmarks(u, frames)) for u in _ways(detector).values()])
+            bar.update()
+            for motion in (clips.line, clips.swing):
+                frames = list(clips.frames(photo, motion, SHORT, number))
+                followed = list(_ways(detector).values())[1:]
+                motions[motion.__name__].append(
+                    [_lag(_landmarks(update, frames), frames, motion) for update in followed]
+                )
+                bar.update()
+        for number, photo in enumerate(photos[:TOURS]):
+            frames = list(clips.frames(photo, clips.tour, TOUR, number))
+            for way, update in _ways(detector).items():
+                tours[way].append(_errors(update, frames))
+            bar.update()
+    jitter = np.array(rest)
+    return {
+        "photos": len(photos),
+        "filter": vars(OneEuro()),
+        "jitter_percent_of_face": dict(zip(WAYS, map(_told, jitter.T), strict=True)),
+        "jitter_ratio": _told(jitter[:, 2] / jitter[:, 1]),
+        "lag_frames": {
+            name: dict(zip(WAYS[1:], map(_told, np.array(lags).T), strict=True))
+            for name, lags in motions.items()
+        },
+        "tours": {
+            "clips": TOURS,
+            "seconds": TOUR,
+            **{
+                way: {
+                    key: round(float(np.nanmean([row[key] for row in rows])), DECIMALS)
+                    for key in rows[0]
+                }
+                for way, rows in tours.items()
+            },
+        },
+    }
+
+
+def measure_times(detector: LandmarkDetector, photo: clips.Photo) -> dict[str, Any]:
+    """Return milliseconds a frame of a 10 s clip: the network alone, followed, each by itself."""
+    frames = [(time, image) for time, image, _ in clips.frames(photo, clips.tour, TOUR)]
+    box = geometry.landmarks_box(next(clips.frames(photo, clips.still, 1))[2])
+    inputs, _ = detector.network_inputs(frames[0][1], box[None])
+
+    def network() -> int:
+        for _ in frames:
+            detector.run_network(inputs)
+        return len(frames)
+
+    def follow() -> int:
+        tracker = FaceTracker(detector)
+        for time, image in frames:
+            tracker.update(image, time)
+        return len(frames)
+
+    def search() -> int:
+        some = frames[:: len(frames) // 10]
+        for _, image in some:
+            detector.detect(image)
+        return len(some)
+
+    rates = contest({"network": network, "followed": follow, "each": search}, ROUNDS)
+    of_network = {
+        clock: {key: round(1 / value, DECIMALS) for key, value in values.items()}
+        for clock, values in ratio(rates, "followed", "network").items()
+    }
+    return {
+        "size": [clips.WIDTH, clips.HEIGHT],
+        "frames": len(frames),
+        "rounds": ROUNDS,
+        "milliseconds": {
+            name: {
+                clock: round(1000 / values["median"], DECIMALS)
+                for clock, values in quartiles(of_one).items()
+            }
+            for name, of_one in rates.items()
+        },
+        "followed_to_network": of_network,
+    }
+
+
+def _ways(detector: LandmarkDetector) -> dict[str, Update]:
+    plain, smooth = FaceTracker(detector, smoothing=None), FaceTracker(detector)
+    updates: tuple[Update, ...] = (
+        lambda image, time: detector.detect(image),
+        plain.update,
+        smooth.update,
+    )
+    return dict(zip(WAYS, updates, strict=True))
+
+
+def _found(update: Update, frame: tuple[float, np.ndarray, np.ndarray]) -> Face | None:
+    """Return the face that was looked for."""
+    time, image, true = frame
+    faces = update(image, time)
+    boxes = np.array([geometry.landmarks_box(face.landmarks) for face in faces]).reshape(-1, 4)
+    overlaps = geometry.overlap(boxes, geometry.landmarks_box(true))
+    if not len(overlaps) or overlaps.max() < SAME_FACE:
+        return None
+    return faces[int(overlaps.argmax())]
+
+
+def _landmarks(update: Update, frames: Sequence[Any]) -> np.ndarray:
+    """Return the landmarks (N, K, 2) of frames, NaN where the face was not found."""
+    rows = []
+    for frame in frames:
+        face = _found(update, frame)
+        rows.append(np.full_like(frame[2], np.nan) if face is None else face.landmarks)
+    return np.stack(rows)
+
+
+def _jitter(landmarks: np.ndarray) -> float:
+    """Return the standard deviation over time, of a landmark's place, in % of the face's side."""
+    return float(np.sqrt(np.nanvar(landmarks[SETTLING:], axis=0).sum(-1).mean()) / clips.FACE * 100)
+
+
+def _lag(landmarks: np.ndarray, frames: Sequence[Any], motion: clips.Motion) -> float:
+    """Return by how many frames the face is where it was; fitted to the path, least squares."""
+    times = np.array([time for time, _, _ in frames])[SETTLING:]
+    place = landmarks.mean(axis=1)[SETTLING:, 0]
+    kept = np.isfinite(place)
+    misfits = []
+    for lag in LAGS:
+        path = clips.FACE * np.array([motion(time - lag / clips.RATE)[0] for time in times[kept]])
+        misfits.append(np.var(place[kept] - path))
+    return float(LAGS[int(np.argmin(misfits))])
+
+
+def _errors(update: Update, frames: Sequence[Any]) -> dict[str, float]:
+    """Return the share of frames in which the face was found, NME of these, and its numbers."""
+    left, right = IBUG_68.normalizer
+    errors, ids = [], set()
+    for frame in frames:
+        face = _found(update, frame)
+        if face is not None:
+            true = frame[2]
+            interocular = np.linalg.norm(true[left] - true[right])
+            distances = np.linalg.norm(face.landmarks - true, axis=-1)
+            errors.append(100 * distances.mean() / interocular)
+            ids.add(getattr(face, "id", 0))
+    return {
+        "found_percent": 100 * len(errors) / len(frames),
+        "nme": float(np.mean(errors)) if errors else float("nan"),
+        "numbers": len(ids),
+    }
+
+
+def _told(values: np.ndarray) -> dict[str, float]:
+    """Return median and largest of one value a clip; clips without the face are left out."""
+    values = values[np.isfinite(values)]
+    found = {"clips": len(values), "median": np.median(values), "largest": values.max()}
+    return {name: round(float(value), DECIMALS) for name, value in found.items()}
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+        "opencv": cv2.__version__,
+        "threads": 1,
+    }
+
+
+if __name__ == "__main__":
+    run_main(main)
