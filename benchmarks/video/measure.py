@@ -38,8 +38,8 @@ from landmark_kd.landmarks.scheme import IBUG_68
 RESULTS = Path("reports/end_to_end/video.json")
 PAGE = Path("docs/predict.md")
 # Photos of the short clips and of those of 10 s, and how long they are, in seconds.
-SHORT_CLIPS, SHORT = 16, 3
-TOURS, TOUR = 6, 10
+SHORT_CLIPS, SHORT = 12, 3
+TOURS, TOUR = 4, 10
 # Frames at the beginning that are not counted: what is at rest has come to rest after them.
 SETTLING = clips.RATE
 # Lags looked for, in frames.
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = {
         "machine": _machine(),
         "network": detector.source,
-        "face_detector": getattr(detector, "face_detector", "haar"),
+        "face_detector": type(detector.face_detector).__name__,
     }
     results = {**known, ("times" if parsed.times else "quality"): {**about, **found}}
     write_json(RESULTS, results)

@@ -36,7 +36,8 @@ def table(results: Mapping[str, Any]) -> str:
         [
             *(_row(head), _row(["---"] * len(head)), *map(_row, rows), ""),
             f"Smoothing leaves {share['median']:.2f} of the jitter (at most "
-            f"{share['largest']:.2f}). A frame of {width} x {height} with one face takes {milliseconds['followed']:.1f} ms "
+            f"{share['largest']:.2f}). A frame of {width} x {height} with one face "
+            f"takes {milliseconds['followed']:.1f} ms "
             f"when followed, {ratio['median']:.2f} times the network alone "
             f"({milliseconds['network']:.1f} ms), and {milliseconds['each']:.1f} ms when searched "
             "by itself; decoding and drawing are not counted.",

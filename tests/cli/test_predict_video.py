@@ -92,7 +92,7 @@ def test_a_video_gives_a_drawn_one_and_a_line_for_each_face_of_each_frame(
     row = rows[6]
     assert [row[name] for name in ("frame", "time", "id", "score")] == ["4", "0.16", "0", "0.75"]
     assert (row["box_y0"], row["x0"], row["y0"]) == ("20.25", "4.0", "30.5")
-    assert len(row) == 4 + 4 + 2 * 68
+    assert len(row) == 5 + 4 + 2 * 68
     pairs_of = zip(frames_of(out / "clip.mp4"), frames_of(clip), strict=True)
     assert all(np.abs(a.image.astype(int) - b.image).max() > 60 for a, b in pairs_of)
 
@@ -104,7 +104,7 @@ def test_json_lines_hold_the_same(model: Path, clip: Path, tmp_path: Path) -> No
     assert names(out) == ["clip.jsonl", "clip.mp4"]
     lines = [json.loads(line) for line in (out / "clip.jsonl").read_text().splitlines()]
     assert len(lines) == 16
-    assert list(lines[0]) == ["frame", "time", "id", "score", "box", "landmarks"]
+    assert list(lines[0]) == ["frame", "time", "id", "score", "roll", "box", "landmarks"]
     assert lines[6]["box"] == [4, 20.25, 54, 70]
     assert np.array(lines[6]["landmarks"]).shape == (68, 2)
 
@@ -115,8 +115,8 @@ def test_options_reach_the_tracker(
     command = ("predict", clip, "--out", tmp_path / "out", "--model", model)
     assert run(*command) == 0
     assert faces.options["smoothing"] is not None
-    assert run(*command, "--no-smooth", "--detect-every", 5) == 0
-    assert faces.options == {"smoothing": None, "detect_every": 5}
+    assert run(*command, "--no-smooth", "--detect-every", 5, "--min-face", 40) == 0
+    assert faces.options == {"smoothing": None, "detect_every": 5, "min_face": 40}
 
 
 def test_ctrl_c_leaves_whole_files_of_what_was_done(

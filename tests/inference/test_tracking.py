@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -33,7 +34,19 @@ class Scene:
         landmarks = np.array(self.corners[number]) + SIDE * SHAPE
         return _face(geometry.landmarks_box(landmarks) if box is None else box, landmarks, 1.0)
 
-    def detect(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Face]:
+    def upright_boxes(self, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
+        boxes = [geometry.landmarks_box(face.landmarks) for face in faces]
+        return np.array(boxes), np.array([face.roll for face in faces])
+
+    def detect(
+        self,
+        image: np.ndarray,
+        boxes: np.ndarray | None = None,
+        rolls: np.ndarray | None = None,
+        *,
+        min_face: float | None = None,
+        turn: bool = True,
+    ) -> list[Face]:
         shown = [number for number in self.corners if number not in self.hidden]
         if boxes is None:
             self.searches += 1
@@ -170,7 +183,9 @@ def test_where_no_face_is_known_every_frame_is_searched() -> None:
 
 def test_what_the_search_takes_for_a_face_and_the_network_does_not_is_none() -> None:
     class Doubtful(Scene):
-        def detect(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Face]:
+        def detect(
+            self, image: np.ndarray, boxes: np.ndarray | None = None, *_: Any, **__: Any
+        ) -> list[Face]:
             faces = super().detect(image, boxes)
             score = 1.0 if boxes is None else 0.2
             return [_face(face.box, face.landmarks, score) for face in faces]
@@ -183,7 +198,9 @@ def test_next_boxes_of_a_network_with_other_boxes_lie_as_the_detector_put_them()
         info = SimpleNamespace(box="detector")
         given: np.ndarray
 
-        def detect(self, image: np.ndarray, boxes: np.ndarray | None = None) -> list[Face]:
+        def detect(
+            self, image: np.ndarray, boxes: np.ndarray | None = None, *_: Any, **__: Any
+        ) -> list[Face]:
             if boxes is not None:
                 self.given = boxes
                 return super().detect(image, boxes)
@@ -208,6 +225,36 @@ def test_landmarks_are_smoothed_but_not_those_the_next_box_comes_from() -> None:
     assert 100 < face.landmarks[0, 0] < 103
     (face,) = follow.update(IMAGE, 2 / 30)
     np.testing.assert_allclose(face.box, [103, 100, 183, 180])
+
+
+def test_a_tilt_is_passed_on_from_frame_to_frame() -> None:
+    """The detector's own tests hold that it looks at a box as it is turned."""
+
+    class Tilting(Scene):
+        given: np.ndarray | None = None
+        info = SimpleNamespace(box="landmarks")
+
+        def upright_boxes(self, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
+            boxes, rolls = super().upright_boxes(faces)
+            return boxes, rolls + 7
+
+        def detect(
+            self,
+            image: np.ndarray,
+            boxes: np.ndarray | None = None,
+            rolls: np.ndarray | None = None,
+            *,
+            min_face: float | None = None,
+            turn: bool = True,
+        ) -> list[Face]:
+            self.given = rolls
+            faces = super().detect(image, boxes)
+            turned = [20.0] * len(faces) if rolls is None else rolls.tolist()
+            return [replace(face, roll=roll) for face, roll in zip(faces, turned, strict=True)]
+
+    scene = Tilting((100, 100))
+    follow = tracker(scene)
+    assert [follow.update(IMAGE, frame / 30)[0].roll for frame in range(4)] == [20, 27, 34, 41]
 
 
 @pytest.mark.parametrize("time", [0.9, float("nan"), float("inf")])

@@ -40,7 +40,8 @@ FORMATS = ("csv", "jsonl")
 VIDEO_HELP = """\
 Of a video, faces are followed from frame to frame and smoothed; --camera 0 reads the first camera
 until Ctrl-C. Writes DIR/<name>.mp4 (with points and numbers drawn, no sound) and DIR/<name>.csv or
-.jsonl (a line for each face of each frame: frame, time in seconds, id, score, box, landmarks).
+.jsonl (a line for each face of each frame: frame, time in seconds, id, score, roll,
+box, landmarks).
 Ctrl-C ends a video, too: the files then hold what was done.
 """
 
@@ -146,7 +147,12 @@ def _follow(
 ) -> str:
     """Write the results of a video until it ends or is interrupted; return their names."""
     smoothing = None if arguments.no_smooth else OneEuro()
-    tracker = FaceTracker(detector, detect_every=arguments.detect_every, smoothing=smoothing)
+    tracker = FaceTracker(
+        detector,
+        detect_every=arguments.detect_every,
+        min_face=arguments.min_face,
+        smoothing=smoothing,
+    )
     ids: set[int] = set()
     files = _results(stem, arguments)
     with ExitStack() as stack:
@@ -187,7 +193,7 @@ def _csv(text: IO[str], points: int) -> Callable[[Frame, TrackedFace], None]:
     writer = csv.writer(text, lineterminator="\n")
     landmarks = [f"{axis}{point}" for point in range(points) for axis in "xy"]
     corners = ["box_x0", "box_y0", "box_x1", "box_y1"]
-    writer.writerow(["frame", "time", "id", "score", *corners, *landmarks])
+    writer.writerow(["frame", "time", "id", "score", "roll", *corners, *landmarks])
 
     def write(frame: Frame, face: TrackedFace) -> None:
         numbers = [*face.box, *face.landmarks.reshape(-1)]
@@ -216,6 +222,7 @@ def _head(frame: Frame, face: TrackedFace) -> dict[str, float]:
         "time": round(frame.time, TIME_DECIMALS),
         "id": face.id,
         "score": round(face.score, DECIMALS),
+        "roll": round(face.roll, DECIMALS),
     }
 
 

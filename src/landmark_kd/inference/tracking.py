@@ -48,7 +48,7 @@ class TrackedFace(Face):
 class _Track:
     id: int
     face: Face
-    # Where the box lies in the landmarks' box, in units of that; see `_next_box`.
+    # The box, counted from the centre of the landmarks' upright box, in units of that.
     box_in_landmarks: np.ndarray
     smooth: OneEuroFilter | None
     velocity: np.ndarray  # (2,) of the box's centre, a second
@@ -71,9 +71,13 @@ class FaceTracker:
         *,
         detect_every: int = DETECT_EVERY,
         lowest_score: float = LOWEST_SCORE,
+        min_face: float | None = None,
         smoothing: OneEuro | None = OneEuro(),  # noqa: B008 (it is frozen)
     ) -> None:
-        """Args as the class says; `smoothing` None leaves landmarks as the network gives them.
+        """Args as the class says.
+
+        `min_face` is the height in pixels of the smallest face to look for, None leaves it to the
+        face detector; `smoothing` None leaves landmarks as the network gives them.
 
         Raises:
             ValueError: `detect_every` is below 1 or `lowest_score` not in 0..1.
@@ -85,6 +89,7 @@ class FaceTracker:
         self._detector = detector
         self._detect_every = detect_every
         self._lowest_score = lowest_score
+        self._min_face = min_face
         self._smoothing = smoothing
         self._tracks: list[_Track] = []
         self._lost: list[_Track] = []
@@ -120,9 +125,14 @@ class FaceTracker:
 
     def _follow(self, image: np.ndarray, time: float, step: float) -> None:
         """Find each known face near where it was."""
-        boxes = np.array([_next_box(track, step) for track in self._tracks]).reshape(-1, 4)
         known, self._tracks = self._tracks, []
-        faces = self._detector.detect(image, boxes) if known else []
+        if not known:
+            return
+        uprights, rolls = self._detector.upright_boxes([track.face for track in known])
+        boxes = np.array(
+            [_next_box(t, *at, step) for t, *at in zip(known, uprights, rolls, strict=True)]
+        )
+        faces = self._detector.detect(image, boxes, rolls)
         for track, face in zip(known, faces, strict=True):
             if self._is_followed(track.face, face, image):
                 if step > 0:
@@ -150,14 +160,15 @@ class FaceTracker:
         """Find faces in the whole image, those that are known already left out."""
         unknown = [
             face
-            for face in self._detector.detect(image)
+            for face in self._detector.detect(image, min_face=self._min_face, turn=False)
             if not self._at(self._tracks, geometry.landmarks_box(face.landmarks), SAME_FACE)
         ]
         if not unknown:
             return
         # Once more, as faces that are followed are: one measure of trust for all of them.
         boxes = np.stack([face.box for face in unknown])
-        for face in self._detector.detect(image, boxes):
+        rolls = np.array([face.roll for face in unknown])
+        for face in self._detector.detect(image, boxes, rolls):
             box = geometry.landmarks_box(face.landmarks)
             if face.score < self._lowest_score or self._at(self._tracks, box, SAME_FACE):
                 continue
@@ -177,14 +188,17 @@ class FaceTracker:
         return self._next_id - 1
 
     def _box_in_landmarks(self, face: Face) -> np.ndarray:
-        """Return where next boxes lie in the boxes (4,) of the landmarks, in units of these.
+        """Return where next boxes lie in the upright boxes (4,) of landmarks, in units of these.
 
         A network that was trained on other boxes goes on in such ones, as they were found.
         """
         if self._detector.info.box == "landmarks":
-            return np.array([0.0, 0.0, 1.0, 1.0])
-        tight = geometry.landmarks_box(face.landmarks)
-        return (face.box - np.tile(tight[:2], 2)) / np.tile(tight[2:] - tight[:2], 2)
+            return np.array([-0.5, -0.5, 0.5, 0.5])
+        (tight,), _ = self._detector.upright_boxes([face])
+        away = geometry.turned(_centre(face.box) - _centre(tight), -np.radians(face.roll))
+        half = (face.box[2:] - face.box[:2]) / 2
+        box = np.concatenate([away - half, away + half])
+        return box / np.tile(tight[2:] - tight[:2], 2)
 
     def _result(self, track: _Track, time: float) -> TrackedFace:
         face = track.face
@@ -201,13 +215,19 @@ class FaceTracker:
         return bool((geometry.overlap(boxes.reshape(-1, 4), box) >= least).any())
 
 
-def _next_box(track: _Track, step: float) -> np.ndarray:
-    """Return the box (4,) to look at, `step` seconds after the last one."""
-    tight = geometry.landmarks_box(track.face.landmarks)
+def _next_box(track: _Track, upright: np.ndarray, roll: float, step: float) -> np.ndarray:
+    """Return the box (4,) to look at, `step` seconds after the last one.
+
+    Args:
+        upright: (4,) the last landmarks' box, turned by `roll` degrees about its centre.
+    """
+    box = track.box_in_landmarks * np.tile(upright[2:] - upright[:2], 2)
+    centre = _centre(upright) + geometry.turned(_centre(box), np.radians(roll))
     ahead = track.velocity * step
-    if SWIFT * _side(tight) < np.linalg.norm(ahead) < _side(tight):
-        tight = tight + np.tile(ahead, 2)
-    return np.tile(tight[:2], 2) + track.box_in_landmarks * np.tile(tight[2:] - tight[:2], 2)
+    if SWIFT * _side(upright) < np.linalg.norm(ahead) < _side(upright):
+        centre = centre + ahead
+    half = (box[2:] - box[:2]) / 2
+    return np.concatenate([centre - half, centre + half])
 
 
 def _moved(before: Face, now: Face) -> np.ndarray:
