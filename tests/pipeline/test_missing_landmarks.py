@@ -42,7 +42,7 @@ def kd(variant: str) -> KDLoss:
     return KDLoss(variant=variant, beta=0.4, tough=(1, -0.45), tolerant=(1, -0.4), weights=WEIGHTS)
 
 
-LOSSES = {
+LOSSES: dict[str, KDLoss | PointsLoss] = {
     "paper": kd("paper"),
     "code": kd("code"),
     **{name: PointsLoss(loss=name, share=0.5, weights=WEIGHTS) for name in REGRESSION_LOSSES},

@@ -114,7 +114,7 @@ def test_a_loss_that_is_not_finite_names_its_pieces_faces_and_leaves_the_weights
     learning.step([batch(0)], BATCH)
     weights = [weight.clone() for weight in learning.net.parameters()]
     broken = batch(2)
-    broken.targets[3] = torch.nan
+    broken.targets[3] = torch.inf
     with pytest.raises(NotFinite) as found:
         learning.step([batch(1), broken], 2 * BATCH)
     assert found.value.rows == broken.rows.tolist()

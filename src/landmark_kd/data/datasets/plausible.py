@@ -86,11 +86,7 @@ def _check_size(whose: str, points: np.ndarray, size: float) -> None:
 def _check_points(whose: str, record: FaceRecord, scheme: LandmarkScheme) -> None:
     """Refuse points that lie far off the others or where tools put missing ones."""
     landmarks = record.landmarks
-    stand_in = np.isin(landmarks[:, 0], STAND_INS) & (landmarks[:, 0] == landmarks[:, 1])
-    others = landmarks[np.isfinite(landmarks).all(axis=1) & ~stand_in]
-    # In a corner of the box of the others it may be a point that was cut off at the image's.
-    suspect = stand_in & (len(others) == 0 or (landmarks < others.min(axis=0)).all(axis=1))
-    suspect = np.flatnonzero(suspect if len(others) else stand_in)
+    suspect = np.flatnonzero(stand_ins(landmarks))
     if len(suspect):
         raise UserError(
             f"{_named(whose, record, scheme, suspect)}, which stands for missing points in many "
@@ -107,6 +103,16 @@ def _check_points(whose: str, record: FaceRecord, scheme: LandmarkScheme) -> Non
             f"{FARTHEST_POINT:g}; correct the face, or say in landmark-kd.yaml (missing) which "
             "coordinates stand for missing points."
         )
+
+
+def stand_ins(landmarks: np.ndarray) -> np.ndarray:
+    """Return which landmarks (K, 2) lie where tools put missing ones, (K,) bool."""
+    suspect = np.isin(landmarks[:, 0], STAND_INS) & (landmarks[:, 0] == landmarks[:, 1])
+    others = landmarks[np.isfinite(landmarks).all(axis=1) & ~suspect]
+    if len(others):
+        # In a corner of the box of the others it may be a point that was cut off at the image's.
+        suspect &= (landmarks < others.min(axis=0)).all(axis=1)
+    return suspect
 
 
 def distances_from_others(landmarks: np.ndarray) -> np.ndarray:

@@ -14,16 +14,20 @@ import numpy as np
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
 from landmark_kd.data.datasets.custom.annotations import (
+    Annotations,
+    CustomFace,
     Marks,
     folder_columns,
 )
 from landmark_kd.data.datasets.custom.config import (
     CONFIG_NAME,
     LABELME,
+    MISSING_WORDS,
     PTS,
     RESERVED_NAMES,
 )
 from landmark_kd.data.datasets.custom.image_names import find_images
+from landmark_kd.data.datasets.plausible import stand_ins
 from landmark_kd.data.datasets.pts import FIRST_PIXEL
 from landmark_kd.data.datasets.registry import official_layout
 from landmark_kd.data.inspection.check import command_to_train
@@ -31,6 +35,7 @@ from landmark_kd.data.inspection.find_annotations import find_annotations
 from landmark_kd.data.inspection.orientation import ProposedOrientation, propose_orientation
 from landmark_kd.data.inspection.proposals import propose_scheme
 from landmark_kd.data.inspection.proposed_split import propose_split
+from landmark_kd.landmarks.missing import complete
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Begins the comments of a draft that its owner has to look at.
@@ -77,7 +82,7 @@ def draft_custom_dataset(folder: Path) -> str:
     annotated = find_annotations(folder)
     annotations, source, within = annotated.annotations, annotated.source, annotated.within
     first_pixel = int(FIRST_PIXEL) if annotations == PTS else 0
-    faces = source.faces(source.points, first_pixel, None)
+    faces, missing = _read(source, first_pixel)
     marked = [face.marks for face in faces if isinstance(face.marks, Marks)]
     wrong = [face.marks for face in faces if isinstance(face.marks, UserError)]
     if not marked:
@@ -88,7 +93,15 @@ def draft_custom_dataset(folder: Path) -> str:
         for face in faces
         if face.image and face.image in found.files
     ]
-    proposed = propose_scheme(source, np.array([marks.landmarks for marks in marked]), folder)
+    shapes = np.array([marks.landmarks for marks in marked])
+    whole = shapes[complete(shapes) & ~np.array([stand_ins(shape).any() for shape in shapes])]
+    if not len(whole):
+        raise UserError(
+            f"none of the {len(shapes)} faces in {folder} has all {source.points} points, from "
+            "which a draft finds out how they lie; add such a face, or write landmark-kd.yaml "
+            "as docs/data.md shows."
+        )
+    proposed = propose_scheme(source, whole, folder)
     columns = source.columns()
     split = propose_split(
         columns
@@ -115,13 +128,13 @@ annotations: {_texts(annotations)}
 # The folder that names of images are relative to; with pts and labelme the one that is searched.
 images: {_texts(annotated.images)}{_orientation(propose_orientation(within, there))}
 {TO_CHECK} what the files call the first pixel, 0 or (as Matlab and most .pts files do) 1.
-first_pixel: {first_pixel}
+first_pixel: {first_pixel}{_missing(missing)}
 points: {source.points}
 # A name for each point, or null.
 names:{_names(scheme) if proposed.named else " null"}
 # The points that swap places when a face is mirrored; all others lie on the middle line.
 # {proposed.note}
-# The mean of {len(marked)} faces differs from its mirror image by at most
+# The mean of {len(whole)} faces differs from its mirror image by at most
 # {proposed.asymmetry:.1f} % of the normalizer's distance, at point {proposed.worst_point}.
 flip_pairs:{_block(f"[{a}, {b}]" for a, b in pairs)}
 # Errors are measured in distances between these two points{guess}.
@@ -210,3 +223,34 @@ def _texts(value: str | Sequence[str] | None) -> str:
 def _comment(text: str) -> str:
     """Return a text from elsewhere, such as a column's name, as part of a line of comment."""
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _read(source: Annotations, first_pixel: int) -> tuple[list[CustomFace], list[str]]:
+    """Read all faces; return also what stands for missing landmarks in them, as YAML has it."""
+    points = source.points
+
+    def wrong(faces: Sequence[CustomFace]) -> int:
+        return sum(isinstance(face.marks, UserError) for face in faces)
+
+    faces = source.faces(points, first_pixel, None)
+    words: list[str] = []
+    if wrong(faces):
+        for word in MISSING_WORDS:
+            more = source.faces(points, first_pixel, None, [*words, word])
+            if wrong(more) < wrong(faces):
+                faces, words = more, [*words, word]
+    found = [
+        (face.marks.landmarks[stand_ins(face.marks.landmarks)] + first_pixel).tolist()
+        for face in faces
+        if isinstance(face.marks, Marks)
+    ]
+    values = dict.fromkeys((x, y) for of_face in found for x, y in of_face)
+    return faces, [*words, *(f"[{x:g}, {y:g}]" for x, y in values)]
+
+
+def _missing(marks: Sequence[str]) -> str:
+    if not marks:
+        return ""
+    return f"""
+{TO_CHECK} what stands for a landmark that is missing, from which nothing is learnt.
+missing: [{", ".join(marks)}]"""

@@ -13,6 +13,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord
 from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.inspection.check import check_data, report
+from landmark_kd.data.inspection.draft import draft_custom_dataset
 from tests.support.raw_custom import (
     coco_content,
     table_lines,
@@ -115,3 +116,34 @@ def test_other_marks_of_missing_points_are_refused_with_those_that_are_known(
     folder = table(tmp_path, "1", "2", missing=missing)
     with pytest.raises(UserError, match=r"missing: .*must be empty .*v0 .*\[-1, -1\]"):
         read(folder)
+
+
+@pytest.mark.parametrize(("x", "y"), [("", ""), ("-1", "-1"), ("0", "0")])
+def test_a_draft_proposes_what_stands_for_missing_points_and_its_set_is_good(
+    tmp_path: Path, x: str, y: str
+) -> None:
+    folder = table(tmp_path, x, y)
+    (folder / "landmark-kd.yaml").unlink()
+    text = draft_custom_dataset(folder)
+    assert "# CHECK: what stands for a landmark that is missing" in text
+    assert f"missing: [{f'[{x}, {y}]' if x else 'empty'}]" in text
+    (folder / "landmark-kd.yaml").write_text(text)
+    assert not check_data(folder).broken
+    assert missing_in(read(folder)[0]) == [3]
+
+
+def test_a_draft_of_whole_faces_says_nothing_of_missing_points(tmp_path: Path) -> None:
+    folder = write_table(tmp_path, table_lines(PEOPLE))
+    assert "missing" not in draft_custom_dataset(folder)
+
+
+def test_a_draft_of_coco_points_that_are_not_labelled_proposes_v0(tmp_path: Path) -> None:
+    content = coco_content(PEOPLE)
+    content["annotations"][1]["keypoints"][6:9] = [0, 0, 0]
+    folder = write_coco(tmp_path, content, len(PEOPLE))
+    assert "missing: [v0]" in draft_custom_dataset(folder)
+    for annotation in content["annotations"]:
+        annotation["keypoints"][6:9] = [0, 0, 0]
+    (folder / "faces.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"none of the 4 faces in .* has all 5 points"):
+        draft_custom_dataset(folder)
