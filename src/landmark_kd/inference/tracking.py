@@ -129,8 +129,8 @@ class FaceTracker:
         if not known:
             return
         uprights, rolls = self._detector.upright_boxes([track.face for track in known])
-        boxes = np.array(
-            [_next_box(t, *at, step) for t, *at in zip(known, uprights, rolls, strict=True)]
+        boxes = np.stack(
+            [_next_box(known[i], uprights[i], rolls[i], step) for i in range(len(known))]
         )
         faces = self._detector.detect(image, boxes, rolls)
         for track, face in zip(known, faces, strict=True):
