@@ -18,7 +18,7 @@ def main() -> None:
     train(
         "baseline",
         faces,
-        regression_task(faces.crop_landmarks(), params.student.loss),
+        regression_task(faces.crop_landmarks(), params.student),
         network=params.student,
         augment=params.augment,
         base=params.base,

@@ -25,7 +25,7 @@ def main() -> None:
     train(
         name,
         faces,
-        teacher_task(name, faces, paths.SOFT_LANDMARKS, params.teacher.loss),
+        teacher_task(name, faces, paths.SOFT_LANDMARKS, params.teacher),
         network=params.teacher,
         augment=params.augment,
         base=params.base,

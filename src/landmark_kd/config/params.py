@@ -19,9 +19,9 @@ PositiveInt = Annotated[int, Field(ge=1)]
 CropSize = Annotated[int, Field(ge=32, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
-LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing", "rle"]
 UnlabelledBox = Literal["detector", "landmarks"]
-HeadName = Literal["integral", "pool"]
+HeadName = Literal["integral", "pool", "debiased", "likelihood"]
 
 
 def _known_to_timm(name: str) -> str:
@@ -115,6 +115,7 @@ class TrainingParams(Section):
     normalization: NormalizationName
     flip_test: bool
     loss: LossName
+    heatmap: NonNegative
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Positive

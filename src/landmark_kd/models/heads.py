@@ -6,6 +6,7 @@ what they come from (`Details`).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -39,11 +40,14 @@ class Details(NamedTuple):
             coarsest, and where it fuses them the fused one behind them.
         scores: (N, K, H, W), whose softmax over the positions is a heat map of each landmark;
             None of a head without heat maps.
+        sigma: (N, K, 2) scale of the error of x and y that the network expects, in units of the
+            crop's side; None of a head that learns none.
     """
 
     points: Tensor
     maps: list[Tensor]
     scores: Tensor | None
+    sigma: Tensor | None = None
 
 
 class Head(nn.Module, ABC):
@@ -141,12 +145,90 @@ class IntegralHead(Head):
         scores = in_float32(self.scores, fused)
         attention = scores.flatten(2).softmax(dim=-1)
         height, width = fused.shape[-2:]
-        grid = GRID_SPAN * _grid(height, width, fused.device)
+        grid = positions(height, width, fused.device)
         points = in_float32(lambda weights: weights @ grid, attention)
         return Details(points, [*maps, fused], scores)
 
 
-HEADS: dict[str, type[Head]] = {"pool": PoolHead, "integral": IntegralHead}
+class DebiasedHead(IntegralHead):
+    """Integral regression without the pull of the positions that hold nothing (Gu et al. 2021).
+
+    A softmax gives a weight to each position, also where the score is 0, and these pull the mean
+    to the grid's centre. With C the sum of exp(score) over P positions, the P positions of score 0
+    have the mean 0 and the share P / C, so the rest has the mean x * C / (C - P).
+    """
+
+    # Scores start even, where C = P; the correction is held below this factor.
+    LARGEST_FACTOR = 2.0
+
+    def forward(self, maps: list[Tensor]) -> Details:
+        """Return landmarks for maps (N, C, H, W), from the finest to the coarsest."""
+        found = super().forward(maps)
+        assert found.scores is not None
+        scores = found.scores.flatten(2)
+        # P / C, from the logarithm: exp(score) alone may overflow.
+        rest = torch.exp(math.log(scores.shape[-1]) - scores.logsumexp(dim=-1))
+        factor = 1 / (1 - rest.clamp(max=1 - 1 / self.LARGEST_FACTOR))
+        return found._replace(points=found.points * factor[..., None])
+
+
+class Flow(nn.Module):
+    """RealNVP of pairs of numbers (Dinh et al. 2017), as in RLE's published code."""
+
+    def __init__(self, layers: int = 6, width: int = 64) -> None:
+        super().__init__()
+
+        def net(last: nn.Module | None) -> nn.Sequential:
+            parts = [nn.Linear(2, width), nn.LeakyReLU(), nn.Linear(width, width), nn.LeakyReLU()]
+            parts.append(nn.Linear(width, 2))
+            return nn.Sequential(*parts, *([last] if last else []))
+
+        self.scales = nn.ModuleList(net(nn.Tanh()) for _ in range(layers))
+        self.shifts = nn.ModuleList(net(None) for _ in range(layers))
+        masks = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(layers // 2, 1)
+        self.register_buffer("masks", masks, persistent=False)
+
+    def log_prob(self, values: Tensor) -> Tensor:
+        """Return the log density (M,) of values (M, 2)."""
+        log_det = torch.zeros(len(values), device=values.device)
+        for mask, scale, shift in reversed(
+            list(zip(self.masks, self.scales, self.shifts, strict=True))
+        ):
+            kept = values * mask
+            s, t = scale(kept) * (1 - mask), shift(kept) * (1 - mask)
+            values = (1 - mask) * (values - t) * torch.exp(-s) + kept
+            log_det = log_det - s.sum(dim=1)
+        return -0.5 * (values**2).sum(dim=1) - math.log(2 * math.pi) + log_det
+
+
+class LikelihoodHead(IntegralHead):
+    """An integral head that says how far from the truth it expects to be (Li et al. 2021, RLE).
+
+    The scale of a landmark's error comes from the fused map where the landmark's attention is.
+    """
+
+    def __init__(self, maps: list[Tensor], points: int) -> None:
+        super().__init__(maps, points)
+        self.log_sigma = nn.Parameter(torch.zeros(points, MIXED_CHANNELS, 2))
+        self.log_sigma_start = nn.Parameter(torch.full((points, 2), math.log(0.05)))
+        self.flow = Flow()
+
+    def forward(self, maps: list[Tensor]) -> Details:
+        """Return landmarks for maps (N, C, H, W), from the finest to the coarsest."""
+        found = super().forward(maps)
+        assert found.scores is not None
+        attention = found.scores.flatten(2).softmax(dim=-1)
+        local = attention @ found.maps[-1].float().flatten(2).transpose(1, 2)  # (N, K, C)
+        log_sigma = torch.einsum("nkc,kcd->nkd", local, self.log_sigma) + self.log_sigma_start
+        return found._replace(sigma=log_sigma.clamp(-8, 1).exp())
+
+
+HEADS: dict[str, type[Head]] = {
+    "pool": PoolHead,
+    "integral": IntegralHead,
+    "debiased": DebiasedHead,
+    "likelihood": LikelihoodHead,
+}
 
 
 def in_float32(layer: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
@@ -169,8 +251,9 @@ def _start_small(layer: Layer, std: float) -> Layer:
     return layer
 
 
-def _grid(height: int, width: int, device: torch.device) -> Tensor:
-    """Return the centres (H * W, 2) of a map's positions, x and y in [-0.5, 0.5] of the crop."""
+def positions(height: int, width: int, device: torch.device) -> Tensor:
+    """Return the centres (H * W, 2) of a heat map's positions, x and y, network coordinates."""
     x = (torch.arange(width, device=device) + 0.5) / width - 0.5
     y = (torch.arange(height, device=device) + 0.5) / height - 0.5
-    return torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], dim=-1).reshape(-1, 2)
+    grid = torch.stack([x.expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
+    return GRID_SPAN * grid.reshape(-1, 2)

@@ -91,7 +91,7 @@ class LandmarkNet(nn.Module):
         if self.training or self.config.flip is None or not mirror:
             return self.head(self._maps(inputs))
         # One run of twice as many faces, so that an exported file holds the weights once.
-        points, maps, scores = self.head(self._maps(torch.cat([inputs, inputs.flip(3)])))
+        points, maps, scores, _ = self.head(self._maps(torch.cat([inputs, inputs.flip(3)])))
         straight, mirrored = points.reshape(2, -1, self.config.points, 2).unbind()
         # Coordinates are measured from the crop's centre, so a mirror changes the sign of x.
         mean = (straight + mirrored[:, self.config.flip] * self.mirror) / 2

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    pass
+from landmark_kd.models.heads import GRID_SPAN, Flow, positions
 
 # Wing loss (Feng et al. 2018) with the paper's w = 10 and epsilon = 2 pixels of a 224 px crop.
 WING_WIDTH = 10 / 224
@@ -72,3 +69,42 @@ REGRESSION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "adaptive_wing": _adaptive_wing,
     "soft_wing": _soft_wing,
 }
+
+# Standard deviation of the Gaussian that a heat map is to be, in steps of its grid (DSNT).
+GAUSSIAN_SIGMA = 1.0
+
+
+def gaussian_divergence(scores: Tensor, hard: Tensor) -> Tensor:
+    """Return the Jensen-Shannon divergence of heat maps from Gaussians, in nats.
+
+    DSNT's regulariser (Nibali et al. 2018): a mean may be right with any distribution around it;
+    this asks for a narrow one around the hard-landmark. It is the mean over faces and landmarks.
+
+    Args:
+        scores: (N, K, H, W); their softmax over the positions is the heat map.
+        hard: (N, K, 2) network coordinates.
+    """
+    grid = positions(*scores.shape[-2:], scores.device)
+    step = 1 / math.sqrt(len(grid)) * GRID_SPAN
+    apart = (hard[:, :, None] - grid).square().sum(dim=-1)
+    log_wanted = (-apart / (2 * (GAUSSIAN_SIGMA * step) ** 2)).log_softmax(dim=-1)
+    log_own = scores.flatten(2).log_softmax(dim=-1)
+    log_middle = torch.logaddexp(log_own, log_wanted) - math.log(2)
+    return 0.5 * sum(
+        (log.exp() * (log - log_middle)).sum(dim=-1).mean() for log in (log_own, log_wanted)
+    )
+
+
+def likelihood_loss(pred: Tensor, sigma: Tensor, hard: Tensor, flow: Flow) -> Tensor:
+    """Return RLE's loss (Li et al. 2021): - log of the density of the hard-landmarks.
+
+    The density is that of a flow times that of a Laplace distribution, residual log-likelihood.
+
+    Args:
+        pred, sigma, hard: (N, K, 2) network coordinates, and units of the crop's side.
+        flow: density of (pred - hard) / sigma.
+    """
+    error = (pred - hard) / sigma
+    log_flow = flow.log_prob(error.reshape(-1, 2)).reshape(pred.shape[:2])
+    laplace = torch.log(2 * sigma) + error.abs()
+    return (sigma.log() + laplace).mean() - log_flow.mean()

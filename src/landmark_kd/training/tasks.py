@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landmark_kd.config.params import Params
+from landmark_kd.config.params import Params, TrainingParams
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.network import LandmarkNet
-from landmark_kd.training.losses import REGRESSION_LOSSES
+from landmark_kd.training.losses import REGRESSION_LOSSES, gaussian_divergence, likelihood_loss
 
 
 class Objective(nn.Module, ABC):
@@ -43,20 +43,33 @@ class Objective(nn.Module, ABC):
 
 
 class Regression(Objective):
-    """A plain regression loss to the first set of targets.
+    """A plain regression loss to the first set of targets, and one of the heat maps.
 
     Args:
         net: the network that learns.
-        loss: a name in REGRESSION_LOSSES.
+        loss: a name in REGRESSION_LOSSES, or rle.
+        heatmap: weight of the divergence of the heat maps from a Gaussian around the targets.
     """
 
-    def __init__(self, net: LandmarkNet, loss: str) -> None:
+    def __init__(self, net: LandmarkNet, loss: str, heatmap: float) -> None:
         super().__init__(net)
-        self.loss = REGRESSION_LOSSES[loss]
+        self.rle = loss == "rle"
+        self.loss = REGRESSION_LOSSES["l1" if self.rle else loss]
+        self.heatmap = heatmap
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, which has no parts."""
-        return self.loss(self.net(self.net.normalize(images)), targets[:, 0]), {}
+        """Return the loss and its parts, where it has any."""
+        own = self.net.detailed(self.net.normalize(images))
+        hard = targets[:, 0]
+        if self.rle:
+            assert own.sigma is not None
+            return likelihood_loss(own.points, own.sigma, hard, self.net.head.flow), {}
+        loss = self.loss(own.points, hard)
+        if not self.heatmap:
+            return loss, {}
+        assert own.scores is not None
+        parts = {"main": loss, "heatmap": self.heatmap * gaussian_divergence(own.scores, hard)}
+        return torch.stack(list(parts.values())).sum(), parts
 
 
 @dataclass(frozen=True)
@@ -75,27 +88,32 @@ class Task:
     depends_on: Mapping[str, Any]
 
 
-def regression_task(targets: np.ndarray, loss: str) -> Task:
+def regression_task(targets: np.ndarray, network: TrainingParams) -> Task:
     """Return the task of learning landmarks with a plain regression loss.
 
     Args:
         targets: (N, K, 2) network coordinates.
-        loss: a name in REGRESSION_LOSSES.
+        network: whose loss and weight of the heat maps' divergence are taken.
     """
-    return Task(targets[:, None], lambda net, device: Regression(net, loss), {"loss": loss})
+    loss, heatmap = network.loss, network.heatmap
+    return Task(
+        targets[:, None],
+        lambda net, device: Regression(net, loss, heatmap),
+        {"loss": loss, "heatmap": heatmap},
+    )
 
 
-def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Task:
+def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, network: TrainingParams) -> Task:
     """Return what a teacher learns.
 
     Args:
         teacher: tough (hard-landmarks) or tolerant (soft-landmarks).
         soft_landmarks: folder of the stage of that name.
-        loss: a name in REGRESSION_LOSSES.
+        network: the teacher's parameters.
     """
     if teacher == "tough":
-        return regression_task(faces.crop_landmarks(), loss)
-    return regression_task(landmarks_file(soft_landmarks / "soft.npy", faces), loss)
+        return regression_task(faces.crop_landmarks(), network)
+    return regression_task(landmarks_file(soft_landmarks / "soft.npy", faces), network)
 
 
 def student_seed(params: Params) -> int:
