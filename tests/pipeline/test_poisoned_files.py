@@ -181,8 +181,8 @@ def test_yaml_makes_values_and_nothing_else(tmp_path: Path, mark: Path, number: 
 @pytest.mark.parametrize(
     "value",
     [
-        *("[" * 3000, "{a: " * 3000, "9" * 5000, "2020-99-99", "0b_", '"\\ud83d"', "\0"),
-        *("!!int x", "!!bool x", "!!timestamp x", "!!float x", "!!binary x", "? [a]\n: b"),
+        *("[" * 3000, "{a: " * 3000, "9" * 5000, "0b_", '"\\ud83d"', "\0"),
+        *("!!int x", "!!bool x", "!!float x", "!!binary x", "? [a]\n: b"),
     ],
 )
 def test_yaml_that_is_none_is_refused_in_one_sentence(tmp_path: Path, value: str) -> None:
