@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,8 +24,9 @@ from landmark_kd.export.onnx import OPSET
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
 from landmark_kd.imaging.images import read_image
-from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.detector import Face, LandmarkDetector
 from landmark_kd.inference.metadata import ModelInfo
+from landmark_kd.inference.tracking import TrackedFace
 from landmark_kd.landmarks import geometry, uncertainty
 from landmark_kd.models import network
 from tests.conftest import PROJECT
@@ -245,6 +251,78 @@ def test_a_model_for_the_data_sets_own_boxes_wants_boxes(model: Path, tmp_path: 
     with pytest.raises(ValueError, match="trained on the boxes of tiny; give boxes"):
         detector.detect(photo())
     assert len(detector.detect(photo(), np.array([[1, 1, 50, 50]]))) == 1
+
+
+@pytest.mark.parametrize("way", ["path", "bytes", "shipped"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copied_detector_is_one_of_the_same_network_and_threads(
+    model: Path, way: str, copied: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(model.parent)
+    detector = {
+        "path": lambda: LandmarkDetector.load(model.name, threads=1, face_detector="haar"),
+        "bytes": lambda: LandmarkDetector.from_bytes(model.read_bytes(), "mine", threads=1),
+        "shipped": lambda: LandmarkDetector.load(threads=1, face_detector="haar"),
+    }[way]()
+    monkeypatch.chdir(tmp_path)
+    again = copied(detector)
+    assert (again.source, again.info) == (detector.source, detector.info)
+    assert again._session.get_session_options().intra_op_num_threads == 1
+    image, box = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
+    assert again.detect(image, box) == detector.detect(image, box)
+    if way != "bytes":
+        assert again.face_detector.name == "haar"
+
+
+def test_a_spawned_process_can_be_given_a_detector(detector: LandmarkDetector) -> None:
+    image, box = photo(), np.array([[100.0, 80.0, 220.0, 210.0]])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(detector.detect, (image, box)) == detector.detect(image, box)
+
+
+def test_a_copy_whose_file_is_gone_says_so(model: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.onnx"
+    moved.write_bytes(model.read_bytes())
+    content = pickle.dumps(LandmarkDetector.load(moved))
+    moved.unlink()
+    with pytest.raises(UserError, match=r"moved\.onnx is missing"):
+        pickle.loads(content)
+
+
+def test_faces_with_the_same_numbers_are_equal_and_have_no_hash() -> None:
+    def face(**changed: object) -> Face:
+        arrays = {"box": np.zeros(4), "landmarks": np.ones((3, 2)), "uncertainty": np.ones(3)}
+        numbers: dict[str, Any] = {"score": 0.5, **arrays, **changed}
+        return Face(**numbers)
+
+    assert face() == face()
+    assert face(uncertainty=None) == face(uncertainty=None)
+    different = [{"box": np.ones(4)}, {"landmarks": np.zeros((3, 2))}, {"uncertainty": None}]
+    for changed in (*different, {"score": 0.4}, {"roll": 1.0}, {"landmarks": np.ones((2, 2))}):
+        assert face() != face(**changed)
+    assert face() != "a face"
+    tracked = TrackedFace(np.zeros(4), np.ones((3, 2)), 0.5, np.ones(3), id=0)
+    assert tracked == copy.deepcopy(tracked)
+    assert tracked not in (face(), replace(tracked, id=1))
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(face())
+
+
+@pytest.mark.parametrize("uncertain", [True, False])
+def test_no_faces_go_through_the_network_as_empty_arrays(tmp_path: Path, uncertain: bool) -> None:
+    detector = LandmarkDetector.load(exported_model(tmp_path, uncertain=uncertain))
+    inputs, to_crop = detector.network_inputs(photo(), np.empty((0, 4)))
+    assert (inputs.shape, to_crop.shape) == ((0, 3, SIZE, SIZE), (0, 2, 3))
+    landmarks, sigma = detector.run_network(inputs)
+    assert (landmarks.shape, landmarks.dtype) == ((0, 68, 2), np.float32)
+    assert sigma.shape == (0, 68) if uncertain else sigma is None  # type: ignore[union-attr]
+
+
+def test_a_folder_for_a_model_says_which_file_to_give(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is a folder; give .* itself, as .*marks\.onnx"):
+        LandmarkDetector.load(model.parent)
+    with pytest.raises(UserError, match=r"is a folder; give the ONNX file itself"):
+        LandmarkDetector.load(tmp_path)
 
 
 def test_a_missing_model_says_how_to_make_it(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -48,9 +48,13 @@ PARALLEL = 0.8
 TRUSTED = 0.5
 
 
-@dataclass(frozen=True)
+# What makes two faces equal is below: the comparison that comes with it fails at arrays.
+@dataclass(frozen=True, eq=False)
 class Face:
     """One face, in the pixels of the image given (centres at integers, x right, y down).
+
+    Faces with the same numbers are equal. Arrays can be changed, so faces are no keys of dicts and
+    sets: they have no hash.
 
     Attributes:
         box: (4,) float x0, y0, x1, y1, the box the landmarks were predicted in; given to `detect`
@@ -72,6 +76,14 @@ class Face:
     uncertainty: np.ndarray | None = None
     roll: float = 0.0
 
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 class _Predictions(NamedTuple):
     """Landmarks (M, K, 2) and sigmas (M, K) or None, in pixels; trust (M,) in the faces."""
@@ -84,6 +96,9 @@ class _Predictions(NamedTuple):
 class LandmarkDetector:
     """Finds faces and their landmarks; made by `LandmarkDetector.load()`.
 
+    It can be copied, pickled and sent to another process, also a spawned one: the copy opens the
+    same network again, a file from where it lies, with as many threads.
+
     Attributes:
         info: what the ONNX file says about itself: point names, contours, data set, licence, …
         source: which network it is: the path it was loaded from, or the shipped one's name.
@@ -91,20 +106,25 @@ class LandmarkDetector:
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
-        info: ModelInfo,
+        model: Path | bytes | None,
         source: str,
+        threads: int | None,
         wanted: tuple[str, str | Path | None],
     ) -> None:
+        self._open(model, source, threads)
         self._wanted = wanted
         self._faces: FaceDetector | None = None
         # What is asked for by name is to be there; `auto` is looked for when faces are.
         if wanted[0] != "auto" or wanted[1] is not None:
             self._faces = make_detector(*wanted)
-        self.info = info
-        self.source = source
-        self._session = session
-        self._outputs = [OUTPUT_NAME] if info.regions is None else [OUTPUT_NAME, SIGMA_NAME]
+
+    def __getstate__(self) -> dict[str, object]:
+        # onnxruntime's session cannot be copied; the copy opens the same file or bytes again.
+        return {"opened": self._opened, "wanted": self._wanted, "faces": self._faces}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._open(*state["opened"])
+        self._wanted, self._faces = state["wanted"], state["faces"]
 
     @classmethod
     def load(
@@ -130,36 +150,37 @@ class LandmarkDetector:
         wanted = face_detector, face_detector_model
         if path is None:
             shipped = f"{SHIPPED_MODEL}, shipped with landmark-kd {__version__}"
-            return cls._open(shipped_model(), shipped, threads, wanted)
+            return cls(None, shipped, threads, wanted)
         path = Path(path)
-        if not path.is_file():
+        if path.is_dir():
+            held = sorted(path.glob("*.onnx")) or [path / "landmarks.onnx"]
             raise UserError(
-                f"the model {path} is missing; make it with `make repro`, or name another one."
+                f"the model {path} is a folder; give the ONNX file itself, as {held[0]}."
             )
-        return cls._open(path, str(path), threads, wanted)
+        # Absolute, so that a copy finds it from another working folder.
+        return cls(path.absolute(), str(path), threads, wanted)
 
     @classmethod
     def from_bytes(
         cls, content: bytes, source: str, *, threads: int | None = None
     ) -> LandmarkDetector:
         """Open an ONNX file that is in memory; `source` names it, else as `load`."""
-        return cls._open(content, source, threads, ("auto", None))
+        return cls(content, source, threads, ("auto", None))
 
-    @classmethod
-    def _open(
-        cls,
-        model: Path | bytes,
-        source: str,
-        threads: int | None,
-        wanted: tuple[str, str | Path | None],
-    ) -> LandmarkDetector:
+    def _open(self, model: Path | bytes | None, source: str, threads: int | None) -> None:
+        """Make the session of a file, of one in memory, or (None) of the shipped one."""
+        if isinstance(model, Path) and not model.is_file():
+            raise UserError(
+                f"the model {source} is missing; make it with `make repro`, or name another one."
+            )
+        content = shipped_model() if model is None else model
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: they reach the user as ours
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
             session = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             if is_out_of_memory(error):
@@ -175,7 +196,11 @@ class LandmarkDetector:
             raise UserError(
                 f"{source} {error}; give a file that the export stage of this project wrote."
             ) from None
-        return cls(session, info, source, wanted)
+        self.info = info
+        self.source = source
+        self._opened = model, source, threads
+        self._session = session
+        self._outputs = [OUTPUT_NAME] if info.regions is None else [OUTPUT_NAME, SIGMA_NAME]
 
     def detect(
         self,
@@ -349,7 +374,7 @@ class LandmarkDetector:
 
         Args:
             image: (H, W, 3) uint8 BGR.
-            boxes: (M, 4) of M > 0 faces.
+            boxes: (M, 4).
             rolls: (M,) radians by which they are turned; none by default.
 
         Returns:
@@ -358,13 +383,15 @@ class LandmarkDetector:
         """
         info = self.info
         rolls = np.zeros(len(boxes)) if rolls is None else rolls
-        to_crop = np.stack(
+        size = info.input_size
+        to_crop = np.array(
             [
-                geometry.square_crop(box, info.margin, info.input_size, roll)
+                geometry.square_crop(box, info.margin, size, roll)
                 for box, roll in zip(boxes, rolls, strict=True)
             ]
-        )
-        crops = np.stack([sample(image, matrix, info.input_size) for matrix in to_crop])
+        ).reshape(-1, 2, 3)
+        crops = np.array([sample(image, matrix, size) for matrix in to_crop])
+        crops = crops.reshape(-1, size, size, 3)
         rgb = crops[..., ::-1].astype(np.float32)
         mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))
         inputs = (rgb - mean) / std
@@ -378,6 +405,9 @@ class LandmarkDetector:
         Raises:
             UserError: the network cannot be run, or gives something else.
         """
+        if len(inputs) == 0:  # which onnxruntime cannot reshape
+            landmarks = np.empty((0, self.info.points, 2), np.float32)
+            return landmarks, None if self.info.regions is None else landmarks[..., 0]
         try:
             outputs = self._session.run(self._outputs, {INPUT_NAME: inputs})
         except Exception as error:  # onnxruntime's exceptions have no base of their own

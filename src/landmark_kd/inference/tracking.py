@@ -32,7 +32,7 @@ SWIFT = 0.05
 LARGEST_CHANGE = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrackedFace(Face):
     """A face of one frame, its landmarks smoothed.
 
