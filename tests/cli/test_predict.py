@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.images import read_image
 from landmark_kd.landmarks.scheme import IBUG_68
@@ -198,6 +200,113 @@ def test_boxes_belong_to_one_image(
     arguments = ["predict", photos, "--out", tmp_path, "--model", model, "--boxes", "1,2,30,40"]
     assert run(*arguments) == 1
     assert "2 are given" in capsys.readouterr().err
+
+
+def test_hidden_files_do_not_count_and_other_kinds_of_images_are_said(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("._a.jpg", ".b.png", "x.heic", "y.HEIC", "z.nef"):
+        (photos / name).write_bytes(b"Mac OS X")
+    out = tmp_path / "out"
+    assert run("predict", photos, "--out", out, "--model", model) == 0
+    assert names(out) == ["a.json", "a.png", "b.json", "b.png"]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "3 images not looked at (2 .heic, 1 .nef), which OpenCV cannot read" in said
+
+
+def test_one_image_that_fails_has_no_others(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", photos / "notes.txt", "--out", tmp_path / "o", "--model", model) == 1
+    assert "others" not in capsys.readouterr().err
+    both = (photos / "notes.txt", photos / "none.png")
+    assert run("predict", *both, "--out", tmp_path / "o", "--model", model) == 1
+    said = capsys.readouterr().err
+    assert "2 of 2 images could not be read" in said
+    assert "others" not in said
+
+
+def test_a_table_of_all_faces_mirrored_folders_and_no_images(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "sub").mkdir()
+    (photos / ".hidden").mkdir()
+    for folder in ("sub", ".hidden"):
+        shutil.copy(photos / "a.png", photos / folder / "a.png")
+    boxes = np.array([[20.0, 20.0, 80.0, 90.0], [90.0, 30.0, 150.0, 100.0]])
+    monkeypatch.setattr(face_detector, "find_faces", lambda *_: (boxes, np.array([0.5, 0.25])))
+    # Within the folder that is searched: results of before are not looked at.
+    out = photos / "out"
+    options = ("--recursive", "--format", "json", "csv", "--no-images", "--threads", 1)
+    for _ in range(2):
+        assert run("predict", photos, "--out", out, "--model", model, *options) == 0
+        found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+        assert found == ["a.json", "b.json", "faces.csv", "sub/a.json"]
+    with (out / "faces.csv").open(encoding="utf-8", newline="") as text:
+        rows = list(csv.DictReader(text))
+    expected = [(name, str(n)) for name in ("a.png", "b.jpg", "sub/a.png") for n in (1, 2)]
+    assert [(row["image"], row["face"]) for row in rows] == expected
+    (_, face) = json.loads((out / "sub/a.json").read_text())["faces"]
+    assert [float(rows[5]["x67"]), float(rows[5]["y67"])] == face["landmarks"][67]
+    assert float(rows[5]["box_x1"]) == face["box"][2]
+    assert float(rows[5]["sigma3"]) == face["uncertainty"][3]
+
+
+def test_a_folder_whose_name_is_of_no_use_is_not_mirrored(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = photos / os.fsdecode(b"Zo\xeb")
+    folder.mkdir()
+    shutil.copy(photos / "b.jpg", folder / "c.jpg")
+    out = tmp_path / "out"
+    assert run("predict", photos, "--recursive", "--out", out, "--model", model) == 1
+    assert "lies in the folder Zo\\xeb, a name that is not UTF-8" in capsys.readouterr().err
+    assert names(out) == ["a.json", "a.png", "b.json", "b.png"]
+
+
+def test_results_in_a_folder_of_images_are_refused_at_any_depth(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    below = photos.parent / "all"
+    below.mkdir()
+    photos.rename(below / "photos")
+    assert run("predict", below, "--recursive", "--out", below, "--model", model) == 1
+    assert "give another folder" in capsys.readouterr().err
+    assert names(below / "photos") == ["a.png", "b.jpg", "notes.txt"]
+
+
+def test_pts_files_are_a_data_set_that_is_not_overwritten(
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in range(6):
+        shutil.copy(photos / "a.png", photos / f"c{number}.png")
+    boxes = np.array([[20.0, 20.0, 80.0, 90.0], [90.0, 30.0, 150.0, 100.0]])
+    monkeypatch.setattr(face_detector, "find_faces", lambda *_: (boxes, np.ones(2)))
+    out = tmp_path / "out"
+    command = ("predict", photos, "--out", out, "--model", model, "--format", "pts", "json")
+    assert run(*command) == 0
+    found = json.loads((out / "a.json").read_text())["faces"]
+    for name, face in zip(("a", "a_face2"), found, strict=True):
+        read = read_pts(out / f"{name}.pts", 68)
+        np.testing.assert_allclose(read, face["landmarks"], atol=1e-9)
+        np.testing.assert_array_equal(read_image(out / f"{name}.png"), read_image(photos / "a.png"))
+    assert run("data", "init", out) == 0
+    capsys.readouterr()
+    assert run("data", "check", out) == 0
+    said = capsys.readouterr().out
+    assert "images: 16, a face each" in said
+    assert "broken: none" in said
+    assert run(*command) == 1
+    assert "a.pts is there already, and may have been corrected" in capsys.readouterr().err
+    shutil.copy(photos / "a.png", photos / "a_face2.png")
+    new = tmp_path / "new"
+    assert run("predict", photos, "--out", new, "--model", model, "--format", "pts") == 1
+    assert "a_face2.png has the name that another face of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("box", ["1,2,3", "a,b,c,d", "5,5,5,9", "0,0,nan,4", "0,0,inf,4"])

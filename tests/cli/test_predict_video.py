@@ -109,6 +109,13 @@ def test_json_lines_hold_the_same(model: Path, clip: Path, tmp_path: Path) -> No
     assert np.array(lines[6]["landmarks"]).shape == (68, 2)
 
 
+@pytest.mark.usefixtures("faces")
+def test_without_images_there_is_the_table_alone(model: Path, clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("predict", clip, "--out", out, "--model", model, "--no-images") == 0
+    assert names(out) == ["clip.csv"]
+
+
 def test_options_reach_the_tracker(
     model: Path, clip: Path, tmp_path: Path, faces: type[Tracker]
 ) -> None:

@@ -297,7 +297,11 @@ def test_faces_with_the_same_numbers_are_equal_and_have_no_hash() -> None:
 
     assert face() == face()
     assert face(uncertainty=None) == face(uncertainty=None)
-    different = [{"box": np.ones(4)}, {"landmarks": np.zeros((3, 2))}, {"uncertainty": None}]
+    different: list[dict[str, Any]] = [
+        {"box": np.ones(4)},
+        {"landmarks": np.zeros((3, 2))},
+        {"uncertainty": None},
+    ]
     for changed in (*different, {"score": 0.4}, {"roll": 1.0}, {"landmarks": np.ones((2, 2))}):
         assert face() != face(**changed)
     assert face() != "a face"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,20 @@ from typing import Any
 import cv2
 import numpy as np
 
+from landmark_kd.cli.predict_files import Found, check_name, check_out, find_files, is_video
+from landmark_kd.cli.predict_results import Results, add_format_options
 from landmark_kd.cli.predict_video import (
     VIDEO_HELP,
     add_video_options,
     check_results,
-    is_video,
     predict_camera,
     predict_video,
+    whole_number,
 )
 from landmark_kd.cli.shared import add_face_detector, add_model, load_model
 from landmark_kd.core.errors import UserError, is_out_of_memory
-from landmark_kd.core.files import write_json
-from landmark_kd.core.names import LONGEST_NAME, fault_of_name, fold
-from landmark_kd.imaging.images import IMAGE_SUFFIXES, write_image
 from landmark_kd.imaging.video import VIDEO_SUFFIXES
-from landmark_kd.inference.detector import Face, LandmarkDetector
-from landmark_kd.visualization.overlay import draw_landmarks
-
-# Thousandths of a pixel are far below any landmark's error.
-DECIMALS = 3
+from landmark_kd.inference.detector import LandmarkDetector
 
 PREDICT_EXAMPLES = f"""\
 examples:
@@ -37,6 +31,8 @@ examples:
   landmark-kd predict photos/ another.png --out found
   landmark-kd predict photo.jpg --out found --model models/landmarks.onnx
   landmark-kd predict photo.jpg --out found --boxes 120,80,260,230 300,90,420,215
+  landmark-kd predict photos/ --recursive --out found --format csv --no-images
+  landmark-kd predict photos/ --out corrected --format pts
   landmark-kd predict clip.mp4 --out found
   landmark-kd predict --camera 0 --out found
 
@@ -44,6 +40,8 @@ Without --model it is always the network that comes with landmark-kd, whatever m
 first line printed and "model" in the JSON files say which one was used.
 Writes DIR/<name>.json (box, score, landmarks and their uncertainty of each face, in pixels of the
 image as it is shown, after its EXIF rotation) and DIR/<name>.png (the image with the points drawn).
+With --format pts it is DIR/<name>.pts, DIR/<name>_face2.pts, … (counted from 1) and beside each a
+.png, the image as it is shown with nothing drawn; `landmark-kd data init DIR` goes on from there.
 An image without a face is no error: its list of faces is empty.
 
 {VIDEO_HELP}
@@ -65,13 +63,25 @@ def add_predict(commands: Any) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help="an image, a video, or a folder of them (its subfolders are not looked into)",
+        help="an image, a video, or a folder of them; hidden files in it do not count",
     )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="folder for the results"
     )
+    parser.add_argument(
+        "--recursive",
+        action="store_true",
+        help="look into the subfolders of folders, too; the results lie in folders of those names",
+    )
+    add_format_options(parser)
     add_model(parser)
     add_face_detector(parser)
+    parser.add_argument(
+        "--threads",
+        type=whole_number(1),
+        metavar="N",
+        help="CPU threads of the networks (default: left to them)",
+    )
     parser.add_argument(
         "--min-face",
         type=_pixels,
@@ -120,99 +130,58 @@ def _predict(arguments: argparse.Namespace) -> None:
             "give images, videos or folders, or --camera N, and not both; see "
             "`landmark-kd predict --help`."
         )
-    files = _files_of(arguments.images)
-    if arguments.boxes and (len(files) != 1 or is_video(files[0])):
-        raise UserError(
-            f"--boxes belong to one image, but {_listed(files)} given; "
-            "run the command once for each image."
-        )
     out = arguments.out
-    _check_out(out, files)
+    files = find_files(arguments.images, out, recursive=arguments.recursive)
+    if arguments.boxes and (len(files) != 1 or is_video(files[0].path)):
+        given = "a video is" if len(files) == 1 else f"{len(files)} are"
+        raise UserError(
+            f"--boxes belong to one image, but {given} given; run the command once for each image."
+        )
+    check_out(out, files, arguments.format)
     check_results(files, out, arguments)
-    detector = load_model(arguments.model, arguments.detector, arguments.detector_model)
+    if arguments.threads is not None:
+        cv2.setNumThreads(arguments.threads)
+    detector = load_model(
+        arguments.model, arguments.detector, arguments.detector_model, arguments.threads
+    )
     out.mkdir(parents=True, exist_ok=True)
     if arguments.camera is not None:
         predict_camera(out, detector, arguments)
-    boxes = np.array(arguments.boxes) if arguments.boxes else None
-    failed = 0
-    for file in files:
-        try:
-            _check_name(file)
-            if is_video(file):
-                predict_video(file, out, detector, arguments)
-                continue
-            image = _read_upright(file)
-        except UserError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            continue
-        faces = detector.detect(image, boxes, min_face=arguments.min_face)
-        _write_results(out, file, image, faces=faces, detector=detector)
-        count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
-        print(f"{file}: {count} -> {out / file.stem}.json, .png", flush=True)
+        return
+    images = sum(not is_video(file.path) for file in files)
+    formats = [name for name in arguments.format if images or name != "csv"]
+    with Results(out, formats, detector, images=not arguments.no_images) as results:
+        failed = sum(not _done(file, results, detector, arguments) for file in files)
     if failed:
-        kind = "files" if any(map(is_video, files)) else "images"
+        kind = "image" if images == len(files) else "file"
+        if len(files) == 1:
+            raise UserError(f"the {kind} could not be done (see above).")
+        others = f"; the results of the others are in {out}" if failed < len(files) else ""
         raise UserError(
-            f"{failed} of {len(files)} {kind} could not be read (named above); "
-            f"the results of the others are in {out}."
+            f"{failed} of {len(files)} {kind}s could not be read (named above){others}."
         )
 
 
-def _files_of(given: list[Path]) -> list[Path]:
-    """Return the files to do, folders replaced by what is in them, each once."""
-    files: dict[Path, Path] = {}
-    for path in given:
-        found = [path]
-        if path.is_dir():
-            found = sorted(
-                p
-                for p in path.iterdir()
-                if p.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES and p.is_file()
-            )
-            if not found:
-                raise UserError(
-                    f"the folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)}) and no "
-                    "videos; give a folder that does, or the files themselves."
-                )
-        for file in found:
-            files.setdefault(file.resolve(), file)
-    return list(files.values())
-
-
-def _listed(files: list[Path]) -> str:
-    return "a video is" if len(files) == 1 else f"{len(files)} are"
-
-
-def _check_out(out: Path, files: list[Path]) -> None:
-    """Refuse, before any work, what would overwrite an image or one result with another."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file; give a folder for the results.")
-    results: dict[str, Path] = {}
-    for file in files:
-        if file.resolve().parent == out.resolve():
-            raise UserError(
-                f"--out {out} is the folder of {file}, where results could overwrite it; "
-                "give another folder."
-            )
-        # Some file systems do not tell a.png from A.png, or two Unicode forms of one name.
-        other = results.setdefault(fold(file.stem), file)
-        if other is not file:
-            suffix = "mp4" if is_video(file) else "json"
-            raise UserError(
-                f"{other} and {file} would both be written to {out / file.stem}.{suffix}; "
-                "rename one, or do them in two runs with different --out."
-            )
-
-
-def _check_name(file: Path) -> None:
-    """Refuse a file whose results would have names that are of no use elsewhere."""
-    if fault := fault_of_name(file.name):
-        raise UserError(
-            f"{file} has a name that {fault}, and so would its results have; rename the file "
-            "and run the command again."
-        )
-    if len(os.fsencode(f"{file.stem}.json")) > LONGEST_NAME:
-        raise UserError(f"{file} has a name that is too long for {file.stem}.json; shorten it.")
+def _done(
+    file: Found, results: Results, detector: LandmarkDetector, arguments: argparse.Namespace
+) -> bool:
+    """Do an image or video; say what is wrong with one that cannot be done, and return False."""
+    path, folder = file
+    try:
+        check_name(file)
+        if is_video(path):
+            predict_video(path, arguments.out / folder, detector, arguments)
+            return True
+        image = _read_upright(path)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return False
+    boxes = np.array(arguments.boxes) if arguments.boxes else None
+    faces = detector.detect(image, boxes, min_face=arguments.min_face)
+    written = results.write(path, folder, image, faces)
+    count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
+    print(f"{path}: {count} -> {written}", flush=True)
+    return True
 
 
 def _read_upright(path: Path) -> np.ndarray:
@@ -235,38 +204,3 @@ def _read_upright(path: Path) -> np.ndarray:
             f"({', '.join(VIDEO_SUFFIXES)})."
         )
     return image
-
-
-def _write_results(
-    out: Path,
-    file: Path,
-    image: np.ndarray,
-    *,
-    faces: list[Face],
-    detector: LandmarkDetector,
-) -> None:
-    content = {
-        "image": file.name,
-        "width": image.shape[1],
-        "height": image.shape[0],
-        "model": detector.source,
-        "point_names": detector.info.point_names,
-        "faces": [
-            {
-                "box": face.box.round(DECIMALS).tolist(),
-                "score": round(face.score, DECIMALS),
-                "roll": round(face.roll, DECIMALS),
-                "landmarks": face.landmarks.round(DECIMALS).tolist(),
-                "uncertainty": None
-                if face.uncertainty is None
-                else face.uncertainty.round(DECIMALS).tolist(),
-            }
-            for face in faces
-        ],
-    }
-    for face in faces:
-        image = draw_landmarks(
-            image, face.landmarks, detector.info.contours, uncertainty=face.uncertainty
-        )
-    write_image(out / f"{file.stem}.png", image)
-    write_json(out / f"{file.stem}.json", content)

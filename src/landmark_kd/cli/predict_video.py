@@ -16,11 +16,11 @@ from typing import IO
 import cv2
 import numpy as np
 
+from landmark_kd.cli.predict_files import Found, is_video
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.imaging.video import (
-    VIDEO_SUFFIXES,
     Frame,
     Video,
     VideoWriter,
@@ -50,7 +50,10 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that only videos and cameras use."""
     group = parser.add_argument_group("videos and cameras")
     group.add_argument(
-        "--camera", type=_number(0), metavar="N", help="read camera N, 0 for the first, till Ctrl-C"
+        "--camera",
+        type=whole_number(0),
+        metavar="N",
+        help="read camera N, 0 for the first, till Ctrl-C",
     )
     group.add_argument(
         "--table",
@@ -60,7 +63,7 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--detect-every",
-        type=_number(1),
+        type=whole_number(1),
         default=DETECT_EVERY,
         metavar="N",
         help="look for new faces every N frames; where one was lost or none is known, always "
@@ -71,7 +74,9 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _number(least: int) -> Callable[[str], int]:
+def whole_number(least: int) -> Callable[[str], int]:
+    """Return what reads an argument that is a whole number of `least` or more."""
+
     def number(text: str) -> int:
         if not (text.isascii() and text.isdigit() and least <= int(text) < 10**6):
             raise argparse.ArgumentTypeError(
@@ -91,16 +96,17 @@ def predict_video(
         UserError: it cannot be read, or breaks off: what was read is written then.
         KeyboardInterrupt: Ctrl-C; what was done is written.
     """
+    hold = "holds" if arguments.no_images else "hold"
     with open_video(path) as video, _stops_at_interrupt() as interrupted:
         files = _follow(video, out / path.stem, detector, arguments, interrupted)
         if interrupted():
             raise KeyboardInterrupt(
-                f"interrupted after {video.read} frames of {path}; {files} hold what was done."
+                f"interrupted after {video.read} frames of {path}; {files} {hold} what was done."
             )
         if video.missing():
             raise UserError(
                 f"{path} breaks off after {video.read} of {video.count} frames: it is cut off or "
-                f"damaged; {files} hold what could be read, copy the video again for the rest."
+                f"damaged; {files} {hold} what could be read, copy the video again for the rest."
             )
 
 
@@ -115,22 +121,17 @@ def predict_camera(out: Path, detector: LandmarkDetector, arguments: argparse.Na
         _follow(video, out / _camera_name(arguments), detector, arguments, interrupted)
 
 
-def is_video(path: Path) -> bool:
-    """Tell by its ending whether a file is a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def check_results(files: Sequence[Path], out: Path, arguments: argparse.Namespace) -> None:
+def check_results(files: Sequence[Found], out: Path, arguments: argparse.Namespace) -> None:
     """Refuse, before any work, a folder where a result belongs.
 
     Raises:
         UserError: there is one.
     """
-    names = [file.stem for file in files if is_video(file)]
+    stems = [out / file.folder / file.path.stem for file in files if is_video(file.path)]
     if arguments.camera is not None:
-        names.append(_camera_name(arguments))
-    for name in names:
-        for result in _results(out / name, arguments):
+        stems.append(out / _camera_name(arguments))
+    for stem in stems:
+        for result in _results(stem, arguments):
             if result.is_dir():
                 raise UserError(
                     f"{result} is a folder, where a result would be written; move it, or give "
@@ -156,11 +157,12 @@ def _follow(
     ids: set[int] = set()
     files = _results(stem, arguments)
     with ExitStack() as stack:
-        drawn, table = (stack.enter_context(replaced_file(file)) for file in files)
+        *drawn, table = (stack.enter_context(replaced_file(file)) for file in files)
         text = stack.enter_context(table.open("w", encoding="utf-8", newline=""))
         write_row = _TABLES[arguments.table](text, detector.info.points)
-        writer = VideoWriter(drawn, video.rate)
-        stack.callback(writer.release)
+        writers = [VideoWriter(path, video.rate) for path in drawn]
+        for writer in writers:
+            stack.callback(writer.release)
         # The first frame comes before the bar, and with it what is wrong with the video.
         frames = ProgressBar(video, total=video.count, unit="frame", disable=None)
         for frame in frames:
@@ -168,20 +170,23 @@ def _follow(
             for face in faces:
                 write_row(frame, face)
             ids.update(face.id for face in faces)
-            writer.write(_drawn(frame.image, faces, detector), frame.time)
+            for writer in writers:
+                writer.write(_drawn(frame.image, faces, detector), frame.time)
             if interrupted():
                 break
         frames.close()
-        writer.close()
+        for writer in writers:
+            writer.close()
     count = f"{len(ids)} face{'' if len(ids) == 1 else 's'}" if ids else "no face found"
-    names = f"{files[0]} and {files[1].name}"
+    names = " and ".join([str(files[0]), *(file.name for file in files[1:])])
     print(f"{video.name}: {video.read} frames, {count} -> {names}", flush=True)
     return names
 
 
 def _results(stem: Path, arguments: argparse.Namespace) -> list[Path]:
     # Not by `with_suffix`, which would take the end of `a.b` for one.
-    return [stem.parent / f"{stem.name}.{suffix}" for suffix in ("mp4", arguments.table)]
+    suffixes = [arguments.table] if arguments.no_images else ["mp4", arguments.table]
+    return [stem.parent / f"{stem.name}.{suffix}" for suffix in suffixes]
 
 
 def _camera_name(arguments: argparse.Namespace) -> str:

@@ -71,14 +71,19 @@ def add_face_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(
-    path: Path | None, detector: str = "auto", detector_model: Path | None = None
+    path: Path | None,
+    detector: str = "auto",
+    detector_model: Path | None = None,
+    threads: int | None = None,
 ) -> LandmarkDetector:
     """Open the network of `--model`, or the shipped one, and print which it is.
 
     Raises:
         UserError: see `LandmarkDetector.load`.
     """
-    found = LandmarkDetector.load(path, face_detector=detector, face_detector_model=detector_model)
+    found = LandmarkDetector.load(
+        path, threads=threads, face_detector=detector, face_detector_model=detector_model
+    )
     print(f"model: {found.source}" + ("" if path else " (--model FILE takes another)"))
     print(f"licence: {found.info.licence}", flush=True)
     return found

@@ -72,6 +72,12 @@ def read_pts(
     return np.array(found, dtype=np.float64).reshape(-1, 2) - first_pixel
 
 
+def pts_text(landmarks: np.ndarray) -> str:
+    """Return landmarks (K, 2), 0-based pixels, as the text of a .pts file, which counts from 1."""
+    points = "".join(f"{x:.3f} {y:.3f}\n" for x, y in landmarks + FIRST_PIXEL)
+    return f"version: 1\nn_points: {len(landmarks)}\n{{\n{points}}}\n"
+
+
 def to_number(text: str) -> float:
     """Return the number that a text is, NaN and infinity included.
 
