@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.images import read_image
+from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.support.command import run, run_apart
 from tests.support.exported_model import exported_model
@@ -118,6 +120,27 @@ def test_an_image_whose_results_would_have_a_name_of_no_use_is_named(
     assert "xx.jpg has a name that is too long for x" in said
     assert "2 of 5 images could not be read" in said
     assert {name[0] for name in names(out)} == {"a", "b", "y"}
+    command = ("predict", photos, "--out", tmp_path / "pts", "--model", model, "--format", "pts")
+    assert run(*command) == 1
+    assert "has a name that is too long for y" in capsys.readouterr().err
+
+
+def test_threads_reach_the_network(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int | None] = []
+    load = LandmarkDetector.load
+
+    def watched(*arguments: Any, threads: int | None, **options: Any) -> LandmarkDetector:
+        given.append(threads)
+        return load(*arguments, threads=threads, **options)
+
+    monkeypatch.setattr(LandmarkDetector, "load", watched)
+    command = ("predict", photos / "a.png", "--out", tmp_path / "out", "--model", model)
+    assert run(*command, "--threads", 1) == 0
+    assert run(*command) == 0
+    assert given == [1, None]
+    assert run(*command, "--threads", 0) == 2
 
 
 def test_a_missing_model_says_make_repro(photos: Path, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def _done(
     """Do an image or video; say what is wrong with one that cannot be done, and return False."""
     path, folder = file
     try:
-        check_name(file)
+        check_name(file, arguments.format)
         if is_video(path):
             predict_video(path, arguments.out / folder, detector, arguments)
             return True

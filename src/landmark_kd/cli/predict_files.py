@@ -152,7 +152,7 @@ def _check_pts(into: Path, path: Path) -> None:
             )
 
 
-def check_name(file: Found) -> None:
+def check_name(file: Found, formats: list[str]) -> None:
     """Refuse a file whose results would have names that are of no use elsewhere.
 
     Raises:
@@ -170,8 +170,11 @@ def check_name(file: Found) -> None:
             f"{path} has a name that {fault}, and so would its results have; rename the file "
             "and run the command again."
         )
-    if len(os.fsencode(f"{path.stem}.json")) > LONGEST_NAME:
-        raise UserError(f"{path} has a name that is too long for {path.stem}.json; shorten it.")
+    # Hundreds of faces are found in photos of crowds.
+    several = "pts" in formats and not is_video(path)
+    result = f"{pts_name(path.stem, 100)}.pts" if several else f"{path.stem}.json"
+    if len(os.fsencode(result)) > LONGEST_NAME:
+        raise UserError(f"{path} has a name that is too long for {result}; shorten it.")
 
 
 def is_video(path: Path) -> bool:
