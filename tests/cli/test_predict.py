@@ -261,11 +261,13 @@ def test_a_table_of_all_faces_mirrored_folders_and_no_images(
     monkeypatch.setattr(face_detector, "find_faces", lambda *_: (boxes, np.array([0.5, 0.25])))
     # Within the folder that is searched: results of before are not looked at.
     out = photos / "out"
+    (out / "old").mkdir(parents=True)
+    shutil.copy(photos / "a.png", out / "old/z.png")
     options = ("--recursive", "--format", "json", "csv", "--no-images", "--threads", 1)
     for _ in range(2):
         assert run("predict", photos, "--out", out, "--model", model, *options) == 0
         found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
-        assert found == ["a.json", "b.json", "faces.csv", "sub/a.json"]
+        assert found == ["a.json", "b.json", "faces.csv", "old/z.png", "sub/a.json"]
     with (out / "faces.csv").open(encoding="utf-8", newline="") as text:
         rows = list(csv.DictReader(text))
     expected = [(name, str(n)) for name in ("a.png", "b.jpg", "sub/a.png") for n in (1, 2)]
