@@ -147,7 +147,7 @@ class YuNetDetector:
 
     def find(self, image: np.ndarray, min_face: float | None = None) -> FoundFaces:
         for longer in self._sides(image, min_face):
-            seen, points, scores = self._look(image, longer)
+            seen, points, scores = self.look(image, longer)
             if len(points):
                 break
         boxes, rolls = _landmark_boxes(points)
@@ -159,6 +159,29 @@ class YuNetDetector:
             boxes, rolls, scores = boxes[large], rolls[large], scores[large]
         order = np.argsort(-scores, kind="stable")
         return FoundFaces(boxes[order], rolls[order], scores[order])
+
+    def look(self, image: np.ndarray, longer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what YuNet says of an image whose longer side is made so many pixels long.
+
+        Returns:
+            Boxes (M, 4), five points (M, 5, 2), both in pixels of the image as it was, and scores
+            (M,).
+        """
+        height, width = image.shape[:2]
+        zoom = longer / max(height, width)
+        # A narrow image keeps a pixel.
+        size = max(1, round(width * zoom)), max(1, round(height * zoom))
+        small = image
+        if size != (width, height):
+            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        found = self._run(small)
+        corners = found[:, :4].reshape(-1, 2, 2).astype(np.float64)
+        corners[:, 1] += corners[:, 0]
+        points = found[:, 4:14].reshape(-1, 5, 2).astype(np.float64)
+        # Pixel centres are at integers.
+        scale = np.array([width / size[0], height / size[1]])
+        boxes, points = ((p + 0.5) * scale - 0.5 for p in (corners, points))
+        return boxes.reshape(-1, 4), points, found[:, 14].clip(0, 1).astype(np.float64)
 
     def _sides(self, image: np.ndarray, min_face: float | None) -> list[int]:
         """Return lengths to reduce the longer side to, tried until faces are found."""
@@ -186,24 +209,6 @@ class YuNetDetector:
                 best = row[14]
                 points = geometry.apply(geometry.invert(to_crop), row[4:14].reshape(5, 2))
         return points
-
-    def _look(self, image: np.ndarray, longer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return YuNet's boxes (M, 4), five points (M, 5, 2) and scores (M,), in image pixels."""
-        height, width = image.shape[:2]
-        zoom = longer / max(height, width)
-        # A narrow image keeps a pixel.
-        size = max(1, round(width * zoom)), max(1, round(height * zoom))
-        small = image
-        if size != (width, height):
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        found = self._run(small)
-        corners = found[:, :4].reshape(-1, 2, 2).astype(np.float64)
-        corners[:, 1] += corners[:, 0]
-        points = found[:, 4:14].reshape(-1, 5, 2).astype(np.float64)
-        # Pixel centres are at integers.
-        scale = np.array([width / size[0], height / size[1]])
-        boxes, points = ((p + 0.5) * scale - 0.5 for p in (corners, points))
-        return boxes.reshape(-1, 4), points, found[:, 14].clip(0, 1).astype(np.float64)
 
     def _run(self, image: np.ndarray) -> np.ndarray:
         # It keeps what it works on within itself: one for each thread.
@@ -302,12 +307,18 @@ def fetched(url: str = URL) -> Path:
         logger.setLevel(level)
 
 
-def _landmark_boxes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return upright boxes (M, 4) of landmarks, and rolls (M,), of five points (M, 5, 2).
+def face_axes(
+    points: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return how faces lie, of their five points (M, 5, 2).
 
     The points are right and left eye, tip of the nose, right and left corner of the mouth.
+
+    Returns:
+        Their means (M, 2), lengths (M, 1) of the faces' axis, rolls (M,), and the noses (M, 2) in
+        units of these lengths from the mean, along the face's own axes.
     """
-    right_eye, left_eye, _, right_mouth, left_mouth = np.moveaxis(points, 1, 0)
+    right_eye, left_eye, nose, right_mouth, left_mouth = np.moveaxis(points, 1, 0)
     across = (left_eye - right_eye + left_mouth - right_mouth) / 2
     down = (right_mouth + left_mouth - right_eye - left_eye) / 2
     # A turned head shortens the one and a nodding one the other.
@@ -315,7 +326,12 @@ def _landmark_boxes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(axis, axis=1)[:, None]
     rolls = np.arctan2(axis[:, 1], axis[:, 0])
     middle = points.mean(axis=1)
-    nose = geometry.turned(points[:, 2] - middle, -rolls) / length
+    return middle, length, rolls, geometry.turned(nose - middle, -rolls) / length
+
+
+def _landmark_boxes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return upright boxes (M, 4) of landmarks, and rolls (M,), of five points (M, 5, 2)."""
+    middle, length, rolls, nose = face_axes(points)
     box = length * (np.concatenate([np.ones_like(length), nose], axis=1) @ LANDMARK_BOX)
     offset = (box[:, :2] + box[:, 2:]) / 2
     half = (box[:, 2:] - box[:, :2]).clip(min=1e-6) / 2

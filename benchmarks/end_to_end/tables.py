@@ -1,0 +1,104 @@
+"""What `python -m benchmarks.end_to_end` found, as Markdown for docs/results.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.pfld.tables import table
+
+NAMES = {"yunet": "YuNet", "haar": "Haar"}
+
+
+def results_blocks(results: dict[str, Any]) -> dict[str, str]:
+    """Return what docs/results.md shows, by the name of its block."""
+    machine = results["machine"]
+    tables = [_photos(results), _tilts(results["tilts"]), _coverage(results)]
+    line = (
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, one thread; OpenCV "
+        f"{machine['opencv']}, onnxruntime {machine['onnxruntime']}. Network: {machine['model']}."
+    )
+    return {"end_to_end": "\n\n".join([*tables, line])}
+
+
+def _photos(results: dict[str, Any]) -> str:
+    rows = []
+    for name, label in NAMES.items():
+        for title, found in (
+            ("WFLW photos", results["photos"][name]),
+            ("Common, full images", results["tilts"][name]["upright"]),
+        ):
+            rows.append(
+                [
+                    label,
+                    title,
+                    str(found["images"]),
+                    f"{found['faces']}",
+                    f"{found['found']:.1f}",
+                    _number(found["nme"]),
+                    f"{found['fr10']:.1f}",
+                    str(found["images_with_false"]),
+                ]
+            )
+    heads = ["detector", "images of", "images", "faces", "found %", "NME of these", "FR@10"]
+    return table([*heads, "images with other detections"], rows) + "\n\n" + _times(results["times"])
+
+
+def _times(times: dict[str, Any]) -> str:
+    of = times["detectors"]
+    rows = [
+        [label, *(f"{of[name][k]['mean']:.0f} ({of[name][k]['median']:.0f})" for k in _TURNS)]
+        for name, label in NAMES.items()
+    ]
+    ratio = [f"{of['yunet'][k]['mean'] / of['haar'][k]['mean']:.2f}" for k in _TURNS]
+    rows.append(["YuNet ÷ Haar", *ratio])
+    heads = ["ms a photo, mean (median)", "as called by default", "`turn=False`"]
+    return (
+        f"{table(heads, rows)}\n\n{times['images']} photos of WFLW, 1024 px wide, landmarks of all "
+        f"faces found included, the file's reading not; load average {times['load']:.1f} on the "
+        "machine meanwhile."
+    )
+
+
+_TURNS = ("turn", "no_turn")
+
+
+def _tilts(tilts: dict[str, Any]) -> str:
+    yunet, haar = (tilts[name]["angles"] for name in NAMES)
+    upright = yunet["0"]["nme"]
+    rows = [
+        [
+            f"{angle}°",
+            f"{found['found']:.1f}",
+            _number(found["nme"]),
+            "-" if found["nme"] is None else f"{found['nme'] / upright:.2f}",
+            f"{found['fr10']:.1f}",
+            *(
+                [f"{haar[angle]['found']:.1f}", _number(haar[angle]["nme"])]
+                if angle in haar
+                else ["", ""]
+            ),
+        ]
+        for angle, found in yunet.items()
+    ]
+    heads = ["Common, turned by", "YuNet: found %", "NME of these", "÷ upright", "FR@10"]
+    text = table([*heads, "Haar: found %", "NME of these"], rows)
+    return f"{text}\n\nEvery fourth face, n = {yunet['0']['faces']}; where blank it was not tried."
+
+
+def _coverage(results: dict[str, Any]) -> str:
+    of = {
+        "Common, boxes given": results["given_boxes"],
+        "Common, YuNet's faces": results["tilts"]["yunet"]["upright"],
+        "WFLW, YuNet's faces": results["photos"]["yunet"],
+        "WFLW, Haar's faces": results["photos"]["haar"],
+    }
+    rows = [
+        [name, *(f"{found['coverage'][k]:.1f}" for k in ("0.5", "0.9"))]
+        for name, found in of.items()
+        if found["coverage"]
+    ]
+    return table(["% of the landmarks within the region of", "50 %", "90 %"], rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,87 @@
+"""Which detections count as which faces, and what is said of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.end_to_end.matching import MISSED, matched
+from benchmarks.end_to_end.photos import Photo, outcome, rotated, summary
+from landmark_kd.inference.detector import Face
+from landmark_kd.landmarks.head import load_prior
+from landmark_kd.landmarks.scheme import IBUG_68
+
+FIRST, SECOND = (100.0, 100.0), (300.0, 100.0)
+
+
+def head(centre: tuple[float, float], size: float = 60.0) -> np.ndarray:
+    return size * load_prior().mean[:, :2] + centre
+
+
+def face(points: np.ndarray, sigma: float | None = None) -> Face:
+    spread = None if sigma is None else np.full(len(points), sigma)
+    return Face(np.zeros(4), points, 1.0, spread)
+
+
+def test_each_face_gets_the_detection_that_overlaps_it_most() -> None:
+    found = np.stack([head(SECOND), head((105, 100)), head(FIRST)])
+    assert matched(found, np.stack([head(FIRST), head(SECOND)])).tolist() == [2, 0]
+
+
+def test_a_detection_finds_one_face_at_most() -> None:
+    found = head(FIRST)[None]
+    near = np.stack([head((110, 100)), head(FIRST)])
+    assert matched(found, near).tolist() == [MISSED, 0]
+
+
+def test_a_detection_beside_a_face_or_of_another_size_does_not_find_it() -> None:
+    true = head(FIRST)[None]
+    assert matched(head((100 + 100, 100))[None], true).tolist() == [MISSED]
+    assert matched(head(FIRST, size=20.0)[None], true).tolist() == [MISSED]
+    assert matched(np.empty((0, 68, 2)), true).tolist() == [MISSED]
+
+
+def test_a_face_not_found_is_a_failure_and_has_no_part_in_the_nme() -> None:
+    true = np.stack([head(FIRST), head(SECOND)])
+    first, second = IBUG_68.normalizer
+    eyes = np.linalg.norm(true[0, first] - true[0, second])
+    moved = true[0] + [0.05 * eyes, 0.0]
+    stray = head((600.0, 600.0))
+    found = summary([outcome([face(moved), face(stray)], true)], {})
+    assert found["found"] == 50.0
+    assert found["nme"] == pytest.approx(5.0)
+    assert found["fr10"] == 50.0
+    assert (found["false"], found["images_with_false"]) == (1, 1)
+    assert found["coverage"] == {}
+
+
+def test_an_image_without_any_detection_has_only_failures() -> None:
+    found = summary([outcome([], head(FIRST)[None])], {0.9: 2.0})
+    assert (found["found"], found["nme"], found["fr10"]) == (0.0, None, 100.0)
+    assert (found["false"], found["coverage"]) == (0, {})
+
+
+def test_coverage_is_the_share_of_landmarks_within_so_many_sigma() -> None:
+    true = head(FIRST)
+    pred = true.copy()
+    pred[:17] += [0.0, 3.0]  # a quarter of the 68
+    found = summary([outcome([face(pred, sigma=1.5)], true[None])], {0.5: 1.0, 0.9: 2.5})
+    assert found["coverage"] == {"0.5": 75.0, "0.9": 100.0}
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 135, 180, 270])
+def test_landmarks_of_a_rotated_photo_stay_on_what_they_mark(degrees: int) -> None:
+    image = np.zeros((61, 100, 3), np.uint8)
+    points = np.array([[20.0, 10.0], [99.0, 0.0], [0.0, 60.0], [50.0, 30.0]])
+    for x, y in points.astype(int):
+        image[y, x] = 255
+    photo = rotated(Photo(image, points[None]), degrees)
+    height, width = photo.image.shape[:2]
+    assert (photo.landmarks > -0.51).all()
+    assert (photo.landmarks < np.array([width, height]) - 0.49).all()
+    for x, y in np.rint(photo.landmarks[0]).astype(int):
+        seen = photo.image[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        assert seen.max() > 60
+    if degrees == 90:
+        # Clockwise: what was at the left bottom is at the left top.
+        np.testing.assert_array_equal(photo.image, np.rot90(image, -1))
