@@ -47,7 +47,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 SHARED = shared_folder(PROJECT)
 PARTS = ("photos", "tilts", "given_boxes", "times")
 DETECTORS = ("yunet", "haar")
-# Degrees. Haar finds next to nothing from 30 on, and is slow to say so.
+# Degrees. Haar is slow on what it does not find: a few.
 ANGLES = {"yunet": tuple(range(0, 360, 15)), "haar": (0, 30, 90)}
 # Of the faces every fourth is turned; upright all are taken, and the fourth for comparison.
 EVERY = 4
