@@ -390,7 +390,7 @@ def test_a_first_prediction_that_went_wrong_does_not_move_the_box(
 ) -> None:
     box = np.array([[100.0, 80.0, 220.0, 210.0]])
     corners = np.resize([[100.0, 80.0], [220.0, 210.0]], (1, 68, 2)) * factor
-    boxes, rolls = detector._refined(box, np.zeros(1), corners)
+    boxes, rolls = detector._refined(box, np.zeros(1), corners, np.ones(1, bool))
     np.testing.assert_array_equal(boxes, box)
     np.testing.assert_array_equal(rolls, 0)
 
@@ -406,7 +406,9 @@ def test_the_upright_box_of_tilted_landmarks_is_that_of_the_upright_ones(
     straight = detector._roll(upright)
     tilted = geometry.turned(upright - centre, angle) + centre
     # The first look is a rough one, up to 20 degrees off.
-    boxes, rolls = detector._refined(box[None], np.array([angle - 0.3]), tilted[None])
+    boxes, rolls = detector._refined(
+        box[None], np.array([angle - 0.3]), tilted[None], np.ones(1, bool)
+    )
     assert rolls[0] == pytest.approx(angle + straight)
     again = geometry.landmarks_box(geometry.turned(upright, -straight))
     np.testing.assert_allclose(boxes[0, 2:] - boxes[0, :2], again[2:] - again[:2])
