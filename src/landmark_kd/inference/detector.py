@@ -67,8 +67,8 @@ class Face:
             again, with `roll`, it gives the same landmarks.
         landmarks: (K, 2) float.
         score: how sure it is that the landmarks lie on a face, 0 to 1: how sure the face detector
-            was (1 for a box that was given), times how
-            sure the network is (`landmarks.uncertainty.trust`).
+            was (1 for a box that was given), times how sure the network is
+            (`landmarks.uncertainty.trust`).
         uncertainty: (K,) float, sigma of each landmark in pixels: half of all landmarks lie within
             1.18 sigma of the truth; `ModelInfo.region` has the multiples of other shares. None of
             files that do not say it.
@@ -224,8 +224,8 @@ class LandmarkDetector:
         which lies closer.
 
         Boxes that are given are taken as they are, but for heads that are tilted: where the first
-        landmarks lie tilted by more than TILTED, or the network does not trust them and trusts
-        those of a turned crop more, the face is looked at once more in the landmarks' upright box.
+        landmarks lie tilted by more than TILTED, or the network does not trust them and does trust
+        those of a turned crop, the face is looked at once more in the landmarks' upright box.
         With `rolls` nothing of that is done.
 
         Args:

@@ -143,8 +143,9 @@ class IntegralHead(Head):
         """Return landmarks for maps (N, C, H, W), from the finest to the coarsest."""
         fused = self.fusion(maps)
         scores = in_float32(self.scores, fused)
-        attention = scores.flatten(2).softmax(dim=-1)
         height, width = fused.shape[-2:]
+        # With its length said, an exported file takes a batch of no faces, too.
+        attention = scores.reshape(-1, self.points, height * width).softmax(dim=-1)
         grid = GRID_SPAN * _grid(height, width, fused.device)
         points = in_float32(lambda weights: weights @ grid, attention)
         return Details(points, [*maps, fused], scores)
