@@ -556,3 +556,42 @@ def test_regions_are_asked_for_by_the_share_they_cover(detector: LandmarkDetecto
     assert detector.info.region(0.9) == detector.info.regions[17]
     with pytest.raises(ValueError, match=r"level is 0\.33; it must be one of"):
         detector.info.region(0.33)
+
+
+def test_a_batch_of_images_gives_what_each_gives_alone(detector: LandmarkDetector) -> None:
+    images = [photo(), photo()[:230, :250], photo()]
+    boxes = [
+        np.array([[100.0, 80.0, 220.0, 210.0], [20.0, 30.0, 90.0, 110.0]]),
+        np.empty((0, 4)),
+        np.array([[60.0, 70.0, 160.0, 190.0]]),
+    ]
+    together = detector.detect_batch(images, boxes)
+    assert [len(faces) for faces in together] == [2, 0, 1]
+    for image, of_image, faces in zip(images, boxes, together, strict=True):
+        for face, alone in zip(faces, detector.detect(image, of_image), strict=True):
+            np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=1e-3)
+            np.testing.assert_array_equal(face.box, alone.box)
+    assert detector.detect_batch([]) == []
+    with pytest.raises(ValueError, match="3 images, 2 arrays of boxes"):
+        detector.detect_batch(images, boxes[:2])
+
+
+def test_faces_of_a_batch_go_through_the_network_in_one_run(
+    detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        face_detector,
+        "find_faces",
+        lambda image: (np.array([[100.0, 80.0, 220.0, 210.0]]), np.array([0.9])),
+    )
+    runs: list[int] = []
+    run = detector.run_network
+
+    def counted(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        runs.append(len(inputs))
+        return run(inputs)
+
+    monkeypatch.setattr(detector, "run_network", counted)
+    found = detector.detect_batch([photo()] * 3)
+    assert [len(faces) for faces in found] == [1, 1, 1]
+    assert runs == [3, 3], "once in the detector's boxes, once in the landmarks'"

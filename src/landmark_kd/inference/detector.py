@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -244,26 +245,73 @@ class LandmarkDetector:
                 None.
             UserError: the network cannot be run.
         """
-        image = _checked_image(image)
+        (faces,) = self.detect_batch(
+            [image],
+            None if boxes is None else [boxes],
+            None if rolls is None else [rolls],
+            min_face=min_face,
+            turn=turn,
+        )
+        return faces
+
+    def detect_batch(
+        self,
+        images: Sequence[np.ndarray],
+        boxes: Sequence[np.ndarray] | None = None,
+        rolls: Sequence[np.ndarray] | None = None,
+        *,
+        min_face: float | None = None,
+        turn: bool = True,
+    ) -> list[list[Face]]:
+        """Return the faces of each of several images, as `detect` does.
+
+        The network runs on the faces of all images at once, so the landmarks are those of `detect`
+        but for the last bits, which the size of a batch changes. All images are in memory.
+
+        Args:
+            images: each as `detect` takes it; they may differ in size.
+            boxes, rolls: of each image, or None; see `detect`.
+            min_face, turn: see `detect`.
+
+        Raises:
+            ValueError, UserError: see `detect`.
+        """
+        images = [_checked_image(image) for image in images]
         if boxes is not None:
-            found = _checked_boxes(boxes)
-            angles = _checked_rolls(rolls, len(found))
-            scores = np.ones(len(found))
-            predicted = self._predict(image, found, angles)
+            given = [_checked_boxes(of_image) for of_image in boxes]
+            counts = [len(of_image) for of_image in given]
+            turned = [None] * len(given) if rolls is None else rolls
+            if not len(images) == len(given) == len(turned):
+                raise ValueError(
+                    f"there are {len(images)} images, {len(given)} arrays of boxes and "
+                    f"{len(turned)} of rolls; give one of each for an image"
+                )
+            found = np.concatenate([np.empty((0, 4)), *given])
+            angles = np.concatenate(
+                [np.empty(0), *(_checked_rolls(*pair) for pair in zip(turned, counts, strict=True))]
+            )
+            seen = _repeated(images, counts)
+            predicted = self._predict(seen, found, angles)
             if rolls is None and self.info.box == "landmarks":
-                found, angles, predicted = self._straightened(image, found, predicted)
-            return _faces(found, angles, scores, predicted)
+                found, angles, predicted = self._straightened(seen, found, predicted)
+            faces = _faces(found, angles, np.ones(len(found)), predicted)
+            return _split(faces, counts)
         if self.info.box == "dataset" and self.info.box_in_haar is None:
             raise ValueError(
                 f"the model was trained on the boxes of {self.info.dataset}; give boxes"
             )
-        faces: list[Face] = []
-        for quarters in range(4 if turn else 1):
-            seen, sure = self._found(image, quarters, min_face)
-            faces = max(faces, seen, key=_surest)
-            if _surest(faces) >= TRUSTED or sure >= SURELY_THERE:
-                break
-        return faces
+        if not images:
+            return []
+        results = self._found(images, 0, min_face)
+        best = [faces for faces, _ in results]
+        for i, image in enumerate(images):
+            sure = results[i][1]
+            for quarters in range(1, 4 if turn else 1):
+                if _surest(best[i]) >= TRUSTED or sure >= SURELY_THERE:
+                    break
+                ((faces, sure),) = self._found([image], quarters, min_face)
+                best[i] = max(best[i], faces, key=_surest)
+        return best
 
     def upright_boxes(self, faces: Sequence[Face]) -> tuple[np.ndarray, np.ndarray]:
         """Return where to look for faces in a next frame, from their landmarks.
@@ -287,27 +335,41 @@ class LandmarkDetector:
         return self._faces
 
     def _found(
-        self, image: np.ndarray, quarters: int, min_face: float | None
-    ) -> tuple[list[Face], float]:
-        """Return the faces of the image turned by so many quarters, and the detector's best score.
+        self, images: Sequence[np.ndarray], quarters: int, min_face: float | None
+    ) -> list[tuple[list[Face], float]]:
+        """Return the faces of images turned by so many quarters, and the detector's best score.
 
         The score is 0 where there is no face.
         """
-        turned = np.ascontiguousarray(np.rot90(image, -quarters)) if quarters else image
-        found = self.face_detector.find(turned, min_face)
-        boxes, rolls = _turned_back(found, quarters, image.shape)
+        found = [
+            self.face_detector.find(
+                np.ascontiguousarray(np.rot90(image, -quarters)) if quarters else image, min_face
+            )
+            for image in images
+        ]
+        counts = [len(of_image.boxes) for of_image in found]
+        back = [
+            _turned_back(of_image, quarters, image.shape)
+            for of_image, image in zip(found, images, strict=True)
+        ]
+        boxes = np.concatenate([of_image[0] for of_image in back])
+        rolls = np.concatenate([of_image[1] for of_image in back])
         if self.info.box_in_haar is not None:
             boxes = _moved(boxes, rolls, self.info.box_in_haar)
-        predicted = self._predict(image, boxes, rolls)
+        seen = _repeated(images, counts)
+        predicted = self._predict(seen, boxes, rolls)
         if self.info.box == "landmarks" and len(boxes):
-            rolls, landmarks, trusted = self._best_turned(image, boxes, rolls, predicted, QUARTERS)
+            rolls, landmarks, trusted = self._best_turned(seen, boxes, rolls, predicted, QUARTERS)
             boxes, rolls = self._refined(boxes, rolls, landmarks, trusted)
-            predicted = self._predict(image, boxes, rolls)
-        return _faces(boxes, rolls, found.scores, predicted), found.scores.max(initial=0)
+            predicted = self._predict(seen, boxes, rolls)
+        scores = [of_image.scores for of_image in found]
+        faces = _split(_faces(boxes, rolls, np.concatenate(scores), predicted), counts)
+        surest = [float(of_image.max(initial=0)) for of_image in scores]
+        return list(zip(faces, surest, strict=True))
 
     def _best_turned(
         self,
-        image: np.ndarray,
+        images: Sequence[np.ndarray],
         boxes: np.ndarray,
         rolls: np.ndarray,
         first: _Predictions,
@@ -324,7 +386,8 @@ class LandmarkDetector:
         rolls, landmarks, trusted = rolls.copy(), first.landmarks.copy(), first.trust >= TRUSTED
         for i in np.flatnonzero(~trusted):
             angles = rolls[i] + turns
-            turned = self._predict(image, np.repeat(boxes[[i]], len(angles), axis=0), angles)
+            seen = [images[int(i)]] * len(angles)
+            turned = self._predict(seen, np.repeat(boxes[[i]], len(angles), axis=0), angles)
             best = int(turned.trust.argmax())
             if turned.trust[best] >= TRUSTED:
                 rolls[i], landmarks[i], trusted[i] = angles[best], turned.landmarks[best], True
@@ -368,18 +431,18 @@ class LandmarkDetector:
         return float(np.arctan2(y, x))
 
     def _straightened(
-        self, image: np.ndarray, boxes: np.ndarray, first: _Predictions
+        self, images: Sequence[np.ndarray], boxes: np.ndarray, first: _Predictions
     ) -> tuple[np.ndarray, np.ndarray, _Predictions]:
         """Look once more at those of the faces in given boxes whose heads are tilted."""
         rolls, landmarks, trusted = self._best_turned(
-            image, boxes, np.zeros(len(boxes)), first, TURNS[1:]
+            images, boxes, np.zeros(len(boxes)), first, TURNS[1:]
         )
         closer, angles = self._refined(boxes, rolls, landmarks, trusted)
         rolls = np.zeros(len(boxes))
         tilted = np.flatnonzero(np.abs(_wrapped(angles)) > TILTED)
         if not len(tilted):
             return boxes, rolls, first
-        again = self._predict(image, closer[tilted], angles[tilted])
+        again = self._predict([images[int(i)] for i in tilted], closer[tilted], angles[tilted])
         # Where the network says its uncertainty it is to be surer than it was.
         kept = again.trust >= first.trust[tilted] * (1 - 1e-9)
         into, taken = tilted[kept], np.flatnonzero(kept)
@@ -407,8 +470,14 @@ class LandmarkDetector:
             inputs: (M, 3, S, S) float32, normalised.
             to_crop: (M, 2, 3) maps from the image's pixels to the crops'.
         """
-        info = self.info
         rolls = np.zeros(len(boxes)) if rolls is None else rolls
+        return self._inputs([image] * len(boxes), boxes, rolls)
+
+    def _inputs(
+        self, images: Sequence[np.ndarray], boxes: np.ndarray, rolls: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `network_inputs` does, of boxes in an image each."""
+        info = self.info
         size = info.input_size
         to_crop = np.array(
             [
@@ -416,7 +485,10 @@ class LandmarkDetector:
                 for box, roll in zip(boxes, rolls, strict=True)
             ]
         ).reshape(-1, 2, 3)
-        crops = np.array([sample(image, matrix, size) for matrix in to_crop])
+        crops = np.array(
+            [sample(image, matrix, size) for image, matrix in zip(images, to_crop, strict=True)],
+            dtype=np.uint8,
+        )
         crops = crops.reshape(-1, size, size, 3)
         rgb = crops[..., ::-1].astype(np.float32)
         mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))
@@ -456,11 +528,13 @@ class LandmarkDetector:
                 return landmarks, sigma[0] if sigma else None
         raise UserError(f"{self.source} {why}; give a file that the export stage wrote.")
 
-    def _predict(self, image: np.ndarray, boxes: np.ndarray, rolls: np.ndarray) -> _Predictions:
-        """Predict in pixels of `image`, all boxes (M, 4) in one run."""
+    def _predict(
+        self, images: Sequence[np.ndarray], boxes: np.ndarray, rolls: np.ndarray
+    ) -> _Predictions:
+        """Predict boxes (M, 4) in an image each, in its pixels, all in one run."""
         if len(boxes) == 0:
             return _Predictions(np.empty((0, self.info.points, 2)), None, np.empty(0))
-        inputs, to_crop = self.network_inputs(image, boxes, rolls)
+        inputs, to_crop = self._inputs(images, boxes, rolls)
         landmarks, sigma = self.run_network(inputs)
         in_crop = geometry.from_network(landmarks.astype(np.float64), self.info.input_size)
         in_image = geometry.apply(geometry.invert(to_crop), in_crop)
@@ -515,6 +589,17 @@ def _faces(
         )
         for i in range(len(boxes))
     ]
+
+
+def _repeated(images: Sequence[np.ndarray], counts: Sequence[int]) -> list[np.ndarray]:
+    """Return the image of each face, of images with so many faces each."""
+    return [image for image, count in zip(images, counts, strict=True) for _ in range(count)]
+
+
+def _split(faces: list[Face], counts: Sequence[int]) -> list[list[Face]]:
+    """Return the faces of each image, of faces one image after the other."""
+    ends = np.cumsum([0, *counts])
+    return [faces[start:end] for start, end in pairwise(ends.tolist())]
 
 
 def _surest(faces: list[Face]) -> float:
