@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.end_to_end.matching import MISSED, matched
 from landmark_kd.evaluation.cost import percentiles
 from landmark_kd.evaluation.scores import rounded
-from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face import Face
 from landmark_kd.landmarks import geometry, metrics
 from landmark_kd.landmarks.scheme import IBUG_68
 

@@ -46,7 +46,8 @@ from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.evaluation.exported import BoxJitter, OnnxEvaluation, evaluate_onnx
 from landmark_kd.evaluation.exported_report import protocol, scores_table
 from landmark_kd.evaluation.scores import rounded
-from landmark_kd.inference.detector import LandmarkDetector, shipped_model
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.network import shipped_model
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import head_pose
 from landmark_kd.visualization.plots import draw_ced

@@ -29,7 +29,8 @@ from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import read_json, write_json
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.evaluation.cost import cpu_name
-from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face import Face
 from landmark_kd.inference.smoothing import OneEuro
 from landmark_kd.inference.tracking import FaceTracker
 from landmark_kd.landmarks import geometry

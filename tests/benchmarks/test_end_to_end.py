@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.end_to_end.matching import MISSED, matched
 from benchmarks.end_to_end.photos import Photo, outcome, rotated, summary
-from landmark_kd.inference.detector import Face
+from landmark_kd.inference.face import Face
 from landmark_kd.landmarks.head import load_prior
 from landmark_kd.landmarks.scheme import IBUG_68
 

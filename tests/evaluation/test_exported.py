@@ -212,7 +212,7 @@ def test_found_faces_are_matched_by_overlap_and_missed_ones_are_failures(
     write_face(folder / "ibug", "image_003_1", image=np.zeros((60, 80, 3), dtype=np.uint8))
     write_face(folder / "lfpw/testset", "image_0001", image=np.full((60, 80, 3), 255, np.uint8))
 
-    def find_faces(image: np.ndarray, box_in_haar: object) -> tuple[np.ndarray, np.ndarray]:
+    def find_faces(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if image.max() == 0:
             return np.empty((0, 4)), np.empty(0)
         neighbour = [x0 + (x1 - x0) * 0.7, y0, x1 + (x1 - x0) * 0.7, y1]

@@ -24,7 +24,8 @@ from landmark_kd.export.onnx import OPSET
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
 from landmark_kd.imaging.images import read_image
-from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face import Face
 from landmark_kd.inference.metadata import ModelInfo
 from landmark_kd.inference.tracking import TrackedFace
 from landmark_kd.landmarks import geometry, uncertainty

@@ -20,8 +20,9 @@ from landmark_kd import __version__
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.registry import DATASETS
 from landmark_kd.imaging.images import read_image
-from landmark_kd.inference import detector
-from landmark_kd.inference.detector import LandmarkDetector, shipped_model
+from landmark_kd.inference import network
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.network import shipped_model
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.conftest import PROJECT
 from tests.support.command import run, run_apart
@@ -115,7 +116,7 @@ def test_an_installation_without_it_says_so_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(detector, "SHIPPED_MODEL", "none.onnx")
+    monkeypatch.setattr(network, "SHIPPED_MODEL", "none.onnx")
     with pytest.raises(UserError, match="comes with landmark-kd is missing"):
         LandmarkDetector.load()
     assert run("predict", photo, "--out", tmp_path / "out") == 1

@@ -9,7 +9,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face import Face
 from landmark_kd.inference.tracking import FaceTracker, TrackedFace
 from landmark_kd.landmarks import geometry
 

@@ -13,7 +13,8 @@ import numpy as np
 from landmark_kd.core.files import replaced_file, write_json
 from landmark_kd.data.datasets.pts import pts_text
 from landmark_kd.imaging.images import write_image
-from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face import Face
 from landmark_kd.visualization.overlay import draw_landmarks
 
 # Thousandths of a pixel are far below any landmark's error.

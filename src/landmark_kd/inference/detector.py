@@ -1,40 +1,22 @@
-"""Landmarks of the faces in an image, from an exported ONNX file and without torch."""
+"""Faces and their landmarks in images, from an exported ONNX file and without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
-import onnxruntime
 
 from landmark_kd import __version__
-from landmark_kd.core.errors import UserError, is_out_of_memory
-from landmark_kd.imaging.crops import sample
-from landmark_kd.imaging.face_detector import LANDMARK_BOX
-from landmark_kd.inference.face_detector import (
-    TURNS,
-    FaceDetector,
-    FoundFaces,
-    make_detector,
-)
-from landmark_kd.inference.metadata import (
-    INPUT_NAME,
-    LARGEST_NUMBER,
-    OUTPUT_NAME,
-    SIGMA_NAME,
-    ModelInfo,
-)
-from landmark_kd.landmarks import geometry, uncertainty
-
-# The network that comes with the package, a file in its folder `assets`; docs/model_card.md says
-# what it was trained on and what it is worth.
-SHIPPED_MODEL = "landmarks_68.onnx"
+from landmark_kd.core.errors import UserError
+from landmark_kd.inference.arguments import checked_boxes, checked_image, checked_rolls
+from landmark_kd.inference.face import Face
+from landmark_kd.inference.face_detector import TURNS, FaceDetector, make_detector
+from landmark_kd.inference.network import SHIPPED_MODEL, ExportedNetwork, Predictions
+from landmark_kd.inference.turned_boxes import moved, turned_back, wrapped
+from landmark_kd.landmarks import geometry
 
 # The first prediction's box replaces the detector's where its side is within this factor of it;
 # beyond, the prediction has gone wrong and would lead the second one astray.
@@ -55,52 +37,7 @@ SURELY_THERE = 0.85
 TRUSTED = 0.5
 
 
-# What makes two faces equal is below: the comparison that comes with it fails at arrays.
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One face, in the pixels of the image given (centres at integers, x right, y down).
-
-    Faces with the same numbers are equal. Arrays can be changed, so faces are no keys of dicts and
-    sets: they have no hash.
-
-    Attributes:
-        box: (4,) float x0, y0, x1, y1, the box the landmarks were predicted in; given to `detect`
-            again, with `roll`, it gives the same landmarks.
-        landmarks: (K, 2) float.
-        score: how sure it is that the landmarks lie on a face, 0 to 1: how sure the face detector
-            was (1 for a box that was given), times how sure the network is
-            (`landmarks.uncertainty.trust`).
-        uncertainty: (K,) float, sigma of each landmark in pixels: half of all landmarks lie within
-            1.18 sigma of the truth; `ModelInfo.region` has the multiples of other shares. None of
-            files that do not say it.
-        roll: degrees by which the head is tilted, clockwise as one sees the image, as far as that
-            was looked for; `box` is turned by as much about its centre.
-    """
-
-    box: np.ndarray
-    landmarks: np.ndarray
-    score: float
-    uncertainty: np.ndarray | None = None
-    roll: float = 0.0
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class _Predictions(NamedTuple):
-    """Landmarks (M, K, 2) and sigmas (M, K) or None, in pixels; trust (M,) in the faces."""
-
-    landmarks: np.ndarray
-    sigma: np.ndarray | None
-    trust: np.ndarray
-
-
-class LandmarkDetector:
+class LandmarkDetector(ExportedNetwork):
     """Finds faces and their landmarks; made by `LandmarkDetector.load()`.
 
     It can be copied, pickled and sent to another process, also a spawned one: the copy opens the
@@ -118,19 +55,18 @@ class LandmarkDetector:
         threads: int | None,
         wanted: tuple[str, str | Path | None],
     ) -> None:
-        self._open(model, source, threads)
+        super().__init__(model, source, threads)
         self._wanted = wanted
         self._faces: FaceDetector | None = None
         # What is asked for by name is to be there; `auto` is looked for when faces are.
         if wanted[0] != "auto" or wanted[1] is not None:
             self._faces = make_detector(*wanted)
 
-    def __getstate__(self) -> dict[str, object]:
-        # onnxruntime's session cannot be copied; the copy opens the same file or bytes again.
-        return {"opened": self._opened, "wanted": self._wanted, "faces": self._faces}
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"wanted": self._wanted, "faces": self._faces}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._open(*state["opened"])
+        super().__setstate__(state)
         self._wanted, self._faces = state["wanted"], state["faces"]
 
     @classmethod
@@ -173,41 +109,6 @@ class LandmarkDetector:
     ) -> LandmarkDetector:
         """Open an ONNX file that is in memory; `source` names it, else as `load`."""
         return cls(content, source, threads, ("auto", None))
-
-    def _open(self, model: Path | bytes | None, source: str, threads: int | None) -> None:
-        """Make the session of a file, of one in memory, or (None) of the shipped one."""
-        if isinstance(model, Path) and not model.is_file():
-            raise UserError(
-                f"the model {source} is missing; make it with `make repro`, or name another one."
-            )
-        content = shipped_model() if model is None else model
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only: they reach the user as ours
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        try:
-            session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
-            if is_out_of_memory(error):
-                raise
-            raise UserError(
-                f"{source} is not an ONNX file that onnxruntime can read ({_first_line(error)}); "
-                "make it again with `make repro`."
-            ) from None
-        try:
-            info = ModelInfo.from_metadata(session.get_modelmeta().custom_metadata_map)
-            _check_shapes(session, info)
-        except ValueError as error:
-            raise UserError(
-                f"{source} {error}; give a file that the export stage of this project wrote."
-            ) from None
-        self.info = info
-        self.source = source
-        self._opened = model, source, threads
-        self._session = session
-        self._outputs = [OUTPUT_NAME] if info.regions is None else [OUTPUT_NAME, SIGMA_NAME]
 
     def detect(
         self,
@@ -276,9 +177,9 @@ class LandmarkDetector:
         Raises:
             ValueError, UserError: see `detect`.
         """
-        images = [_checked_image(image) for image in images]
+        images = [checked_image(image) for image in images]
         if boxes is not None:
-            given = [_checked_boxes(of_image) for of_image in boxes]
+            given = [checked_boxes(of_image) for of_image in boxes]
             counts = [len(of_image) for of_image in given]
             turned = [None] * len(given) if rolls is None else rolls
             if not len(images) == len(given) == len(turned):
@@ -288,10 +189,10 @@ class LandmarkDetector:
                 )
             found = np.concatenate([np.empty((0, 4)), *given])
             angles = np.concatenate(
-                [np.empty(0), *(_checked_rolls(*pair) for pair in zip(turned, counts, strict=True))]
+                [np.empty(0), *(checked_rolls(*pair) for pair in zip(turned, counts, strict=True))]
             )
             seen = _repeated(images, counts)
-            predicted = self._predict(seen, found, angles)
+            predicted = self.predict(seen, found, angles)
             if rolls is None and self.info.box == "landmarks":
                 found, angles, predicted = self._straightened(seen, found, predicted)
             faces = _faces(found, angles, np.ones(len(found)), predicted)
@@ -349,19 +250,19 @@ class LandmarkDetector:
         ]
         counts = [len(of_image.boxes) for of_image in found]
         back = [
-            _turned_back(of_image, quarters, image.shape)
+            turned_back(of_image, quarters, image.shape)
             for of_image, image in zip(found, images, strict=True)
         ]
         boxes = np.concatenate([of_image[0] for of_image in back])
         rolls = np.concatenate([of_image[1] for of_image in back])
         if self.info.box_in_haar is not None:
-            boxes = _moved(boxes, rolls, self.info.box_in_haar)
+            boxes = moved(boxes, rolls, self.info.box_in_haar)
         seen = _repeated(images, counts)
-        predicted = self._predict(seen, boxes, rolls)
+        predicted = self.predict(seen, boxes, rolls)
         if self.info.box == "landmarks" and len(boxes):
             rolls, landmarks, trusted = self._best_turned(seen, boxes, rolls, predicted, QUARTERS)
             boxes, rolls = self._refined(boxes, rolls, landmarks, trusted)
-            predicted = self._predict(seen, boxes, rolls)
+            predicted = self.predict(seen, boxes, rolls)
         scores = [of_image.scores for of_image in found]
         faces = _split(_faces(boxes, rolls, np.concatenate(scores), predicted), counts)
         surest = [float(of_image.max(initial=0)) for of_image in scores]
@@ -372,7 +273,7 @@ class LandmarkDetector:
         images: Sequence[np.ndarray],
         boxes: np.ndarray,
         rolls: np.ndarray,
-        first: _Predictions,
+        first: Predictions,
         turns: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Turn the boxes of faces that are not trusted, where a turn is.
@@ -387,7 +288,7 @@ class LandmarkDetector:
         for i in np.flatnonzero(~trusted):
             angles = rolls[i] + turns
             seen = [images[int(i)]] * len(angles)
-            turned = self._predict(seen, np.repeat(boxes[[i]], len(angles), axis=0), angles)
+            turned = self.predict(seen, np.repeat(boxes[[i]], len(angles), axis=0), angles)
             best = int(turned.trust.argmax())
             if turned.trust[best] >= TRUSTED:
                 rolls[i], landmarks[i], trusted[i] = angles[best], turned.landmarks[best], True
@@ -431,18 +332,18 @@ class LandmarkDetector:
         return float(np.arctan2(y, x))
 
     def _straightened(
-        self, images: Sequence[np.ndarray], boxes: np.ndarray, first: _Predictions
-    ) -> tuple[np.ndarray, np.ndarray, _Predictions]:
+        self, images: Sequence[np.ndarray], boxes: np.ndarray, first: Predictions
+    ) -> tuple[np.ndarray, np.ndarray, Predictions]:
         """Look once more at those of the faces in given boxes whose heads are tilted."""
         rolls, landmarks, trusted = self._best_turned(
             images, boxes, np.zeros(len(boxes)), first, TURNS[1:]
         )
         closer, angles = self._refined(boxes, rolls, landmarks, trusted)
         rolls = np.zeros(len(boxes))
-        tilted = np.flatnonzero(np.abs(_wrapped(angles)) > TILTED)
+        tilted = np.flatnonzero(np.abs(wrapped(angles)) > TILTED)
         if not len(tilted):
             return boxes, rolls, first
-        again = self._predict([images[int(i)] for i in tilted], closer[tilted], angles[tilted])
+        again = self.predict([images[int(i)] for i in tilted], closer[tilted], angles[tilted])
         # Where the network says its uncertainty it is to be surer than it was.
         kept = again.trust >= first.trust[tilted] * (1 - 1e-9)
         into, taken = tilted[kept], np.flatnonzero(kept)
@@ -454,130 +355,11 @@ class LandmarkDetector:
         if sigma is not None and again.sigma is not None:
             sigma = sigma.copy()
             sigma[into] = again.sigma[taken]
-        return boxes, rolls, _Predictions(landmarks, sigma, trust)
-
-    def network_inputs(
-        self, image: np.ndarray, boxes: np.ndarray, rolls: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Cut crops out of an image, as the network sees them; first half of `detect`.
-
-        Args:
-            image: (H, W, 3) uint8 BGR.
-            boxes: (M, 4).
-            rolls: (M,) radians by which they are turned; none by default.
-
-        Returns:
-            inputs: (M, 3, S, S) float32, normalised.
-            to_crop: (M, 2, 3) maps from the image's pixels to the crops'.
-        """
-        rolls = np.zeros(len(boxes)) if rolls is None else rolls
-        return self._inputs([image] * len(boxes), boxes, rolls)
-
-    def _inputs(
-        self, images: Sequence[np.ndarray], boxes: np.ndarray, rolls: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `network_inputs` does, of boxes in an image each."""
-        info = self.info
-        size = info.input_size
-        to_crop = np.array(
-            [
-                geometry.square_crop(box, info.margin, size, roll)
-                for box, roll in zip(boxes, rolls, strict=True)
-            ]
-        ).reshape(-1, 2, 3)
-        crops = np.array(
-            [sample(image, matrix, size) for image, matrix in zip(images, to_crop, strict=True)],
-            dtype=np.uint8,
-        )
-        crops = crops.reshape(-1, size, size, 3)
-        rgb = crops[..., ::-1].astype(np.float32)
-        mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))
-        inputs = (rgb - mean) / std
-        return np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)), to_crop
-
-    def run_network(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the landmarks (M, K, 2) float32, network coordinates, of `network_inputs`.
-
-        And sigma (M, K) float32, shares of the crop's side, None of files that do not say it.
-
-        Raises:
-            UserError: the network cannot be run, or gives something else.
-        """
-        if len(inputs) == 0:  # which onnxruntime cannot reshape
-            landmarks = np.empty((0, self.info.points, 2), np.float32)
-            return landmarks, None if self.info.regions is None else landmarks[..., 0]
-        try:
-            outputs = self._session.run(self._outputs, {INPUT_NAME: inputs})
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
-            if is_out_of_memory(error):
-                raise
-            why = f"cannot be run ({_first_line(error)})"
-        else:
-            landmarks, *sigma = map(np.asarray, outputs)
-            expected = (len(inputs), self.info.points)
-            unfit = [values.shape for values in sigma if values.shape != expected]
-            if landmarks.shape != (*expected, 2) or unfit:
-                shape = unfit[0] if unfit else landmarks.shape
-                why = f"gives {shape} numbers for {len(inputs)} faces"
-            # Written this way round, NaN fails, too.
-            elif not (np.abs(landmarks) <= LARGEST_NUMBER).all():
-                why = "gives landmarks that are not near the crop, or no numbers"
-            elif not all(((v > 0) & (v <= LARGEST_NUMBER)).all() for v in sigma):
-                why = "gives uncertainties that are no numbers above 0"
-            else:
-                return landmarks, sigma[0] if sigma else None
-        raise UserError(f"{self.source} {why}; give a file that the export stage wrote.")
-
-    def _predict(
-        self, images: Sequence[np.ndarray], boxes: np.ndarray, rolls: np.ndarray
-    ) -> _Predictions:
-        """Predict boxes (M, 4) in an image each, in its pixels, all in one run."""
-        if len(boxes) == 0:
-            return _Predictions(np.empty((0, self.info.points, 2)), None, np.empty(0))
-        inputs, to_crop = self._inputs(images, boxes, rolls)
-        landmarks, sigma = self.run_network(inputs)
-        in_crop = geometry.from_network(landmarks.astype(np.float64), self.info.input_size)
-        in_image = geometry.apply(geometry.invert(to_crop), in_crop)
-        if sigma is None or self.info.typical_sigma is None:
-            return _Predictions(in_image, None, np.ones(len(boxes)))
-        trust = uncertainty.trust(sigma.astype(np.float64), self.info.typical_sigma)
-        pixels = self.info.input_size / geometry.scale(to_crop)
-        return _Predictions(in_image, sigma * pixels[:, None], trust)
-
-
-def shipped_model() -> bytes:
-    """Return the content of the ONNX file that comes with the package.
-
-    Raises:
-        UserError: it is not there.
-    """
-    shipped = resources.files("landmark_kd") / "assets" / SHIPPED_MODEL
-    try:
-        return shipped.read_bytes()
-    except OSError:
-        raise UserError(
-            f"the network that comes with landmark-kd is missing: there is no {shipped}; install "
-            "the package again, or name another model (--model FILE, LandmarkDetector.load(path))."
-        ) from None
-
-
-def _check_shapes(session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
-    """Raise ValueError where a network is not as its metadata says; see `from_metadata`."""
-    found = {value.name: value.shape[1:] for value in session.get_inputs() + session.get_outputs()}
-    size = info.input_size
-    expected = {INPUT_NAME: [3, size, size], OUTPUT_NAME: [info.points, 2]}
-    if info.regions is not None:
-        expected[SIGMA_NAME] = [info.points]
-    for name, shape in expected.items():
-        if found.get(name) != shape:
-            raise ValueError(
-                f"has metadata of another network: {name} should be of shape (N, "
-                f"{', '.join(map(str, shape))})"
-            )
+        return boxes, rolls, Predictions(landmarks, sigma, trust)
 
 
 def _faces(
-    boxes: np.ndarray, rolls: np.ndarray, scores: np.ndarray, predicted: _Predictions
+    boxes: np.ndarray, rolls: np.ndarray, scores: np.ndarray, predicted: Predictions
 ) -> list[Face]:
     return [
         Face(
@@ -585,7 +367,7 @@ def _faces(
             predicted.landmarks[i],
             float(scores[i] * predicted.trust[i]),
             None if predicted.sigma is None else predicted.sigma[i],
-            float(np.degrees(_wrapped(rolls[i]))),
+            float(np.degrees(wrapped(rolls[i]))),
         )
         for i in range(len(boxes))
     ]
@@ -605,83 +387,3 @@ def _split(faces: list[Face], counts: Sequence[int]) -> list[list[Face]]:
 def _surest(faces: list[Face]) -> float:
     """Return the highest score of faces; below that of any face where there is none."""
     return max((face.score for face in faces), default=-1.0)
-
-
-def _turned_back(
-    found: FoundFaces, quarters: int, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes and rolls in an image of the shape (H, W, …) of faces found after it was turned.
-
-    It was turned by so many quarters clockwise.
-    """
-    boxes, rolls = found.boxes, found.rolls
-    if not quarters or not len(boxes):
-        return boxes, rolls
-    height, width = shape[:2]
-    turned = (width, height) if quarters % 2 else (height, width)
-    middle, turned_middle = (np.array([w - 1, h - 1]) / 2 for h, w in ((height, width), turned))
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    angle = quarters * np.pi / 2
-    centre = geometry.turned(centre - turned_middle, -angle) + middle
-    return np.concatenate([centre - half, centre + half], axis=1), _wrapped(rolls - angle)
-
-
-def _moved(boxes: np.ndarray, rolls: np.ndarray, box_in_haar: tuple[float, ...]) -> np.ndarray:
-    """Turn boxes (M, 4) of landmarks into those that a network was trained on."""
-    typical = np.asarray(LANDMARK_BOX)
-    wanted = (np.reshape(box_in_haar, (2, 2)) - typical[:2]) / (typical[2:] - typical[:2])
-    extent = boxes[:, 2:] - boxes[:, :2]
-    corners = wanted[None] * extent[:, None]
-    # From the landmarks' centre, along the face's own axes.
-    offset = geometry.turned(corners.mean(axis=1) - extent / 2, rolls)
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + offset
-    half = (corners[:, 1] - corners[:, 0]) / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
-
-
-def _wrapped(angles: np.ndarray) -> np.ndarray:
-    """Return angles in radians from -pi to pi."""
-    return (angles + np.pi) % (2 * np.pi) - np.pi
-
-
-def _checked_image(image: np.ndarray) -> np.ndarray:
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f"image must be a numpy array, but is {type(image).__name__}")
-    colour = image.ndim == 3 and image.shape[2] == 3
-    if image.dtype != np.uint8 or image.size == 0 or not (colour or image.ndim == 2):
-        raise ValueError(
-            "image must be (H, W, 3) uint8 BGR as cv2.imread gives it, or (H, W) grey, "
-            f"but is {image.shape} {image.dtype}"
-        )
-    return image if colour else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-
-
-def _checked_boxes(boxes: np.ndarray) -> np.ndarray:
-    array = np.asarray(boxes, dtype=np.float64)
-    if array.size == 0:
-        return np.empty((0, 4))
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise ValueError(f"boxes must be (M, 4) x0, y0, x1, y1, but are {array.shape}")
-    for row, box in enumerate(array):
-        if not (np.isfinite(box).all() and (box[2:] > box[:2]).all()):
-            raise ValueError(
-                f"box {row} is {box.tolist()}, but must be finite with x0 < x1 and y0 < y1"
-            )
-    return array
-
-
-def _checked_rolls(rolls: np.ndarray | None, count: int) -> np.ndarray:
-    if rolls is None:
-        return np.zeros(count)
-    try:
-        array = np.asarray(rolls, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.empty(0)
-    if array.shape != (count,) or not np.isfinite(array).all():
-        raise ValueError(f"rolls must be ({count},) finite degrees, a box each, but are {rolls}")
-    return np.radians(array)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

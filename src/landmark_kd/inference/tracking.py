@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from landmark_kd.inference.detector import Face, LandmarkDetector
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.face import Face
 from landmark_kd.inference.smoothing import OneEuro, OneEuroFilter
 from landmark_kd.landmarks import geometry
 
