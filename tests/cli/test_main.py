@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 import landmark_kd
+from landmark_kd.cli import main as command
 from tests.conftest import PROJECT
 from tests.support.clips import write_clip
 from tests.support.command import run
@@ -99,3 +102,13 @@ def test_what_is_no_command_is_a_usage_error(
 ) -> None:
     assert run(*arguments) == 2
     assert "usage: landmark-kd" in capsys.readouterr().err
+
+
+def test_a_warning_is_one_sentence_without_the_line_of_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=lambda arguments: warnings.warn("mind the gap", stacklevel=1))
+    monkeypatch.setattr(command, "_parser", lambda: parser)
+    command._run([])
+    assert capsys.readouterr().err == "warning: mind the gap\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import warnings
 from collections.abc import Sequence
 
 from landmark_kd import __version__
@@ -20,7 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> None:
     parsed = _parser().parse_args(arguments)
-    parsed.run(parsed)
+    with warnings.catch_warnings():
+        # In a terminal the sentence alone, without the line of code that it comes from.
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {message}", file=sys.stderr, flush=True
+        )
+        parsed.run(parsed)
 
 
 def _parser() -> argparse.ArgumentParser:
