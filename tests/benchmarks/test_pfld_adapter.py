@@ -79,8 +79,8 @@ def test_the_real_one_is_as_good_as_it_was_measured(shared: Path) -> None:
     found = evaluate_onnx(detector, dataset, folder, split="test", box=None, jitter=BoxJitter())
     errors = found.errors[found.dataset.subsets(found.faces)["common"]]
     assert len(errors) == 554
-    # 3.297 in reports/references/pfld_conventions.json, where heads that are tilted are not looked at
-    # once more; half a crop pixel more would give 3.62.
+    # 3.297 and 58.79 in reports/references/pfld_conventions.json, without the second look at heads
+    # that are tilted; half a crop pixel more would give 3.62.
     assert errors.mean() == pytest.approx(3.291, abs=0.005)
-    assert auc(errors, 8) == pytest.approx(58.79, abs=0.05)
+    assert auc(errors, 8) == pytest.approx(58.86, abs=0.05)
     assert failure_rate(errors, 8) == 0
