@@ -42,8 +42,8 @@ def table(results: Mapping[str, Any]) -> str:
             f"({milliseconds['network']:.1f} ms), and {milliseconds['each']:.1f} ms when searched "
             "by itself; decoding and drawing are not counted.",
             "",
-            "`python -m benchmarks.video.measure`, then `--times`, on clips made of "
-            f"{quality['photos']} train photos of 300-W (HELEN; the network knows them), at 30 "
+            "`python -m benchmarks.video.measure --photos DIR`, then `--times`, on clips made of "
+            f"{quality['photos']} train photos of 300-W (the network knows them), at 30 "
             "frames a second, with noise and JPEG: a face of 160 pixels at rest; one that moves a "
             "face side a second (lag in frames, median); and, of "
             f"{tours['clips']}, {tours['seconds']} s in which it moves, comes nearer and tilts by "
