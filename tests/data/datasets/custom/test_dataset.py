@@ -245,9 +245,13 @@ def test_test_faces_reach_their_share_and_no_split_is_empty() -> None:
         (
             ["ann"] * 4,
             BY_PERSON,
-            "there are 1 values of person, but training and test",
+            "there is 1 value of person, but training and test",
         ),
-        (["ann"], BY_IMAGE, "there are 1 images, but training and test"),
+        (
+            ["ann"],
+            BY_IMAGE,
+            "there is 1 image, but training and test faces need at least one each; add",
+        ),
         (["train", "extra"], AS_SAID, "line 3: part is 'extra', but with split.test: null in"),
         (["train", "val"], AS_SAID, "part says test of no face, but both must be; give a share"),
         (["train", "train"], AS_SAID, "part says test of no face"),
@@ -266,7 +270,7 @@ def test_a_split_that_cannot_be_made_is_said(
 def test_people_who_all_share_images_make_no_split(tmp_path: Path) -> None:
     lines = [re.sub(r"p00\d", "p000", line) for line in table_lines(["ann", "bob"])]
     write_table(tmp_path, lines, split=BY_PERSON)
-    with pytest.raises(UserError, match="1 values of person once those that share an image are"):
+    with pytest.raises(UserError, match="1 value of person once those that share an image are"):
         _check(tmp_path)
 
 

@@ -189,13 +189,19 @@ def _by_share(
     )
     counts = Counter(merged.get(group, group) for group in groups if group)
     if len(counts) < 2:
-        what = f"values of {split.column}" if split.column else "images"
+        one = len(counts) == 1
+        what = f"{'is' if one else 'are'} {len(counts)} {'value' if split.column else 'image'}"
+        what += ("" if one else "s") + (f" of {split.column}" if split.column else "")
         joined = len(set(groups) - {None}) > len(counts)
         together = " once those that share an image are one" if joined else ""
+        cure = (
+            "set split.column to another column, or to null for each image on its own"
+            if split.column
+            else "add images"
+        )
         raise UserError(
-            f"{config_file}: there are {len(counts)} {what}{together}, but training and test faces "
-            "need at least one each; set split to another column, or to null for each image on its "
-            "own."
+            f"{config_file}: there {what}{together}, but training and test faces need at least one "
+            f"each; {cure}."
         )
     test = choose_test(counts, share, split.seed)
     photos = [merged.get(group, group) if group else "" for group in groups]
