@@ -345,7 +345,7 @@ class LandmarkDetector(ExportedNetwork):
         if not len(tilted):
             return boxes, rolls, first
         again = self.predict([images[int(i)] for i in tilted], closer[tilted], angles[tilted])
-        # Where the network says its uncertainty it is to be surer than it was.
+        # A network that says no uncertainty trusts all alike.
         kept = again.trust >= first.trust[tilted] * (1 - 1e-9)
         into, taken = tilted[kept], np.flatnonzero(kept)
         boxes = boxes.copy()
