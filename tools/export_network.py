@@ -1,6 +1,6 @@
 """Exports any trained network of this working folder, not only the distilled student.
 
-    python -m tools.export_network models/tough src/landmark_kd/assets/landmarks_68.onnx
+    python -m tools.export_network models/tough src/landmark_kd/assets/accurate.onnx
 
 The file is compared with torch on the prepared test faces, as the export stage does. The network
 that comes with the package was exported so.

@@ -1,6 +1,6 @@
 """Restores a network from an exported file, so that it can be trained further.
 
-    python -m tools.restore_network src/landmark_kd/assets/landmarks_68.onnx models/tough
+    python -m tools.restore_network src/landmark_kd/assets/accurate.onnx models/tough
 
 The tool needs prepared faces (`dvc repro prepare`). Exporting folds BatchNorm into the convolution
 before it; here each BatchNorm gets the mean and the variance of its inputs on the train faces

@@ -58,9 +58,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     detectors = {
         "yunet": LandmarkDetector.load(
-            threads=1, face_detector="yunet", face_detector_model=arguments.yunet
+            arguments.model, threads=1, face_detector="yunet", face_detector_model=arguments.yunet
         ),
-        "haar": LandmarkDetector.load(threads=1, face_detector="haar"),
+        "haar": LandmarkDetector.load(arguments.model, threads=1, face_detector="haar"),
     }
     chosen = {name: detectors[name] for name in arguments.detectors}
     measure = {
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         default=SHARED / "data",
         help="folder of 300w and wflw (default: %(default)s)",
     )
+    parser.add_argument("--model", help="name or file of the network (default: accurate)")
     parser.add_argument("--yunet", type=Path, help="YuNet's file (default: the user's cache)")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument(

@@ -47,7 +47,7 @@ from landmark_kd.evaluation.exported import BoxJitter, OnnxEvaluation, evaluate_
 from landmark_kd.evaluation.exported_report import protocol, scores_table
 from landmark_kd.evaluation.scores import rounded
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.network import shipped_model
+from landmark_kd.inference.shipped import DEFAULT, names_file, shipped_model
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import head_pose
 from landmark_kd.visualization.plots import draw_ced
@@ -67,16 +67,16 @@ Evaluations = dict[str, OnnxEvaluation]
 
 def main() -> None:
     arguments = _parser().parse_args()
-    shipped = arguments.model is None
-    out = arguments.out or (REPORT if shipped else None)
+    model = arguments.model
+    out = arguments.out or (REPORT if model == DEFAULT else None)
     threads = arguments.threads
     reference = pfld_as_ours(arguments.pfld)
     detectors = {
-        "student": LandmarkDetector.load(arguments.model, threads=threads),
+        "student": LandmarkDetector.load(model, threads=threads),
         "pfld": LandmarkDetector.from_bytes(reference, "PFLD", threads=threads),
     }
     files = {
-        "student": shipped_model() if shipped else arguments.model.read_bytes(),
+        "student": Path(model).read_bytes() if names_file(model) else shipped_model(model),
         "pfld": arguments.pfld.read_bytes(),
     }
     _, common = recognised(arguments.faces, "300w")
@@ -99,14 +99,16 @@ def main() -> None:
             print(text, end="\n\n", flush=True)
         if out is not None:
             _write(out, results, curves, evaluations)
-    if shipped and out == REPORT:
+    if model == DEFAULT and out == REPORT:
         fill_blocks(REPORT / "README.md", report_blocks(results, curves))
         fill_blocks(PROJECT / "docs" / "results.md", results_blocks(results))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", type=Path, help="an ONNX file instead of the shipped student")
+    parser.add_argument(
+        "--model", default=DEFAULT, help="another shipped network, or an ONNX file, as the student"
+    )
     add_reference_inputs(parser, SHARED)
     parser.add_argument(
         "--wflw",

@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--photos", type=Path, default=Path(shared, "data/300w/helen/trainset"), metavar="DIR"
     )
+    parser.add_argument("--model", help="name or file of the network (default: accurate)")
     parsed = parser.parse_args(arguments)
     photos = clips.read_photos(parsed.photos, SHORT_CLIPS)
     if len(photos) < SHORT_CLIPS:
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{parsed.photos} has {len(photos)} photos with large faces, expected {SHORT_CLIPS}; "
             "point --photos to helen/trainset of 300-W."
         )
-    detector = LandmarkDetector.load(threads=1)
+    detector = LandmarkDetector.load(parsed.model, threads=1)
     cv2.setNumThreads(1)
     found = measure_times(detector, photos[0]) if parsed.times else measure(detector, photos)
     known = read_json(RESULTS) if RESULTS.is_file() else {}

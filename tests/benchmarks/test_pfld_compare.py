@@ -16,7 +16,7 @@ from benchmarks.pfld.markdown_blocks import filled
 from benchmarks.pfld.tables import card_blocks, report_blocks, results_blocks
 from landmark_kd.core.errors import run_main
 from landmark_kd.data.datasets.wflw import LIST
-from landmark_kd.inference.network import shipped_model
+from landmark_kd.inference.shipped import shipped_model
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.conftest import PROJECT
 from tests.support.constant_model import constant_model

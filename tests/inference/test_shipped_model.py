@@ -1,9 +1,10 @@
-"""The student that comes with the package: that it is there, what it is, and when it is used."""
+"""The networks that come with the package: that they are there, what they are, when used."""
 
 from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,9 @@ from landmark_kd import __version__
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.registry import DATASETS
 from landmark_kd.imaging.images import read_image
-from landmark_kd.inference import network
+from landmark_kd.inference import shipped
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.network import shipped_model
+from landmark_kd.inference.shipped import shipped_model, shipped_names
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.conftest import PROJECT
 from tests.support.command import run, run_apart
@@ -32,7 +33,7 @@ from tests.support.raw_faces import write_300w
 
 pytestmark = pytest.mark.seconds
 
-SHIPPED = f"landmarks_68.onnx, shipped with landmark-kd {__version__}"
+SHIPPED = f"accurate, shipped with landmark-kd {__version__}"
 LARGEST_FILE = 10_000_000
 MOST_PARAMETERS, MOST_MACS = 2_500_000, 300_000_000
 
@@ -53,15 +54,17 @@ def own(tmp_path: Path) -> Path:
     return constant_model(path, real_shapes(1)[0], IBUG_68)
 
 
-def test_it_is_as_small_as_was_promised() -> None:
-    cost = onnx_cost(shipped_model())
+@pytest.mark.parametrize("name", shipped_names())
+def test_each_is_as_small_as_was_promised(name: str) -> None:
+    cost = onnx_cost(shipped_model(name))
     assert cost.bytes <= LARGEST_FILE
     assert cost.parameters <= MOST_PARAMETERS
     assert cost.macs <= MOST_MACS
 
 
-def test_it_says_what_it_was_trained_on_and_under_which_terms() -> None:
-    info = LandmarkDetector.load().info
+@pytest.mark.parametrize("name", shipped_names())
+def test_each_says_what_it_was_trained_on_and_under_which_terms(name: str) -> None:
+    info = LandmarkDetector.load(name).info
     assert info.dataset == "300w"
     assert info.licence == DATASETS["300w"].licence
     assert "research" in info.licence
@@ -74,6 +77,50 @@ def test_it_gives_landmarks_in_the_box(photo: Path) -> None:
     assert face.landmarks.shape == (68, 2)
     # Whatever it takes the noise for, its points stay about the crop.
     assert (np.abs(face.landmarks - [75, 65]) < 150).all()
+
+
+def test_none_is_the_accurate_one() -> None:
+    detector = LandmarkDetector.load()
+    assert detector.source == LandmarkDetector.load("accurate").source == SHIPPED
+    assert "accurate" in shipped_names()
+
+
+def test_names_are_the_files_of_assets_whatever_the_working_folder_holds(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    for name in ("accurate", "quick"):
+        shutil.copy(own, assets / f"{name}.onnx")
+    shutil.copy(own, tmp_path / "slow")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path)
+    assert shipped_names() == ["accurate", "quick"]
+    assert LandmarkDetector.load("quick").source == f"quick, shipped with landmark-kd {__version__}"
+    with pytest.raises(
+        UserError, match=r"no network named 'slow'; give one of accurate, quick, or"
+    ):
+        LandmarkDetector.load("slow")
+    # With a separator, or as a path, it is the file.
+    for file in (os.path.join(os.curdir, "slow"), Path("slow"), str(tmp_path / "slow")):
+        assert LandmarkDetector.load(file).source == str(Path(file))
+    shutil.move(tmp_path / "slow", tmp_path / "slow.onnx")
+    assert LandmarkDetector.load("slow.onnx").source == "slow.onnx"
+
+
+def test_an_unknown_name_is_one_message_with_the_names(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("predict", photo, "--out", tmp_path / "out", "--model", "acurate") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: there is no network named 'acurate'; give one of accurate")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_named_one_is_copied_by_its_name(tmp_path: Path) -> None:
+    copy = pickle.loads(pickle.dumps(LandmarkDetector.load("accurate")))
+    assert copy.source == SHIPPED
 
 
 def test_threads_do_not_change_what_it_finds(photo: Path) -> None:
@@ -89,7 +136,7 @@ def test_predict_takes_it_whatever_lies_in_models_and_says_so(
     ended = run_apart(*arguments, "--out", tmp_path / "out", cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     model, licence, _ = ended.stdout.splitlines()
-    assert model == f"model: {SHIPPED} (--model FILE takes another)"
+    assert model == f"model: {SHIPPED} (--model takes another)"
     assert licence == f"licence: {LandmarkDetector.load().info.licence}"
     found = json.loads((tmp_path / "out/a.json").read_text())
     assert found["model"] == SHIPPED
@@ -106,7 +153,7 @@ def test_evaluate_takes_it_whatever_lies_in_models_and_says_so(own: Path, tmp_pa
     folder, written = write_300w(tmp_path / "300w"), tmp_path / "scores.json"
     ended = run_apart("evaluate", folder, "--json", written, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith(f"model: {SHIPPED} (--model FILE takes another)\n")
+    assert ended.stdout.startswith(f"model: {SHIPPED} (--model takes another)\n")
     assert json.loads(written.read_text())["model"] == SHIPPED
 
 
@@ -116,7 +163,7 @@ def test_an_installation_without_it_says_so_in_a_sentence(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(network, "SHIPPED_MODEL", "none.onnx")
+    monkeypatch.setattr(shipped, "shipped_names", lambda: [])
     with pytest.raises(UserError, match="comes with landmark-kd is missing"):
         LandmarkDetector.load()
     assert run("predict", photo, "--out", tmp_path / "out") == 1
@@ -156,10 +203,10 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_and_source_distribution_hold_it(distributions: Path) -> None:
     (wheel,), (source,) = (list(distributions.glob(name)) for name in ("*.whl", "*.tar.gz"))
     with zipfile.ZipFile(wheel) as packed:
-        assert packed.read("landmark_kd/assets/landmarks_68.onnx") == shipped_model()
+        assert packed.read("landmark_kd/assets/accurate.onnx") == shipped_model()
     with tarfile.open(source) as packed_source:
         names = packed_source.getnames()
-    assert any(name.endswith("src/landmark_kd/assets/landmarks_68.onnx") for name in names)
+    assert any(name.endswith("src/landmark_kd/assets/accurate.onnx") for name in names)
 
 
 def test_an_installed_wheel_predicts_with_it_far_from_the_project(

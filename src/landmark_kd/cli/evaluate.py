@@ -26,7 +26,7 @@ examples:
   landmark-kd evaluate /data/300w --shift 0.05 --scale 0.1 --json jittered.json
   landmark-kd evaluate /data/WFLW --model models/landmarks.onnx
 
-Without --model it is always the network that comes with landmark-kd; the first line says which.
+Without --model it is always a network that comes with landmark-kd; the first line says which.
 Prints for each subset the NME (mean over faces, percent of the normaliser), the failure rates and
 the areas under the CED at 8 and 10 %, and the number of faces, of those published.
 A network of 68 landmarks is compared with WFLW's 98 by turning these into 68.

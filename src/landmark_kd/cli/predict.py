@@ -36,8 +36,9 @@ examples:
   landmark-kd predict clip.mp4 --out found
   landmark-kd predict --camera 0 --out found
 
-Without --model it is always the network that comes with landmark-kd, whatever models/ holds; the
-first line printed and "model" in the JSON files say which one was used.
+Without --model it is always a network that comes with landmark-kd, whatever models/ holds; the
+first line printed and "model" in the JSON files say which one was used. What ends in .onnx or has
+a separator of folders in it is a file, anything else a name.
 Writes DIR/<name>.json (box, score, landmarks and their uncertainty of each face, in pixels of the
 image as it is shown, after its EXIF rotation) and DIR/<name>.png (the image with the points drawn).
 With --format pts it is DIR/<name>.pts, DIR/<name>_face2.pts, … (counted from 1) and beside each a

@@ -10,6 +10,7 @@ from pathlib import Path
 from landmark_kd.core.errors import UserError
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face_detector import NAMES, VARIABLE
+from landmark_kd.inference.shipped import DEFAULT, shipped_names
 
 # Those of `data.datasets.registry`, whose imports prediction does without; a test compares.
 DATA_NAMES = ("300w", "300w_lp", "cofw", "wflw", "pts", "synthetic")
@@ -48,10 +49,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add the argument that names the network."""
     parser.add_argument(
         "--model",
-        type=Path,
-        metavar="FILE",
-        help="ONNX file of the export stage, as models/landmarks.onnx (default: the network that "
-        "comes with landmark-kd)",
+        metavar="NAME|FILE",
+        help=f"a network that comes with landmark-kd, {' or '.join(shipped_names())} (default: "
+        f"{DEFAULT}), or an ONNX file of the export stage, as models/landmarks.onnx",
     )
 
 
@@ -71,19 +71,19 @@ def add_face_detector(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(
-    path: Path | None,
+    model: str | None,
     detector: str = "auto",
     detector_model: Path | None = None,
     threads: int | None = None,
 ) -> LandmarkDetector:
-    """Open the network of `--model`, or the shipped one, and print which it is.
+    """Open the network of `--model` and print which it is.
 
     Raises:
         UserError: see `LandmarkDetector.load`.
     """
     found = LandmarkDetector.load(
-        path, threads=threads, face_detector=detector, face_detector_model=detector_model
+        model, threads=threads, face_detector=detector, face_detector_model=detector_model
     )
-    print(f"model: {found.source}" + ("" if path else " (--model FILE takes another)"))
+    print(f"model: {found.source}" + ("" if model else " (--model takes another)"))
     print(f"licence: {found.info.licence}", flush=True)
     return found

@@ -14,7 +14,8 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.inference.arguments import checked_boxes, checked_image, checked_rolls
 from landmark_kd.inference.face import Face
 from landmark_kd.inference.face_detector import FaceDetector, make_detector
-from landmark_kd.inference.network import SHIPPED_MODEL, ExportedNetwork, Predictions
+from landmark_kd.inference.network import ExportedNetwork, Predictions
+from landmark_kd.inference.shipped import DEFAULT, names_file
 from landmark_kd.inference.turned_boxes import moved, turned_back, wrapped
 from landmark_kd.landmarks import geometry
 
@@ -49,12 +50,12 @@ class LandmarkDetector(ExportedNetwork):
 
     Attributes:
         info: what the ONNX file says about itself: point names, contours, data set, licence, …
-        source: which network it is: the path it was loaded from, or the shipped one's name.
+        source: which network it is: the path it was loaded from, or a shipped one's name.
     """
 
     def __init__(
         self,
-        model: Path | bytes | None,
+        model: Path | bytes | str,
         source: str,
         threads: int | None,
         wanted: tuple[str, str | Path | None],
@@ -76,29 +77,31 @@ class LandmarkDetector(ExportedNetwork):
     @classmethod
     def load(
         cls,
-        path: str | Path | None = None,
+        path_or_name: str | Path | None = None,
         *,
         threads: int | None = None,
         face_detector: str = "auto",
         face_detector_model: str | Path | None = None,
     ) -> LandmarkDetector:
-        """Open the network that comes with the package, or an ONNX file of the `export` stage.
+        """Open a network that comes with the package, or an ONNX file of the `export` stage.
 
         Args:
-            path: of such a file; None is always the shipped network, whatever the folder holds.
+            path_or_name: `accurate` or another network of `inference.shipped.shipped_names`, or
+                such a file: a text that ends in .onnx or has a separator of folders in it, or a
+                Path. None is `accurate`. What lies in the working folder makes no difference.
             threads: CPU threads of one prediction; None leaves their number to onnxruntime.
             face_detector: auto, yunet or haar, see `inference.face_detector.make_detector`.
             face_detector_model: file of YuNet; None looks for it in the user's cache.
 
         Raises:
-            UserError: it is missing, no ONNX file, not one of landmark-kd, or does not fit what it
-                says of itself.
+            UserError: there is none of that name; the file is missing, no ONNX file, not one of
+                landmark-kd, or does not fit what it says of itself.
         """
         wanted = face_detector, face_detector_model
-        if path is None:
-            shipped = f"{SHIPPED_MODEL}, shipped with landmark-kd {__version__}"
-            return cls(None, shipped, threads, wanted)
-        path = Path(path)
+        model = DEFAULT if path_or_name is None else path_or_name
+        if isinstance(model, str) and not names_file(model):
+            return cls(model, f"{model}, shipped with landmark-kd {__version__}", threads, wanted)
+        path = Path(model)
         if path.is_dir():
             held = sorted(path.glob("*.onnx")) or [path / "landmarks.onnx"]
             raise UserError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +18,8 @@ from landmark_kd.inference.metadata import (
     SIGMA_NAME,
     ModelInfo,
 )
+from landmark_kd.inference.shipped import shipped_model
 from landmark_kd.landmarks import geometry, uncertainty
-
-# The network that comes with the package, a file in its folder `assets`; docs/model_card.md says
-# what it was trained on and what it is worth.
-SHIPPED_MODEL = "landmarks_68.onnx"
 
 
 class Predictions(NamedTuple):
@@ -38,7 +34,7 @@ class ExportedNetwork:
     """The network of an ONNX file of the `export` stage.
 
     Args:
-        model: the file, its content, or None for the network that comes with the package.
+        model: the file, its content, or the name of a network that comes with the package.
         source: what names it in messages.
         threads: CPU threads of one prediction; None leaves their number to onnxruntime.
 
@@ -51,7 +47,7 @@ class ExportedNetwork:
             says of itself.
     """
 
-    def __init__(self, model: Path | bytes | None, source: str, threads: int | None) -> None:
+    def __init__(self, model: Path | bytes | str, source: str, threads: int | None) -> None:
         self._open(model, source, threads)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -61,13 +57,13 @@ class ExportedNetwork:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._open(*state["opened"])
 
-    def _open(self, model: Path | bytes | None, source: str, threads: int | None) -> None:
-        """Make the session of a file, of one in memory, or (None) of the shipped one."""
+    def _open(self, model: Path | bytes | str, source: str, threads: int | None) -> None:
+        """Make the session of a file, of one in memory, or of a shipped one."""
         if isinstance(model, Path) and not model.is_file():
             raise UserError(
                 f"the model {source} is missing; make it with `make repro`, or name another one."
             )
-        content = shipped_model() if model is None else model
+        content = shipped_model(model) if isinstance(model, str) else model
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: they reach the user as ours
         if threads is not None:
@@ -183,22 +179,6 @@ class ExportedNetwork:
         trust = uncertainty.trust(sigma.astype(np.float64), self.info.typical_sigma)
         pixels = self.info.input_size / geometry.scale(to_crop)
         return Predictions(in_image, sigma * pixels[:, None], trust)
-
-
-def shipped_model() -> bytes:
-    """Return the content of the ONNX file that comes with the package.
-
-    Raises:
-        UserError: it is not there.
-    """
-    shipped = resources.files("landmark_kd") / "assets" / SHIPPED_MODEL
-    try:
-        return shipped.read_bytes()
-    except OSError:
-        raise UserError(
-            f"the network that comes with landmark-kd is missing: there is no {shipped}; install "
-            "the package again, or name another model (--model FILE, LandmarkDetector.load(path))."
-        ) from None
 
 
 def _check_shapes(session: onnxruntime.InferenceSession, info: ModelInfo) -> None:
