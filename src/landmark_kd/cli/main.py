@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from landmark_kd import __version__
 from landmark_kd.cli.clean import add_clean
 from landmark_kd.cli.data import add_data
+from landmark_kd.cli.demo import add_demo
 from landmark_kd.cli.evaluate import add_evaluate
 from landmark_kd.cli.predict import add_predict
 from landmark_kd.core.errors import run_main
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"landmark-kd {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_predict(commands)
+    add_demo(commands)
     add_evaluate(commands)
     add_data(commands)
     add_clean(commands)

@@ -1,0 +1,68 @@
+"""What the page is told, so that no number of the detector, tracker and drawing stands twice."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from landmark_kd.imaging import face_detector as haar
+from landmark_kd.inference import detector, face_detector, smoothing, tracking
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.landmarks import uncertainty
+from landmark_kd.visualization import overlay
+
+
+def page_settings(network: LandmarkDetector, *, has_face_detector: bool) -> dict[str, Any]:
+    """Return what `settings.json` holds for a network: JSON values, in the modules' own words.
+
+    The page finds faces where there is a face detector and the network's boxes can be told from
+    what that finds.
+    """
+    info = network.info
+    knows_boxes = info.box == "landmarks" or info.box_in_haar is not None
+    return {
+        "source": network.source,
+        "info": asdict(info),
+        "finds_faces": has_face_detector and knows_boxes,
+        "faces": {
+            "least_score": face_detector.LEAST_SCORE,
+            "overlap": face_detector.OVERLAP,
+            "longer_sides": face_detector.LONGER_SIDES,
+            "smallest_seen": face_detector.SMALLEST_SEEN,
+            "sure_score": face_detector.SURE_SCORE,
+            "sure_roll": float(face_detector.SURE_ROLL),
+            "turns": face_detector.TURNS.tolist(),
+            "second_look": face_detector.SECOND_LOOK,
+            "second_look_pixels": face_detector.SECOND_LOOK_PIXELS,
+            "landmark_box": face_detector.LANDMARK_BOX.tolist(),
+        },
+        "landmarks": {
+            "largest_refinement": detector.LARGEST_REFINEMENT,
+            "tilted": float(detector.TILTED),
+            "parallel": detector.PARALLEL,
+            "quarters": detector.QUARTERS.tolist(),
+            "surely_there": detector.SURELY_THERE,
+            "trusted": detector.TRUSTED,
+            "surely_turned": detector.SURELY_TURNED,
+            "landmark_box_in_haar": haar.LANDMARK_BOX,
+            "half": uncertainty.HALF,
+            "steepness": uncertainty.STEEPNESS,
+        },
+        "tracking": {
+            "lowest_score": tracking.LOWEST_SCORE,
+            "detect_every": tracking.DETECT_EVERY,
+            "remembered": tracking.REMEMBERED,
+            "same_face": tracking.SAME_FACE,
+            "twice": tracking.TWICE,
+            "near": tracking.NEAR,
+            "swift": tracking.SWIFT,
+            "largest_change": tracking.LARGEST_CHANGE,
+        },
+        "smoothing": {**asdict(smoothing.OneEuro()), "jump": smoothing.JUMP},
+        "drawing": {
+            "sure": overlay.SURE,
+            "faintest": overlay.FAINTEST / np.iinfo(np.uint8).max,
+        },
+    }

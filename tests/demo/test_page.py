@@ -1,0 +1,286 @@
+"""The page in headless Chromium: its points are Python's, from a file and before a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from landmark_kd.imaging.images import read_image, write_image
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.shipped import DEFAULT
+from landmark_kd.landmarks import geometry
+from tests.support.browser import PATIENCE, chromium, opened, playwright, saved_points, served
+
+pytestmark = pytest.mark.seconds
+
+FACE = "data/300w/helen/testset/2998572157_1.jpg"
+# Two faces, and one in profile.
+OTHERS = ("data/300w/helen/testset/2985256907_1.jpg", "data/300w/afw/134212_1.jpg")
+YUNET = "peers/face_detection_yunet_2023mar.onnx"
+FRAME = (640, 480)
+# What the page shows where there is no number.
+NOTHING = "\N{EN DASH}"
+
+
+@pytest.fixture(scope="module")
+def detector(shared: Path) -> LandmarkDetector:
+    return LandmarkDetector.load(face_detector_model=shared / YUNET)
+
+
+@pytest.fixture(scope="module")
+def url(shared: Path) -> Iterator[str]:
+    with served(DEFAULT, shared / YUNET) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def url_without_detector(shared: Path) -> Iterator[str]:
+    with served(DEFAULT, None) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def player() -> Iterator[Any]:
+    with playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(player: Any) -> Iterator[Any]:
+    with chromium(player) as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser: Any, url: str) -> Iterator[Any]:
+    with opened(browser, url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def hard_images(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Real faces as they are, tilted, upside down, grey, and so large that they are reduced."""
+    folder = tmp_path_factory.mktemp("images")
+    image = read_image(shared / FACE)
+    height, width = image.shape[:2]
+    tilted = cv2.warpAffine(
+        image, cv2.getRotationMatrix2D((width / 2, height / 2), -40, 0.9), (width, height)
+    )
+    made = {
+        "tilted": tilted,
+        "upside_down": image[::-1, ::-1],
+        "large": cv2.resize(image, None, fx=3.3, fy=3.3, interpolation=cv2.INTER_CUBIC),
+    }
+    for name, content in made.items():
+        write_image(folder / f"{name}.png", np.ascontiguousarray(content))
+    cv2.imwrite(str(folder / "grey.png"), cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    return [shared / FACE, *(shared / name for name in OTHERS), *sorted(folder.iterdir())]
+
+
+def choose(page: Any, path: Path) -> None:
+    """Give the page an image, and wait for what it says of it."""
+    page.locator("#count").evaluate("(element, text) => { element.textContent = text; }", NOTHING)
+    page.set_input_files("#file", path)
+    page.locator("#count", has_text=NOTHING).wait_for(state="detached")
+
+
+def largest_difference(found: dict[str, Any], landmarks: np.ndarray) -> float:
+    return float(np.abs(np.array(found["landmarks"]) - landmarks).max())
+
+
+def test_its_points_are_those_of_python_within_a_pixel(
+    page: Any, detector: LandmarkDetector, hard_images: list[Path]
+) -> None:
+    for path in hard_images:
+        image = read_image(path)
+        choose(page, path)
+        found = saved_points(page)
+        assert (found["width"], found["height"]) == image.shape[1::-1]
+        wanted = detector.detect(image)
+        assert len(found["faces"]) == len(wanted) > 0, path.name
+        for face, own in zip(found["faces"], wanted, strict=True):
+            assert largest_difference(face, own.landmarks) < 1, path.name
+            # Steep where a face is half trusted.
+            assert face["score"] == pytest.approx(own.score, abs=0.1)
+            # And much nearer where both look at the same box.
+            (same,) = detector.detect(image, np.array([face["box"]]), np.array([face["roll"]]))
+            assert largest_difference(face, same.landmarks) < 0.5, path.name
+            assert face["uncertainty"] == pytest.approx(same.uncertainty, rel=0.1)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_without_a_face_detector_a_face_is_boxed_by_hand(
+    browser: Any,
+    url_without_detector: str,
+    detector: LandmarkDetector,
+    shared: Path,
+    mirrored: bool,
+) -> None:
+    image = read_image(shared / FACE)
+    with opened(browser, url_without_detector) as page:
+        page.set_input_files("#file", shared / FACE)
+        page.get_by_text("Drag a box around a face").wait_for()
+        drag(page, (0.35, 0.35), (0.72, 0.8), backwards=mirrored)
+        page.locator("#count", has_text="1").wait_for()
+        (face,) = saved_points(page)["faces"]
+    (own,) = detector.detect(image, np.array([face["box"]]))
+    assert largest_difference(face, own.landmarks) < 0.5
+
+
+def drag(
+    page: Any, start: tuple[float, float], end: tuple[float, float], *, backwards: bool = False
+) -> None:
+    """Drag a box on the image, from and to shares of its width and height."""
+    at = page.locator("#points").bounding_box()
+    ends = [(at["x"] + x * at["width"], at["y"] + y * at["height"]) for x, y in (start, end)]
+    if backwards:
+        ends.reverse()
+    page.mouse.move(*ends[0])
+    page.mouse.down()
+    page.mouse.move(*ends[1], steps=4)
+    page.mouse.up()
+
+
+@pytest.fixture(scope="module")
+def frame(shared: Path) -> np.ndarray:
+    """What the fake camera shows: a face that keeps still."""
+    move = np.array([[1.0, 0.0, 100.0], [0.0, 1.0, 20.0]])
+    return cv2.warpAffine(read_image(shared / FACE), move, FRAME, borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.fixture(scope="module")
+def browser_with_camera(
+    player: Any, frame: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    path = tmp_path_factory.mktemp("camera") / "frames.mjpeg"
+    _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 98])
+    path.write_bytes(jpeg.tobytes() * 3)
+    with chromium(
+        player, "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={path}"
+    ) as started:
+        yield started
+
+
+def check_camera(page: Any, frame: np.ndarray, detector: LandmarkDetector) -> None:
+    """Wait until a face is followed; its points are those of Python in the camera's frame."""
+    page.locator("#count", has_text="1").wait_for()
+    # The first frames: what is smoothed comes to rest.
+    page.wait_for_timeout(1500)
+    assert float(page.text_content("#time").removesuffix(" ms")) > 0
+    assert int(page.text_content("#rate")) > 0
+    found = saved_points(page)
+    (face,) = found["faces"]
+    (own,) = detector.detect(frame)
+    # Chromium scales the file to the size that was asked for.
+    points = np.array(face["landmarks"]) * FRAME[0] / found["width"]
+    side = np.ptp(own.landmarks, axis=0).max()
+    assert np.linalg.norm(points - own.landmarks, axis=1).mean() < 0.01 * side
+
+
+def test_a_face_before_the_camera_is_followed(
+    browser_with_camera: Any, url: str, frame: np.ndarray, detector: LandmarkDetector
+) -> None:
+    with opened(browser_with_camera, url, camera=True) as page:
+        page.click("#camera")
+        check_camera(page, frame, detector)
+        page.click("#camera")
+        page.get_by_role("button", name="Use the camera").wait_for()
+        assert page.text_content("#rate") == NOTHING
+
+
+def test_a_face_before_the_camera_is_boxed_by_hand(
+    browser_with_camera: Any,
+    url_without_detector: str,
+    frame: np.ndarray,
+    detector: LandmarkDetector,
+) -> None:
+    (own,) = detector.detect(frame)
+    low, high = geometry.landmarks_box(own.landmarks).reshape(2, 2) / FRAME
+    with opened(browser_with_camera, url_without_detector, camera=True) as page:
+        page.click("#camera")
+        page.get_by_text("Drag a box around a face").wait_for()
+        # The page is a mirror.
+        drag(page, (1 - high[0], low[1]), (1 - low[0], high[1]))
+        check_camera(page, frame, detector)
+        assert page.text_content("#message") == ""
+
+
+def test_a_box_before_the_camera_without_a_face_is_said(
+    browser_with_camera: Any, url_without_detector: str
+) -> None:
+    with opened(browser_with_camera, url_without_detector, camera=True) as page:
+        page.click("#camera")
+        page.get_by_text("Drag a box around a face").wait_for()
+        drag(page, (0.05, 0.05), (0.15, 0.2))
+        page.get_by_text("The network sees no face in that box").wait_for()
+
+
+def test_a_camera_that_is_not_allowed_is_said(browser_with_camera: Any, url: str) -> None:
+    with opened(browser_with_camera, url) as page:
+        page.click("#camera")
+        page.get_by_text("The camera is not allowed for this page").wait_for()
+
+
+def test_a_computer_without_a_camera_is_said(browser: Any, url: str) -> None:
+    with opened(browser, url, camera=True) as page:
+        page.click("#camera")
+        page.get_by_text("There is no camera at this computer").wait_for()
+
+
+def test_a_file_that_is_no_image_is_said_and_the_next_one_is_taken(
+    page: Any, shared: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no image")
+    page.set_input_files("#file", notes)
+    page.get_by_text("notes.txt is not an image that this browser can show").wait_for()
+    choose(page, shared / FACE)
+    assert page.text_content("#count") == "1"
+    assert page.text_content("#message") == ""
+
+
+def test_an_image_without_a_face_is_said_and_a_box_may_be_drawn(page: Any, tmp_path: Path) -> None:
+    grey = tmp_path / "grey.png"
+    write_image(grey, np.full((300, 400, 3), 128, np.uint8))
+    choose(page, grey)
+    assert page.text_content("#count") == "0"
+    page.get_by_text("No face was found. Drag a box around one").wait_for()
+    assert page.locator("#save-points").is_disabled()
+    drag(page, (0.2, 0.2), (0.8, 0.8))
+    page.locator("#count", has_text="1").wait_for()
+
+
+def test_a_dropped_image_is_taken(page: Any, shared: Path) -> None:
+    content = list((shared / FACE).read_bytes())
+    handle = page.evaluate_handle(
+        """content => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(content)], "face.jpg"));
+            return transfer;
+        }""",
+        content,
+    )
+    page.dispatch_event(".stage", "drop", {"dataTransfer": handle})
+    page.locator("#count", has_text="1").wait_for(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_it_is_no_wider_than_the_window(
+    browser: Any, url: str, shared: Path, width: int, scheme: str
+) -> None:
+    size = {"width": width, "height": 844}
+    with opened(browser, url, viewport=size, color_scheme=scheme) as page:
+        for path in (None, shared / FACE):
+            if path:
+                choose(page, path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)"
+            assert (
+                page.eval_on_selector_all("header, main, footer, .bar, button, p, dl", wide) == []
+            )
