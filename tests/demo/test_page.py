@@ -189,7 +189,7 @@ def test_a_face_before_the_camera_is_followed(
         page.click("#camera")
         check_camera(page, frame, detector)
         page.click("#camera")
-        page.get_by_role("button", name="Use the camera").wait_for()
+        page.get_by_role("button", name="Use camera").wait_for()
         assert page.text_content("#rate") == NOTHING
 
 

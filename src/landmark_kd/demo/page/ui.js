@@ -9,6 +9,8 @@ const LONGEST_SIDE = 4096;
 const REGION = 0.9;
 // Numbers of the last frames are shown as their mean.
 const FRAMES = 20;
+// The name of what the camera shows.
+const CAMERA = "camera";
 
 const $ = (id) => document.getElementById(id);
 const engine = new Engine();
@@ -33,6 +35,7 @@ function say(sentence, isError = false) {
 function showNumbers(ms, faces, rate = null) {
   $("time").textContent = ms === null ? "–" : `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   $("count").textContent = faces === null ? "–" : faces;
+  $("timed").textContent = shown?.name === CAMERA ? "a frame" : "this image";
   $("rate").textContent = rate === null ? "–" : Math.round(rate);
 }
 
@@ -153,7 +156,7 @@ async function toggleCamera() {
     return;
   }
   $("camera").setAttribute("aria-pressed", "true");
-  $("camera").lastElementChild.textContent = "Stop the camera";
+  $("camera").lastElementChild.textContent = "Stop camera";
   askForBox(!settings.finds_faces);
   say("");
   await engine.ask("forget");
@@ -183,7 +186,7 @@ async function follow() {
       const { result: faces, image: back, ms } = await engine.ask("follow", { image, time });
       if (mine !== turn || !camera.isOn) return;
       const seen = new ImageData(back.data, back.width, back.height);
-      shown = { name: "camera", image: seen, mirrored: true };
+      shown = { name: CAMERA, image: seen, mirrored: true };
       show(seen, faces, true);
       if (!settings.finds_faces && !$("message").textContent && !faces.length) say(NO_DETECTOR);
       if (faces.length && $("message").textContent === NO_DETECTOR) say("");
@@ -205,7 +208,7 @@ async function follow() {
 function leaveCamera() {
   camera.stop();
   $("camera").setAttribute("aria-pressed", "false");
-  $("camera").lastElementChild.textContent = "Use the camera";
+  $("camera").lastElementChild.textContent = "Use camera";
   $("rate").textContent = "–";
 }
 

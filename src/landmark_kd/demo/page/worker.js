@@ -8,6 +8,7 @@ ort.env.wasm.wasmPaths = new URL("./runtime/", import.meta.url).href;
 ort.env.logLevel = "error";
 // YuNet's file says of its outputs what holds at 640 x 640 pixels only, and onnxruntime warns.
 const ERRORS = 3;
+const BLANK = { width: 1, height: 1, data: new Uint8ClampedArray(4) };
 
 let network = null;
 let tracker = null;
@@ -20,6 +21,8 @@ const answers = {
       ? new YuNet(ort, await opened("face_detector.onnx"), settings.faces)
       : null;
     network = new LandmarkNetwork(ort, session, settings.info, settings.landmarks, faces);
+    // The first run takes longer than those after it.
+    await network.predict(BLANK, [{ box: [0, 0, 1, 1], roll: 0 }]);
     const forget = () => new FaceTracker(network, settings.tracking, settings.smoothing);
     answers.forget = () => void (tracker = forget());
     answers.forget();
