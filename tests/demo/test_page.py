@@ -9,12 +9,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from landmark_kd.imaging.images import read_image, write_image
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.shipped import DEFAULT
 from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.scheme import WFLW_98
 from tests.support.browser import PATIENCE, chromium, opened, playwright, saved_points, served
+from tests.support.constant_model import constant_model
 
 pytestmark = pytest.mark.seconds
 
@@ -23,6 +26,8 @@ FACE = "data/300w/helen/testset/2998572157_1.jpg"
 OTHERS = ("data/300w/helen/testset/2985256907_1.jpg", "data/300w/afw/134212_1.jpg")
 YUNET = "peers/face_detection_yunet_2023mar.onnx"
 FRAME = (640, 480)
+# Of EXIF.
+ORIENTATION = 0x0112
 # What the page shows where there is no number.
 NOTHING = "\N{EN DASH}"
 
@@ -64,7 +69,7 @@ def page(browser: Any, url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def hard_images(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Real faces as they are, tilted, upside down, grey, and so large that they are reduced."""
+    """Real faces as they are, tilted, upside down, grey, so large that they are reduced, EXIF."""
     folder = tmp_path_factory.mktemp("images")
     image = read_image(shared / FACE)
     height, width = image.shape[:2]
@@ -79,6 +84,9 @@ def hard_images(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     for name, content in made.items():
         write_image(folder / f"{name}.png", np.ascontiguousarray(content))
     cv2.imwrite(str(folder / "grey.png"), cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # to be turned clockwise
+    Image.open(shared / FACE).rotate(90, expand=True).save(folder / "exif.jpg", exif=exif)
     return [shared / FACE, *(shared / name for name in OTHERS), *sorted(folder.iterdir())]
 
 
@@ -97,7 +105,8 @@ def test_its_points_are_those_of_python_within_a_pixel(
     page: Any, detector: LandmarkDetector, hard_images: list[Path]
 ) -> None:
     for path in hard_images:
-        image = read_image(path)
+        image = cv2.imread(str(path))  # turned as EXIF says, as by `predict`
+        assert image is not None
         choose(page, path)
         found = saved_points(page)
         assert (found["width"], found["height"]) == image.shape[1::-1]
@@ -130,6 +139,26 @@ def test_without_a_face_detector_a_face_is_boxed_by_hand(
         (face,) = saved_points(page)["faces"]
     (own,) = detector.detect(image, np.array([face["box"]]))
     assert largest_difference(face, own.landmarks) < 0.5
+
+
+def test_a_network_of_another_scheme_and_without_sigma_is_served_too(
+    browser: Any, tmp_path: Path
+) -> None:
+    shape = np.random.default_rng(0).uniform(40, 120, (WFLW_98.points, 2))
+    model = constant_model(tmp_path / "model.onnx", shape, WFLW_98)
+    image = tmp_path / "image.png"
+    write_image(image, np.zeros((200, 200, 3), np.uint8))
+    with served(model, None) as url, opened(browser, url) as page:
+        page.set_input_files("#file", image)
+        page.get_by_text("Drag a box around a face").wait_for()
+        assert page.get_by_text("90 % regions").is_hidden()
+        low, high = geometry.landmarks_box(shape).reshape(2, 2) / 200
+        drag(page, (low[0], low[1]), (high[0], high[1]))
+        page.locator("#count", has_text="1").wait_for()
+        (face,) = saved_points(page)["faces"]
+    # By hand: the mouse meets whole pixels of the screen.
+    assert largest_difference(face, shape) < 2
+    assert face["uncertainty"] is None
 
 
 def drag(
@@ -253,6 +282,15 @@ def test_an_image_without_a_face_is_said_and_a_box_may_be_drawn(page: Any, tmp_p
     assert page.locator("#save-points").is_disabled()
     drag(page, (0.2, 0.2), (0.8, 0.8))
     page.locator("#count", has_text="1").wait_for()
+
+
+def test_a_page_whose_file_is_gone_says_so(browser: Any, url: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/*.wasm", lambda route: route.abort())
+    page.goto(url)
+    page.get_by_text("The page could not be opened").wait_for(timeout=PATIENCE)
+    context.close()
 
 
 def test_a_dropped_image_is_taken(page: Any, shared: Path) -> None:

@@ -9,7 +9,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from landmark_kd.cli.shared import load_model
+from landmark_kd.cli.shared import add_model, load_model
 from landmark_kd.demo.files import page_files, runtime_files
 from landmark_kd.demo.runtime import bring_runtime, is_complete, runtime_folder
 from landmark_kd.demo.server import PageServer
@@ -42,12 +42,7 @@ def add_demo(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--model",
-        metavar="NAME|FILE",
-        help=f"a network that comes with landmark-kd, {' or '.join(shipped_names())} (default: "
-        f"{_default_model()}), or an ONNX file of the export stage, as models/landmarks.onnx",
-    )
+    add_model(parser, _default_model())
     parser.add_argument(
         "--detector-model",
         type=Path,

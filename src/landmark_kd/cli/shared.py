@@ -45,13 +45,13 @@ def add_name(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names the network."""
+def add_model(parser: argparse.ArgumentParser, default: str = DEFAULT) -> None:
+    """Add the argument that names the network; `default` is what the command takes without it."""
     parser.add_argument(
         "--model",
         metavar="NAME|FILE",
         help=f"a network that comes with landmark-kd, {' or '.join(shipped_names())} (default: "
-        f"{DEFAULT}), or an ONNX file of the export stage, as models/landmarks.onnx",
+        f"{default}), or an ONNX file of the export stage, as models/landmarks.onnx",
     )
 
 
