@@ -20,6 +20,7 @@ from benchmarks.pfld.onnx_cost import onnx_cost
 from landmark_kd import __version__
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.registry import DATASETS
+from landmark_kd.demo.runtime import PAGE
 from landmark_kd.imaging.images import read_image
 from landmark_kd.inference import shipped
 from landmark_kd.inference.detector import LandmarkDetector
@@ -204,6 +205,8 @@ def test_wheel_and_source_distribution_hold_it(distributions: Path) -> None:
     (wheel,), (source,) = (list(distributions.glob(name)) for name in ("*.whl", "*.tar.gz"))
     with zipfile.ZipFile(wheel) as packed:
         assert packed.read("landmark_kd/assets/accurate.onnx") == shipped_model()
+        page = {name for name in packed.namelist() if "/demo/page/" in name}
+        assert {f"landmark_kd/demo/page/{file.name}" for file in PAGE.glob("[!.]*")} == page
     with tarfile.open(source) as packed_source:
         names = packed_source.getnames()
     assert any(name.endswith("src/landmark_kd/assets/accurate.onnx") for name in names)
