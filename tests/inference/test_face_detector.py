@@ -14,20 +14,28 @@ import numpy as np
 import pooch
 import pytest
 
+from benchmarks.end_to_end.photos import rotated
 from landmark_kd.core.errors import UserError
+from landmark_kd.imaging.crops import sample
 from landmark_kd.imaging.images import read_image
-from landmark_kd.inference import face_detector
+from landmark_kd.inference import yunet_file
+from landmark_kd.inference.boxes import centre_half
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face_detector import (
-    FILE,
+    CLOSER_PIXELS,
     VARIABLE,
+    FoundFaces,
     HaarDetector,
     YuNetDetector,
-    fetched,
+    _turned_crops,
     make_detector,
 )
+from landmark_kd.inference.turned_boxes import wrapped
+from landmark_kd.inference.yunet_file import FILE, fetched
+from landmark_kd.landmarks import geometry
 from tests.support.download_server import DownloadServer, running_server, whole
 from tests.support.exported_model import exported_model
+from tests.support.train_photos import train_photos
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setattr(pooch, "os_cache", lambda name: folder)
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(face_detector, "URL", "http://127.0.0.1:9/nothing.onnx")
+    monkeypatch.setattr(yunet_file, "URL", "http://127.0.0.1:9/nothing.onnx")
     monkeypatch.setattr(fetched, "__defaults__", ("http://127.0.0.1:9/nothing.onnx",))
     return folder
 
@@ -56,7 +64,7 @@ def test_the_file_is_fetched_once_checked_and_kept(
     cache: Path, monkeypatch: pytest.MonkeyPatch, server: DownloadServer
 ) -> None:
     content = b"what the publisher has"
-    monkeypatch.setattr(face_detector, "SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(yunet_file, "SHA256", hashlib.sha256(content).hexdigest())
     # The first connection breaks: it is tried again.
     server.answers["/" + FILE] = [whole(content, cut_at=5), whole(content)]
     url = server.url("/" + FILE)
@@ -119,6 +127,32 @@ def test_images_of_odd_sizes_are_looked_at(yunet: Path, shape: tuple[int, int]) 
         found = detector.find(np.zeros((*shape, 3), np.uint8))
         assert found.boxes.shape == (0, 4)
         assert found.rolls.shape == found.scores.shape == (0,)
+
+
+@pytest.mark.parametrize("degrees", [0, 75, 135, 180, 240])
+def test_a_closer_look_tells_how_a_face_is_turned(yunet: Path, shared: Path, degrees: int) -> None:
+    detector = YuNetDetector(yunet)
+    away = []
+    for photo in train_photos(shared, every=80):
+        image, points = rotated(photo, degrees)
+        boxes = geometry.landmarks_box(points)
+        seen = FoundFaces(boxes, np.zeros(1), np.ones(1), boxes, np.zeros(1, bool))
+        closer = detector.look_closer(image, seen)
+        away.append(float(np.degrees(wrapped(closer.rolls - np.radians(degrees)))[0]))
+        (box, found) = centre_half(boxes), centre_half(closer.boxes)
+        assert (np.abs(found[0] - box[0]) < box[1]).all()
+    assert len(away) > 10
+    # Heads in these photos are tilted themselves.
+    assert np.max(np.abs(away)) < 50
+
+
+def test_turned_crops_are_those_that_are_cut_one_by_one(shared: Path) -> None:
+    image = read_image(next((shared / "data/300w/afw").glob("*.jpg")))
+    to_crop, crops = _turned_crops(image, np.array([50.0, 40.0, 210.0, 230.0]))
+    for matrix, crop in zip(to_crop, crops, strict=True):
+        away = np.abs(sample(image, matrix, CLOSER_PIXELS).astype(int) - crop)
+        # OpenCV rounds to a 32nd of a pixel.
+        assert (away <= 1).mean() > 0.999
 
 
 def test_copies_and_pickles_find_the_same_faces(yunet: Path, shared: Path) -> None:

@@ -12,34 +12,35 @@ import numpy as np
 from landmark_kd import __version__
 from landmark_kd.core.errors import UserError
 from landmark_kd.inference.arguments import checked_boxes, checked_image, checked_rolls
+from landmark_kd.inference.boxes import around, centre_half
 from landmark_kd.inference.face import Face
-from landmark_kd.inference.face_detector import FaceDetector, make_detector
-from landmark_kd.inference.network import ExportedNetwork, Predictions
+from landmark_kd.inference.face_detector import FaceDetector, FoundFaces, make_detector
+from landmark_kd.inference.looks import Looks, apart
+from landmark_kd.inference.network import ExportedNetwork
 from landmark_kd.inference.shipped import DEFAULT, names_file
 from landmark_kd.inference.turned_boxes import moved, turned_back, wrapped
 from landmark_kd.landmarks import geometry
 
-# The first prediction's box replaces the detector's where its side is within this factor of it;
-# beyond, the prediction has gone wrong and would lead the second one astray.
+# The landmarks' box replaces the one that they were predicted in where its side is within this
+# factor of it; beyond, the prediction has gone wrong and would lead the next one astray.
 LARGEST_REFINEMENT = 1.5
 # Radians of tilt up to which a face in a given box is left as it is.
 TILTED = np.radians(15)
 # Length of the sum of all lines between mirrored landmarks, as a share of the sum of their lengths:
 # 0.64 of random points, and 0.98 and more of 99 in 100 of 300-W's faces.
 PARALLEL = 0.8
-# Turns of a face whose tilt the detector says: it may have taken it for one the other way round.
-QUARTERS = np.array([np.pi, np.pi / 2, -np.pi / 2])
+# A face that is trusted less may be tilted otherwise than its first look supposed.
+SURELY_TRUSTED = 0.99
+# The landmarks of a face that is trusted less tell neither box nor tilt; and where no face has as
+# high a score, there may be one in the image turned.
+TRUSTED = 0.5
 # A face that the detector is as sure of is no reason to turn the image, even if the network does
 # not trust it: of 300-W train images turned by 90 degrees more than half have no such face, and of
 # upright ones all but 5 in 100.
 SURELY_THERE = 0.85
-# A face that is trusted less may be tilted otherwise; and where no face has as high a score, there
-# may be one in the image turned.
-TRUSTED = 0.5
-# A turn is taken where its landmarks are trusted as much: turns are tried of faces that the network
-# does not know well, and one crop in a hundred that is turned wrongly is trusted by chance, while
-# 19 in 20 of the faces that lie right have more.
-SURELY_TURNED = 0.9
+# Quarters by which an image is turned then. YuNet sees upside down what it sees upright: of 61
+# 300-W train faces, turned by any multiple of 15 degrees, it found as many with the half turn.
+QUARTERS = (1, 3)
 
 
 class LandmarkDetector(ExportedNetwork):
@@ -65,7 +66,7 @@ class LandmarkDetector(ExportedNetwork):
         self._faces: FaceDetector | None = None
         # What is asked for by name is to be there; `auto` is looked for when faces are.
         if wanted[0] != "auto" or wanted[1] is not None:
-            self._faces = make_detector(*wanted)
+            self._faces = make_detector(*wanted, threads)
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"wanted": self._wanted, "faces": self._faces}
@@ -128,9 +129,10 @@ class LandmarkDetector(ExportedNetwork):
     ) -> list[Face]:
         """Return the faces of an image; none is an empty list.
 
-        Without `boxes` faces are looked for. A network that was trained on the landmarks' boxes
-        predicts in the detector's once, and once more in the upright box of that first prediction,
-        which lies closer.
+        Without `boxes` faces are looked for. The network looks at each in the face detector's box;
+        where it does not trust what it sees, once more as a closer look of the face detector says;
+        and, if it was trained on the landmarks' boxes, in the upright box of its landmarks where
+        that lies elsewhere.
 
         Boxes that are given are taken as they are, but for heads that are tilted: where the first
         landmarks lie tilted by more than TILTED, the face is looked at once more in the landmarks'
@@ -144,8 +146,8 @@ class LandmarkDetector(ExportedNetwork):
             rolls: (M,) degrees by which the boxes are turned about their centres, see `Face.roll`.
             min_face: height in pixels of the smallest face to look for; None leaves it to the face
                 detector. Without `boxes` only.
-            turn: where no face is sure look for one in the image turned by 90, 180 and 270
-                degrees. Without `boxes` only.
+            turn: where no face is sure look for one in the image turned by 90 and 270 degrees.
+                Without `boxes` only.
 
         Raises:
             ValueError: `image`, `boxes` or `rolls` is not as said, or the model was trained on a
@@ -199,11 +201,10 @@ class LandmarkDetector(ExportedNetwork):
                 [np.empty(0), *(checked_rolls(*pair) for pair in zip(turned, counts, strict=True))]
             )
             seen = _repeated(images, counts)
-            predicted = self.predict(seen, found, angles)
+            looks = self._looked_at(seen, found, angles)
             if rolls is None and self.info.box == "landmarks":
-                found, angles, predicted = self._straightened(seen, found, predicted)
-            faces = _faces(found, angles, np.ones(len(found)), predicted)
-            return _split(faces, counts)
+                looks = self._straightened(seen, looks)
+            return _split(looks.faces(np.ones(len(found))), counts)
         if self.info.box == "dataset" and self.info.box_in_haar is None:
             raise ValueError(
                 f"the model was trained on the boxes of {self.info.dataset}; give boxes"
@@ -214,7 +215,7 @@ class LandmarkDetector(ExportedNetwork):
         best = [faces for faces, _ in results]
         for i, image in enumerate(images):
             sure = results[i][1]
-            for quarters in range(1, 4 if turn else 1):
+            for quarters in QUARTERS if turn else ():
                 if _surest(best[i]) >= TRUSTED or sure >= SURELY_THERE:
                     break
                 ((faces, sure),) = self._found([image], quarters, min_face)
@@ -231,15 +232,14 @@ class LandmarkDetector(ExportedNetwork):
         boxes = np.array([face.box for face in faces], dtype=np.float64).reshape(-1, 4)
         rolls = np.radians([face.roll for face in faces])
         landmarks = np.array([face.landmarks for face in faces])
-        # Those of a face that is followed are trusted, else it is looked for anew.
-        boxes, rolls = self._refined(boxes, rolls, landmarks, np.ones(len(faces), bool))
+        boxes, rolls = self._refined(boxes, rolls, landmarks)
         return boxes, np.degrees(rolls)
 
     @property
     def face_detector(self) -> FaceDetector:
         """The face detector, made when it is asked for."""
         if self._faces is None:
-            self._faces = make_detector(*self._wanted)
+            self._faces = make_detector(*self._wanted, self._opened[2])
         return self._faces
 
     def _found(
@@ -249,77 +249,84 @@ class LandmarkDetector(ExportedNetwork):
 
         The score is 0 where there is no face.
         """
-        found = [
-            self.face_detector.find(
-                np.ascontiguousarray(np.rot90(image, -quarters)) if quarters else image, min_face
-            )
-            for image in images
-        ]
+        detector = self.face_detector
+        found = []
+        for image in images:
+            turned = np.ascontiguousarray(np.rot90(image, -quarters)) if quarters else image
+            found.append(turned_back(detector.find(turned, min_face), quarters, image.shape))
         counts = [len(of_image.boxes) for of_image in found]
-        back = [
-            turned_back(of_image, quarters, image.shape)
-            for of_image, image in zip(found, images, strict=True)
-        ]
-        boxes = np.concatenate([of_image[0] for of_image in back])
-        rolls = np.concatenate([of_image[1] for of_image in back])
-        if self.info.box_in_haar is not None:
-            boxes = moved(boxes, rolls, self.info.box_in_haar)
         seen = _repeated(images, counts)
-        predicted = self.predict(seen, boxes, rolls)
-        if self.info.box == "landmarks" and len(boxes):
-            rolls, landmarks, trusted = self._best_turned(seen, boxes, rolls, predicted)
-            boxes, rolls = self._refined(boxes, rolls, landmarks, trusted)
-            predicted = self.predict(seen, boxes, rolls)
+        looks = self._looked_at(seen, *self._boxes_of(found))
+        looks = self._turned(images, found, looks)
+        looks = self._looked_closer(seen, looks)
         scores = [of_image.scores for of_image in found]
-        faces = _split(_faces(boxes, rolls, np.concatenate(scores), predicted), counts)
+        faces = _split(looks.faces(np.concatenate(scores)), counts)
         surest = [float(of_image.max(initial=0)) for of_image in scores]
         return list(zip(faces, surest, strict=True))
 
-    def _best_turned(
-        self,
-        images: Sequence[np.ndarray],
-        boxes: np.ndarray,
-        rolls: np.ndarray,
-        first: Predictions,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Turn the boxes of faces that are not trusted, where a turn is.
+    def _boxes_of(self, found: Sequence[FoundFaces]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the boxes (M, 4), as the network knows them, and rolls (M,) of all faces found."""
+        boxes = np.concatenate([of_image.boxes for of_image in found])
+        rolls = np.concatenate([of_image.rolls for of_image in found])
+        if self.info.box_in_haar is not None:
+            boxes = moved(boxes, rolls, self.info.box_in_haar)
+        return boxes, rolls
 
-        A face that is trusted in no turn is one that the network does not know well, such as a
-        blurred one, and no turn is better than another.
+    def _turned(
+        self, images: Sequence[np.ndarray], found: Sequence[FoundFaces], looks: Looks
+    ) -> Looks:
+        """Let the face detector look closer at faces that may be tilted otherwise.
 
-        Returns:
-            rolls (M,), landmarks (M, K, 2) and whether the face is trusted (M,).
+        It tells the turn better than the network, which now and then trusts a blurred face most
+        where it lies wrongly.
         """
-        rolls, landmarks, trusted = rolls.copy(), first.landmarks.copy(), first.trust >= TRUSTED
-        for i in np.flatnonzero(~trusted):
-            angles = rolls[i] + QUARTERS
-            seen = [images[int(i)]] * len(angles)
-            turned = self.predict(seen, np.repeat(boxes[[i]], len(angles), axis=0), angles)
-            best = int(turned.trust.argmax())
-            if turned.trust[best] >= SURELY_TURNED:
-                rolls[i], landmarks[i], trusted[i] = angles[best], turned.landmarks[best], True
-        return rolls, landmarks, trusted
+        if self.info.typical_sigma is None:  # a network that trusts all alike
+            doubted = ~np.concatenate([of_image.upright for of_image in found])
+        else:
+            doubted = looks.predicted.trust < SURELY_TRUSTED
+        closer, start = [], 0
+        for image, of_image in zip(images, found, strict=True):
+            end = start + len(of_image.boxes)
+            closer.append(self.face_detector.look_closer(image, of_image.at(doubted[start:end])))
+            start = end
+        boxes, rolls = self._boxes_of(closer)
+        rows = np.flatnonzero(doubted)
+        elsewhere = apart(looks.boxes[rows], looks.rolls[rows], boxes, rolls)
+        rows, boxes, rolls = rows[elsewhere], boxes[elsewhere], rolls[elsewhere]
+        seen = _repeated(images, [len(of_image.boxes) for of_image in found])
+        return looks.replaced(rows, self._looked_at([seen[int(i)] for i in rows], boxes, rolls))
+
+    def _looked_closer(self, seen: Sequence[np.ndarray], looks: Looks) -> Looks:
+        """Look again at faces whose landmarks lie otherwise than the box supposed."""
+        if self.info.box != "landmarks":
+            return looks
+        boxes, rolls = self._refined(looks.boxes, looks.rolls, looks.predicted.landmarks)
+        elsewhere = apart(looks.boxes, looks.rolls, boxes, rolls)
+        rows = np.flatnonzero(elsewhere & (looks.predicted.trust >= TRUSTED))
+        again = self._looked_at([seen[int(i)] for i in rows], boxes[rows], rolls[rows])
+        kept = again.predicted.trust >= TRUSTED
+        return looks.replaced(rows[kept], again.at(kept))
+
+    def _looked_at(
+        self, images: Sequence[np.ndarray], boxes: np.ndarray, rolls: np.ndarray
+    ) -> Looks:
+        return Looks(boxes, rolls, self.predict(images, boxes, rolls))
 
     def _refined(
-        self, boxes: np.ndarray, rolls: np.ndarray, landmarks: np.ndarray, trusted: np.ndarray
+        self, boxes: np.ndarray, rolls: np.ndarray, landmarks: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the upright boxes (M, 4) of landmarks and their rolls (M,), in radians.
 
-        Boxes and rolls stay as they are where those of the landmarks cannot be right; rolls where
-        the landmarks are not trusted (M,).
+        Boxes and rolls stay as they are where those of the landmarks cannot be right.
         """
         boxes, rolls = boxes.copy(), rolls.copy()
         for i, points in enumerate(landmarks):
             # As they lie in the crop.
-            lying = geometry.turned(points, -rolls[i])
-            roll = rolls[i] + (self._roll(lying) if trusted[i] else 0.0)
-            upright = geometry.turned(points, -roll)
-            tight = geometry.landmarks_box(upright)
-            centre = geometry.turned((tight[:2] + tight[2:]) / 2, roll)
-            half = (tight[2:] - tight[:2]) / 2
-            change = half.max() / (boxes[i, 2:] - boxes[i, :2]).max() * 2
+            roll = rolls[i] + self._roll(geometry.turned(points, -rolls[i]))
+            centre, half = centre_half(geometry.landmarks_box(geometry.turned(points, -roll)))
+            change = half.max() / centre_half(boxes[i])[1].max()
             if 1 / LARGEST_REFINEMENT < change < LARGEST_REFINEMENT:
-                boxes[i], rolls[i] = np.concatenate([centre - half, centre + half]), roll
+                boxes[i], rolls[i] = around(geometry.turned(centre, roll), half), roll
         return boxes, rolls
 
     def _roll(self, landmarks: np.ndarray) -> float:
@@ -337,44 +344,14 @@ class LandmarkDetector(ExportedNetwork):
             return 0.0
         return float(np.arctan2(y, x))
 
-    def _straightened(
-        self, images: Sequence[np.ndarray], boxes: np.ndarray, first: Predictions
-    ) -> tuple[np.ndarray, np.ndarray, Predictions]:
+    def _straightened(self, seen: Sequence[np.ndarray], looks: Looks) -> Looks:
         """Look once more at those of the faces in given boxes whose heads are tilted."""
-        sure = np.ones(len(boxes), bool)
-        closer, angles = self._refined(boxes, np.zeros(len(boxes)), first.landmarks, sure)
-        rolls = np.zeros(len(boxes))
-        tilted = np.flatnonzero(np.abs(wrapped(angles)) > TILTED)
-        if not len(tilted):
-            return boxes, rolls, first
-        again = self.predict([images[int(i)] for i in tilted], closer[tilted], angles[tilted])
+        boxes, rolls = self._refined(looks.boxes, looks.rolls, looks.predicted.landmarks)
+        rows = np.flatnonzero(np.abs(wrapped(rolls)) > TILTED)
+        again = self._looked_at([seen[int(i)] for i in rows], boxes[rows], rolls[rows])
         # A network that says no uncertainty trusts all alike.
-        kept = again.trust >= first.trust[tilted] * (1 - 1e-9)
-        into, taken = tilted[kept], np.flatnonzero(kept)
-        boxes = boxes.copy()
-        boxes[into], rolls[into] = closer[into], angles[into]
-        landmarks, trust = first.landmarks.copy(), first.trust.copy()
-        landmarks[into], trust[into] = again.landmarks[taken], again.trust[taken]
-        sigma = first.sigma
-        if sigma is not None and again.sigma is not None:
-            sigma = sigma.copy()
-            sigma[into] = again.sigma[taken]
-        return boxes, rolls, Predictions(landmarks, sigma, trust)
-
-
-def _faces(
-    boxes: np.ndarray, rolls: np.ndarray, scores: np.ndarray, predicted: Predictions
-) -> list[Face]:
-    return [
-        Face(
-            boxes[i],
-            predicted.landmarks[i],
-            float(scores[i] * predicted.trust[i]),
-            None if predicted.sigma is None else predicted.sigma[i],
-            float(np.degrees(wrapped(rolls[i]))),
-        )
-        for i in range(len(boxes))
-    ]
+        kept = again.predicted.trust >= looks.predicted.trust[rows] * (1 - 1e-9)
+        return looks.replaced(rows[kept], again.at(kept))
 
 
 def _repeated(images: Sequence[np.ndarray], counts: Sequence[int]) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import onnxruntime
 
@@ -28,6 +29,21 @@ class Predictions(NamedTuple):
     landmarks: np.ndarray
     sigma: np.ndarray | None
     trust: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Predictions:
+        """Return those of some faces: their rows, or a bool for each."""
+        sigma = None if self.sigma is None else self.sigma[rows]
+        return Predictions(self.landmarks[rows], sigma, self.trust[rows])
+
+    def replaced(self, rows: np.ndarray, others: Predictions) -> Predictions:
+        """Return these with others in place of those of the faces at rows."""
+        landmarks, trust = self.landmarks.copy(), self.trust.copy()
+        landmarks[rows], trust[rows] = others.landmarks, others.trust
+        sigma = self.sigma
+        if sigma is not None and others.sigma is not None:
+            sigma = sigma.copy()
+            sigma[rows] = others.sigma
+        return Predictions(landmarks, sigma, trust)
 
 
 class ExportedNetwork:
@@ -87,6 +103,9 @@ class ExportedNetwork:
                 f"{source} {error}; give a file that the export stage of this project wrote."
             ) from None
         self.info = info
+        mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))
+        # What each value of a pixel is to the network, for each channel.
+        self._normalised = ((np.arange(256, dtype=np.float32)[:, None] - mean) / std).T.copy()
         self.source = source
         self._opened = model, source, threads
         self._session = session
@@ -125,11 +144,11 @@ class ExportedNetwork:
             [sample(image, matrix, size) for image, matrix in zip(images, to_crop, strict=True)],
             dtype=np.uint8,
         )
-        crops = crops.reshape(-1, size, size, 3)
-        rgb = crops[..., ::-1].astype(np.float32)
-        mean, std = (np.array(values, dtype=np.float32) for values in (info.mean, info.std))
-        inputs = (rgb - mean) / std
-        return np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)), to_crop
+        inputs = np.empty((len(crops), 3, size, size), np.float32)
+        for crop, planes in zip(crops, inputs, strict=True):
+            for channel in range(3):  # RGB of BGR
+                planes[channel] = cv2.LUT(crop[..., 2 - channel], self._normalised[channel])
+        return inputs, to_crop
 
     def run_network(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the landmarks (M, K, 2) float32, network coordinates, of `network_inputs`.
