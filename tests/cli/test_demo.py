@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from landmark_kd.demo.runtime import FILES, runtime_folder
-from landmark_kd.inference.face_detector import FILE
+from landmark_kd.inference.yunet_file import FILE
 from tests.conftest import PROJECT
 from tests.support.command import run
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from landmark_kd.imaging import face_detector as haar
-from landmark_kd.inference import detector, face_detector, smoothing, tracking
+from landmark_kd.inference import detector, face_detector, looks, smoothing, tracking, yunet
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks import uncertainty
 from landmark_kd.visualization import overlay
@@ -27,25 +27,28 @@ def page_settings(network: LandmarkDetector, *, has_face_detector: bool) -> dict
         "info": asdict(info),
         "finds_faces": has_face_detector and knows_boxes,
         "faces": {
-            "least_score": face_detector.LEAST_SCORE,
-            "overlap": face_detector.OVERLAP,
+            "least_score": yunet.LEAST_SCORE,
+            "overlap": yunet.OVERLAP,
             "longer_sides": face_detector.LONGER_SIDES,
             "smallest_seen": face_detector.SMALLEST_SEEN,
             "sure_score": face_detector.SURE_SCORE,
             "sure_roll": float(face_detector.SURE_ROLL),
             "turns": face_detector.TURNS.tolist(),
-            "second_look": face_detector.SECOND_LOOK,
-            "second_look_pixels": face_detector.SECOND_LOOK_PIXELS,
+            "closer": face_detector.CLOSER,
+            "closer_pixels": face_detector.CLOSER_PIXELS,
             "landmark_box": face_detector.LANDMARK_BOX.tolist(),
         },
         "landmarks": {
             "largest_refinement": detector.LARGEST_REFINEMENT,
             "tilted": float(detector.TILTED),
             "parallel": detector.PARALLEL,
-            "quarters": detector.QUARTERS.tolist(),
+            "quarters": detector.QUARTERS,
             "surely_there": detector.SURELY_THERE,
             "trusted": detector.TRUSTED,
-            "surely_turned": detector.SURELY_TURNED,
+            "surely_trusted": detector.SURELY_TRUSTED,
+            "far": looks.FAR,
+            "larger": looks.LARGER,
+            "more_tilted": float(looks.MORE_TILTED),
             "landmark_box_in_haar": haar.LANDMARK_BOX,
             "half": uncertainty.HALF,
             "steepness": uncertainty.STEEPNESS,

@@ -27,6 +27,14 @@ STATED = bytes.fromhex("0a020801 0a020803 0a03088005 0a03088005")
 ANY_SIZE = bytes.fromhex("0a021200 0a020803 0a03120168 0a03120177")
 
 
+OUTPUTS = [f"{part}_{stride}" for part, stride in product(("cls", "obj", "bbox", "kps"), STRIDES)]
+
+
+def any_size(path: Path) -> bytes:
+    """Return the content of YuNet's file, its input any number of images of any size."""
+    return path.read_bytes().replace(STATED, ANY_SIZE)
+
+
 class YuNet:
     """The network of YuNet's file.
 
@@ -43,15 +51,12 @@ class YuNet:
         options.log_severity_level = 4  # it states outputs of 640 x 640 pixels, and warns of others
         if threads is not None:
             options.intra_op_num_threads = threads
-        content = path.read_bytes().replace(STATED, ANY_SIZE)
         self._session = onnxruntime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
+            any_size(path), options, providers=["CPUExecutionProvider"]
         )
-        parts = product(("cls", "obj", "bbox", "kps"), STRIDES)
-        self._outputs = [f"{part}_{stride}" for part, stride in parts]
         inputs = self._session.get_inputs()
         known = {output.name for output in self._session.get_outputs()}
-        if len(inputs) != 1 or not known.issuperset(self._outputs):
+        if len(inputs) != 1 or not known.issuperset(OUTPUTS):
             raise ValueError("it has other inputs and outputs")
         self._input = inputs[0].name
         # The smallest images that it takes.
@@ -71,7 +76,7 @@ class YuNet:
         below, right = -height % STRIDES[-1], -width % STRIDES[-1]
         pixels = np.zeros((count, 3, height + below, width + right), np.float32)
         pixels[:, :, :height, :width] = images.transpose(0, 3, 1, 2)
-        found = self._session.run(self._outputs, {self._input: pixels})
+        found = self._session.run(OUTPUTS, {self._input: pixels})
         maps = [np.asarray(values) for values in found]
         columns = [(width + right) // stride for stride in STRIDES]
         parts = [

@@ -13,7 +13,10 @@ export class YuNet {
     Object.assign(this, { ort, session, numbers });
   }
 
-  /** The faces {box, roll, score} of an image, the highest score first. */
+  /**
+   * The faces of an image, the highest score first: {box, roll, score, seen, upright}, where `seen` is
+   * the detector's own box and `upright` whether it is sure of the tilt.
+   */
   async find(image) {
     const { sure_score: sureScore, sure_roll: sureRoll, landmark_box: coefficients } = this.numbers;
     let faces = [];
@@ -21,13 +24,11 @@ export class YuNet {
       faces = await this.#look(image, longer);
       if (faces.length) break;
     }
-    for (const face of faces) {
-      if (face.score < sureScore || Math.abs(faceAxes(face.points).roll) > sureRoll) {
-        face.points = await this.#lookAgain(image, face);
-      }
-    }
     return faces
-      .map(({ points, score }) => ({ ...landmarkBox(points, coefficients), score }))
+      .map(({ box: seen, points, score }) => {
+        const { box, roll } = landmarkBox(points, coefficients);
+        return { box, roll, score, seen, upright: score >= sureScore && Math.abs(roll) <= sureRoll };
+      })
       .sort((one, other) => other.score - one.score);
   }
 
@@ -55,13 +56,13 @@ export class YuNet {
     }));
   }
 
-  /** The five points of a face as they are seen in a small crop, turned to where it is surest. */
-  async #lookAgain(image, { box, points }) {
-    const { turns, second_look: side, second_look_pixels: size } = this.numbers;
-    const [halfWidth, halfHeight] = halves(box);
+  /** A face as it is seen in a small crop, turned to where it is surest: with that box and roll. */
+  async lookCloser(image, face) {
+    const { turns, closer: side, closer_pixels: size, landmark_box: coefficients } = this.numbers;
+    const [halfWidth, halfHeight] = halves(face.seen);
     const half = Math.sqrt(halfWidth * halfHeight);
-    const square = boxAround(centre(box), [half, half]);
-    let best = { score: 0, points };
+    const square = boxAround(centre(face.seen), [half, half]);
+    let best = { score: 0, points: null };
     for (const turn of turns) {
       const toCrop = squareCrop(square, side - 1, size, turn);
       const toImage = invert(toCrop);
@@ -73,7 +74,7 @@ export class YuNet {
         }
       }
     }
-    return best.points;
+    return best.points ? { ...face, ...landmarkBox(best.points, coefficients) } : face;
   }
 
   /** Faces {box, points, score} in pixels of an image that is looked at as it is. */

@@ -50,7 +50,7 @@ export class LandmarkNetwork {
   /** Find the faces of an image; where none is sure it is looked at turned, too, unless told not to. */
   async detect(image, turn = true) {
     let [best, sure] = await this.#found(image, 0);
-    for (let quarters = 1; quarters < (turn ? 4 : 1); quarters++) {
+    for (const quarters of turn ? this.numbers.quarters : []) {
       if (surest(best) >= this.numbers.trusted || sure >= this.numbers.surely_there) break;
       const [faces, score] = await this.#found(image, quarters);
       if (surest(faces) > surest(best)) best = faces;
@@ -81,9 +81,8 @@ export class LandmarkNetwork {
   }
 
   /** The upright box of a face's landmarks and its roll, or those it has where they cannot be right. */
-  upright({ box, roll, landmarks }, trusted = true) {
-    const lying = landmarks.map((point) => turned(point, -roll));
-    const found = roll + (trusted ? this.#roll(lying) : 0);
+  upright({ box, roll, landmarks }) {
+    const found = roll + this.#roll(landmarks.map((point) => turned(point, -roll)));
     const tight = landmarksBox(landmarks.map((point) => turned(point, -found)));
     const change = side(tight) / side(box);
     const largest = this.numbers.largest_refinement;
@@ -93,29 +92,56 @@ export class LandmarkNetwork {
 
   async #found(image, quarters) {
     const seen = quarters ? turnedImage(image, quarters) : image;
-    const found = await this.faceDetector.find(seen);
-    const regions = found.map((face) => this.#moved(turnedBack(face, quarters, image)));
-    let faces = await this.predict(image, regions);
-    if (this.info.box === "landmarks") {
-      const refined = [];
-      for (const face of faces) {
-        const turnedFace = await this.#bestTurned(image, face);
-        refined.push(this.upright(turnedFace, turnedFace.trust >= this.numbers.trusted));
-      }
-      faces = await this.predict(image, refined);
-    }
-    faces = faces.map((face, i) => ({ ...face, score: found[i].score * face.trust }));
-    return [faces, Math.max(0, ...found.map(({ score }) => score))];
+    const found = (await this.faceDetector.find(seen)).map((face) => turnedBack(face, quarters, image));
+    const faces = await this.predict(image, found.map((face) => this.#moved(face)));
+    await this.#turnDoubted(image, found, faces);
+    if (this.info.box === "landmarks") await this.#lookCloser(image, faces);
+    const scores = found.map(({ score }) => score);
+    return [faces.map((face, i) => ({ ...face, score: scores[i] * face.trust })), Math.max(0, ...scores)];
   }
 
-  /** A face that is not trusted as it lies, turned by quarters where it is trusted so. */
-  async #bestTurned(image, face) {
-    const { trusted, surely_turned: surely, quarters } = this.numbers;
-    if (face.trust >= trusted) return face;
-    const regions = quarters.map((angle) => ({ box: face.box, roll: face.roll + angle }));
-    const turnedFaces = await this.predict(image, regions);
-    const best = turnedFaces.reduce((one, other) => (other.trust > one.trust ? other : one));
-    return best.trust >= surely ? best : face;
+  /** Let the face detector look closer at faces that may be tilted otherwise. */
+  async #turnDoubted(image, found, faces) {
+    const rows = [];
+    const regions = [];
+    for (const [i, face] of faces.entries()) {
+      // A network that says no uncertainty trusts all alike.
+      const sure = this.info.typical_sigma
+        ? face.trust >= this.numbers.surely_trusted
+        : found[i].upright;
+      if (sure) continue;
+      const region = this.#moved(await this.faceDetector.lookCloser(image, found[i]));
+      if (!this.#apart(face, region)) continue;
+      rows.push(i);
+      regions.push(region);
+    }
+    const again = await this.predict(image, regions);
+    rows.forEach((i, j) => (faces[i] = again[j]));
+  }
+
+  /** Look again at faces whose landmarks lie otherwise than the box supposed. */
+  async #lookCloser(image, faces) {
+    const { trusted } = this.numbers;
+    const regions = faces.map((face) => this.upright(face));
+    const rows = [...faces.keys()].filter(
+      (i) => faces[i].trust >= trusted && this.#apart(faces[i], regions[i]),
+    );
+    const again = await this.predict(image, rows.map((i) => regions[i]));
+    rows.forEach((i, j) => {
+      if (again[j].trust >= trusted) faces[i] = again[j];
+    });
+  }
+
+  /** Whether two regions differ so much that the landmarks will. */
+  #apart(one, other) {
+    const { far, larger, more_tilted: moreTilted } = this.numbers;
+    const [x, y] = centre(one.box);
+    const [otherX, otherY] = centre(other.box);
+    return (
+      Math.max(Math.abs(otherX - x), Math.abs(otherY - y)) > far * side(one.box) ||
+      Math.abs(Math.log(side(other.box) / side(one.box))) > Math.log(larger) ||
+      Math.abs(wrapped(other.roll - one.roll)) > moreTilted
+    );
   }
 
   /** The region that the network was trained on, of one around the landmarks. */
@@ -169,13 +195,22 @@ function surest(faces) {
   return Math.max(-1, ...faces.map(({ score }) => score));
 }
 
-/** A region in an image, of one in the image after it was turned by quarters clockwise. */
-function turnedBack({ box, roll }, quarters, { width, height }) {
-  if (!quarters) return { box, roll };
+/** A face in an image, of one found in the image after it was turned by quarters clockwise. */
+function turnedBack(face, quarters, { width, height }) {
+  if (!quarters) return face;
   const [turnedWidth, turnedHeight] = quarters % 2 ? [height, width] : [width, height];
   const angle = (quarters * Math.PI) / 2;
-  const [x, y] = centre(box);
-  const away = turned([x - (turnedWidth - 1) / 2, y - (turnedHeight - 1) / 2], -angle);
-  const middle = [away[0] + (width - 1) / 2, away[1] + (height - 1) / 2];
-  return { box: boxAround(middle, halves(box)), roll: wrapped(roll - angle) };
+  const middle = (box) => {
+    const [x, y] = centre(box);
+    const away = turned([x - (turnedWidth - 1) / 2, y - (turnedHeight - 1) / 2], -angle);
+    return [away[0] + (width - 1) / 2, away[1] + (height - 1) / 2];
+  };
+  const [across, down] = halves(face.seen);
+  return {
+    ...face,
+    box: boxAround(middle(face.box), halves(face.box)),
+    roll: wrapped(face.roll - angle),
+    // This one stands upright in the image, whatever the face does.
+    seen: boxAround(middle(face.seen), quarters % 2 ? [down, across] : [across, down]),
+  };
 }
