@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from landmark_kd.imaging.images import read_image, write_image
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.shipped import DEFAULT
+from landmark_kd.inference.tracking import FaceTracker
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import WFLW_98
 from tests.support.browser import PATIENCE, chromium, opened, playwright, saved_points, served
@@ -220,6 +222,54 @@ def test_a_face_before_the_camera_is_followed(
         page.click("#camera")
         page.get_by_role("button", name="Use camera").wait_for()
         assert page.text_content("#rate") == NOTHING
+
+
+def clip(shared: Path) -> list[np.ndarray]:
+    """Frames of a face that moves, is gone for three of them, and comes back."""
+    image = read_image(shared / FACE)
+    frames = []
+    for step in range(14):
+        move = np.array([[0.6, 0.0, 30.0 + 6 * step], [0.0, 0.6, 8 * np.sin(step)]])
+        frames.append(cv2.warpAffine(image, move, (400, 280)))
+    for step in (7, 8, 9):
+        frames[step] = np.zeros_like(frames[step])
+    return frames
+
+
+# Asks worker.js as the page does; frames are base64 of RGBA.
+FOLLOW = """async ({ width, height, frames }) => {
+    const { Engine } = await import("./engine.js");
+    const engine = new Engine();
+    await engine.ask("open");
+    const found = [];
+    for (const [i, frame] of frames.entries()) {
+        const data = Uint8ClampedArray.from(atob(frame), (letter) => letter.charCodeAt(0));
+        const image = { width, height, data };
+        found.push((await engine.ask("follow", { image, time: i / 30 })).result);
+    }
+    return found;
+}"""
+
+
+def test_faces_are_followed_as_python_follows_them(
+    page: Any, detector: LandmarkDetector, shared: Path
+) -> None:
+    frames = clip(shared)
+    coded = [
+        base64.b64encode(cv2.cvtColor(frame, cv2.COLOR_BGR2RGBA).tobytes()).decode()
+        for frame in frames
+    ]
+    height, width = frames[0].shape[:2]
+    found = page.evaluate(FOLLOW, {"width": width, "height": height, "frames": coded})
+    tracker = FaceTracker(detector)
+    counts = []
+    for i, frame in enumerate(frames):
+        wanted = tracker.update(frame, i / 30)
+        counts.append(len(wanted))
+        assert [face["id"] for face in found[i]] == [face.id for face in wanted]
+        for face, own in zip(found[i], wanted, strict=True):
+            assert largest_difference(face, own.landmarks) < 1, i
+    assert counts == [1] * 7 + [0] * 3 + [1] * 4
 
 
 def test_a_face_before_the_camera_is_boxed_by_hand(
