@@ -8,7 +8,6 @@ Params: base, kd, evaluate.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.distillation.losses import distillation_loss
 from landmark_kd.evaluation.box_jitter import jittered_faces
@@ -26,6 +25,7 @@ from landmark_kd.evaluation.evaluate import (
 from landmark_kd.evaluation.report import write_evaluation_report, write_kd_loss_report
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.models.device import setup
+from stages import run_stage
 
 
 def main() -> None:
@@ -60,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

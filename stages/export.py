@@ -6,12 +6,12 @@ Parameters: base.threads, export.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.export.onnx import export_onnx
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.models.device import setup
 from landmark_kd.models.network import load_network
+from stages import run_stage
 
 
 def main() -> None:
@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

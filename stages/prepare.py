@@ -6,8 +6,8 @@ teachers' size. Params: base, data, prepare, crop, unlabelled.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.data.preparation.prepare import prepare
+from stages import run_stage
 
 
 def main() -> None:
@@ -26,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

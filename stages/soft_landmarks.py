@@ -6,9 +6,9 @@ Params: asm.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.soft_landmarks.soften import write_soft_landmarks
+from stages import run_stage
 
 
 def main() -> None:
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

@@ -6,10 +6,10 @@ Params: base, augment, student.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.training.tasks import regression_task, student_seed
 from landmark_kd.training.train import train
+from stages import run_stage
 
 
 def main() -> None:
@@ -29,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

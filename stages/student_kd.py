@@ -7,11 +7,11 @@ Params: base, augment, student, kd, unlabelled.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.distillation.task import kd_task
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.training.tasks import student_seed
 from landmark_kd.training.train import train
+from stages import run_stage
 
 
 def main() -> None:
@@ -38,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

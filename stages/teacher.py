@@ -10,10 +10,11 @@ import sys
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
 from landmark_kd.config.paths import TEACHERS
-from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.errors import UserError
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.training.tasks import teacher_task
 from landmark_kd.training.train import train
+from stages import run_stage
 
 
 def main() -> None:
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

@@ -6,10 +6,10 @@ Out: data/teacher_predictions. Params: base.
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
-from landmark_kd.core.errors import run_main
 from landmark_kd.distillation.teacher_predictions import write_predictions
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.models.device import setup
+from stages import run_stage
 
 
 def main() -> None:
@@ -25,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_stage(main)

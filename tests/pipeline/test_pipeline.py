@@ -153,7 +153,7 @@ def test_jittered_boxes_change_what_is_measured_and_train_nothing(pipeline: Copy
     before = pipeline.metrics()
     shift = "evaluate.box_jitter.shift=0.3"
     done = pipeline.run("dvc", "exp", "run", "-n", "loose", "-S", shift)
-    assert re.findall(r"Running stage '(\w+)", done.stdout) == ["evaluate"]
+    assert re.findall(r"Running stage '(\w+)", done.stdout) == ["evaluate", "report"]
     assert "boxes jittered: shift 0.3" in done.stdout
     assert pipeline.metrics()["mean_shape"]["test"]["nme"] > before["mean_shape"]["test"]["nme"]
     pipeline.discard()

@@ -71,12 +71,16 @@ class Copy:
         self.run("dvc", "checkout")
 
     def contents(self) -> dict[str, bytes]:
-        """Every file that the pipeline made or tracks, with its bytes; not this machine's times."""
+        """Every file that the pipeline made or tracks, with its bytes.
+
+        Not times and durations of this machine, nor the page, which says them.
+        """
+        moment = {self.folder / path for path in (paths.TIMES, paths.DURATIONS, paths.PAGE)}
         return {
             str(file.relative_to(self.folder)): file.read_bytes()
             for top in ("data", "models", "reports")
             for file in sorted((self.folder / top).rglob("*"))
-            if file.is_file() and file != self.folder / paths.TIMES
+            if file.is_file() and moment.isdisjoint((file, file.parent))
         }
 
     def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

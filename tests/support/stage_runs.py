@@ -48,6 +48,7 @@ STAGES = {
         "reports/kd_loss",
     ],
     "export": ["models/landmarks.onnx", "reports/export.json"],
+    "report": ["reports/index.html"],
 }
 
 
@@ -117,7 +118,7 @@ def _run(
     sys.argv = [stage.__file__ or "", *command.split()[1:]]
     if limit:
         limit()
-    stage.run_main(stage.main)
+    stage.run_stage(stage.main)
 
 
 def _read(connection: Connection) -> str:

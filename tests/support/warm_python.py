@@ -27,9 +27,9 @@ from tests.conftest import PROJECT
 
 # What stages import, but for the project's own.
 LIBRARIES = (
-    "cv2", "dvclive", "lightning_fabric", "matplotlib.figure", "onnx", "onnxruntime", "pandas",
-    "pydantic", "safetensors.torch", "scipy.sparse.csgraph", "sklearn.decomposition", "timm",
-    "torch", "torch.utils.flop_counter", "yaml",
+    "cv2", "dvclive", "jinja2", "lightning_fabric", "matplotlib.figure", "onnx", "onnxruntime",
+    "pandas", "pydantic", "safetensors.torch", "scipy.sparse.csgraph", "sklearn.decomposition",
+    "timm", "torch", "torch.utils.flop_counter", "yaml",
 )  # fmt: skip
 STREAMS = (0, 1, 2)
 

@@ -38,7 +38,11 @@ EXPORT_METRICS = Path("reports/export.json")
 TRAINING_METRICS = Path("reports/training.json")
 # Milliseconds are of the machine and the moment, so neither git nor DVC keeps this file.
 TIMES = Path("reports/times.json")
+# How long each stage took when it last ran in this folder; kept by nobody, too.
+DURATIONS = Path("reports/durations")
 CURVES = Path("reports/curves")
 ASM_REPORT = Path("reports/asm")
 EVALUATION_REPORT = Path("reports/evaluation")
 KD_LOSS_REPORT = Path("reports/kd_loss")
+# The page to look at, and the one that `landmark-kd compare` writes.
+PAGE = Path("reports/index.html")

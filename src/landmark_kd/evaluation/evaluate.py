@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,6 +193,7 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
             name: {"n": len(rows), "n_published": info.published.get(name)}
             for name, rows in evaluation.faces.subset_rows().items()
         },
+        "test_faces": faces_fingerprint(evaluation.faces),
         "missing": info.missing,
         **({"deciding_faces": deciding} if deciding else {}),
         "points": info.points,
@@ -204,6 +206,17 @@ def protocol(evaluation: Evaluation, seed: int) -> dict[str, Any]:
         "box": info.box,
         "box_jitter": {"shift": jitter.shift, "scale": jitter.scale, "seed": seed},
     }
+
+
+def faces_fingerprint(faces: Faces) -> str:
+    """Return a hash of which faces these are: names, subsets, validation, hard-landmarks.
+
+    It does not change with the crops' size and margin, so that runs which differ in these are
+    known to be of the same faces.
+    """
+    total = hashlib.sha256(faces.table.to_csv(index=False).encode())
+    total.update(np.ascontiguousarray(faces.landmarks).tobytes())
+    return total.hexdigest()
 
 
 def protocol_line(evaluation: Evaluation) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from landmark_kd.core.files import replaced_folder, write_json
+from landmark_kd.core.files import replaced_file, replaced_folder, write_json
 from landmark_kd.distillation.losses import KDLoss, PointsLoss
 from landmark_kd.evaluation.evaluate import (
+    FLOOR,
     Evaluation,
     ced_table,
     error_table,
@@ -40,6 +41,7 @@ CSV_FORMAT = "%.6f"
 # Faces in each image; every face is shown once for each student.
 FACES_SHOWN = 4
 STUDENTS = ("baseline", "kd")
+PREDICTIONS_FILE = "predictions.npz"
 
 
 def write_evaluation_report(
@@ -52,7 +54,8 @@ def write_evaluation_report(
 
     The files are intervals.json, errors.csv, ced.csv, per_landmark.csv, reliability.csv, ced.png,
     per_landmark.png, reliability.png, training_curves.png, and best.png, median.png and worst.png
-    with the test faces on which `kd` has the smallest, the middle and the largest errors.
+    with the test faces on which `kd` has the smallest, the middle and the largest errors;
+    predictions.npz (see `write_predictions`).
 
     Args:
         scores: of `intervals`.
@@ -71,9 +74,25 @@ def write_evaluation_report(
         _write_csv(folder / "reliability.csv", reliability)
         draw_reliability(folder / "reliability.png", reliability, title)
         draw_training_curves(folder / "training_curves.png", curves)
+        write_predictions(folder / PREDICTIONS_FILE, evaluation)
         for name, rows in _picked_faces(evaluation.errors["kd"]).items():
             title = f"Test faces with the {name} NME of the KD student"
             _draw_students(folder / f"{name}.png", evaluation, rows, title)
+
+
+def write_predictions(path: Path, evaluation: Evaluation) -> None:
+    """Write what each network says of the test faces, for those who look at single faces.
+
+    The arrays are named as the networks: (N, K, 2) float32, pixels of the original images. The
+    floor is not among them, since it says nothing that a face's box does not.
+    """
+    points = {
+        name: found.astype(np.float32)
+        for name, found in evaluation.predictions.items()
+        if name != FLOOR
+    }
+    with replaced_file(path) as temporary:
+        np.savez(temporary, **points)  # type: ignore[arg-type]
 
 
 def write_kd_loss_report(loss: KDLoss | PointsLoss, out: Path) -> None:
@@ -117,18 +136,24 @@ def _draw_students(path: Path, evaluation: Evaluation, rows: np.ndarray, title: 
     draw_faces(path, panels, scheme, columns=len(rows), title=title)
 
 
-def kd_loss_curve(loss: KDLoss | PointsLoss) -> pd.DataFrame:
-    """Evaluate the loss of one coordinate for errors from 0 to LARGEST_ERROR.
+def kd_loss_curve(
+    loss: KDLoss | PointsLoss,
+    distances: Mapping[str, float] = TEACHER_DISTANCES,
+    largest: float = LARGEST_ERROR,
+) -> pd.DataFrame:
+    """Evaluate the loss of one coordinate for errors from 0 to the largest.
+
+    Args:
+        distances: of each teacher from the hard-landmark, share of the crop's side.
+        largest: error, share of the crop's side.
 
     Returns:
         Columns `error` (share of the crop's side), `total`, and the weighted parts `main`,
         `tough` and `tolerant`, whose sum the total is.
     """
-    errors = np.linspace(0, LARGEST_ERROR, STEPS + 1)
+    errors = np.linspace(0, largest, STEPS + 1)
     hard = torch.zeros(1, 1, 1, dtype=torch.float64)
-    tough, tolerant = (
-        torch.full_like(hard, TEACHER_DISTANCES[name]) for name in ("tough", "tolerant")
-    )
+    tough, tolerant = (torch.full_like(hard, distances[name]) for name in ("tough", "tolerant"))
     rows = []
     for error in errors:
         total, parts = loss(torch.full_like(hard, error), hard, tough, tolerant)
