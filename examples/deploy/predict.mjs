@@ -59,7 +59,8 @@ const [model, path, ...box] = process.argv.slice(2);
 const file = readFileSync(model);
 // A PPM file: P6, width, height, 255, and the pixels.
 const content = readFileSync(path);
-const [header, width, height] = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(content.subarray(0, 50).toString("latin1"));
-const picture = { width: +width, height: +height, channels: 3, data: content.subarray(header.length) };
+const start = content.subarray(0, 50).toString("latin1");
+const [header, width, height] = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(start);
+const image = { width: +width, height: +height, channels: 3, data: content.subarray(header.length) };
 const session = await ort.InferenceSession.create(file);
-console.log(JSON.stringify(await predict(session, metadata(file), picture, box.map(Number))));
+console.log(JSON.stringify(await predict(session, metadata(file), image, box.map(Number))));

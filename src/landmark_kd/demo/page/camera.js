@@ -1,6 +1,9 @@
 // Frames of the camera, one after the other, as fast as they are worked on.
 
-const WANTED = { audio: false, video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 720 } } };
+const WANTED = {
+  audio: false,
+  video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 720 } },
+};
 
 export class Camera {
   #stream = null;

@@ -62,7 +62,8 @@ async function onFile(file) {
     image = await read(file);
   } catch {
     if (mine === turn) {
-      say(`${file.name || "That"} is not an image that this browser can show; give a JPEG, PNG or WebP file.`, true);
+      const name = file.name || "That";
+      say(`${name} is not an image that this browser can show; give a JPEG, PNG or WebP file.`, true);
     }
     return;
   }
@@ -122,7 +123,10 @@ async function ask(kind, details, mine, then) {
 
 /** The image of a file as ImageData, upright, its colours as they are in the file. */
 async function read(file) {
-  const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", imageOrientation: "from-image" });
+  const bitmap = await createImageBitmap(file, {
+    colorSpaceConversion: "none",
+    imageOrientation: "from-image",
+  });
   const zoom = Math.min(1, LONGEST_SIDE / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((v) => Math.max(1, Math.round(v * zoom)));
   const canvas = document.createElement("canvas");
@@ -214,7 +218,7 @@ function leaveCamera() {
 
 function fail(error) {
   leaveCamera();
-  say(`The network cannot be run (${error.message}); start landmark-kd demo again and reload this page.`, true);
+  say(`The network cannot be run (${error.message}); start landmark-kd demo again and reload.`, true);
 }
 
 /** Save what is on the stage, in the words of `landmark-kd predict`. */
