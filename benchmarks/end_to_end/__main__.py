@@ -9,7 +9,9 @@ Each part (`--parts`, `--detectors`) renews its own numbers in the JSON file and
 - tilts: Common of 300-W, whole images, upright and turned;
 - given_boxes: the same, in the landmarks' own boxes;
 - times: milliseconds a photo of WFLW in one thread, the detectors taking turns. Run it on a machine
-  that does nothing else.
+  that does nothing else;
+- batches: milliseconds an image with YuNet, in batches of 1, 8 and 32 images, in one thread and in
+  as many as onnxruntime takes.
 
 What is measured here has no part in any choice of the detector's. `--fill` writes the tables into
 docs/results.md.
@@ -29,7 +31,16 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from benchmarks.end_to_end.photos import Outcome, Photo, outcome, regions, rotated, summary, times
+from benchmarks.end_to_end.photos import (
+    Outcome,
+    Photo,
+    batch_times,
+    outcome,
+    regions,
+    rotated,
+    summary,
+    times,
+)
 from benchmarks.end_to_end.tables import results_blocks
 from benchmarks.pfld.inputs import shared_folder
 from benchmarks.pfld.markdown_blocks import fill_blocks
@@ -45,7 +56,8 @@ from landmark_kd.landmarks.scheme import IBUG_68, WFLW_98, convert
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = shared_folder(PROJECT)
-PARTS = ("photos", "tilts", "given_boxes", "times")
+PARTS = ("photos", "tilts", "given_boxes", "times", "batches")
+BATCHES = (1, 8, 32)
 DETECTORS = ("yunet", "haar")
 # Degrees. Haar is slow on what it does not find: a few.
 ANGLES = {"yunet": tuple(range(0, 360, 15)), "haar": (0, 30, 90)}
@@ -68,6 +80,7 @@ def main() -> None:
         "tilts": lambda: _tilts(chosen, arguments.faces / "300w"),
         "given_boxes": lambda: _given_boxes(detectors["yunet"], arguments.faces / "300w"),
         "times": lambda: _times(detectors, arguments.faces / "wflw", arguments.timed),
+        "batches": lambda: _batches(detectors["yunet"], arguments),
     }
     for part in arguments.parts:
         _renew(arguments.out, {part: measure[part](), "machine": _machine(detectors["yunet"])})
@@ -145,11 +158,27 @@ def _common(folder: Path) -> list[_Reader]:
 
 
 def _times(detectors: Mapping[str, LandmarkDetector], folder: Path, count: int) -> dict[str, Any]:
+    images = _some(folder, count)
+    found = times(detectors, images)
+    return {"images": len(images), "load": os.getloadavg()[0], "detectors": found}
+
+
+def _batches(one_thread: LandmarkDetector, arguments: argparse.Namespace) -> dict[str, Any]:
+    images = _some(arguments.faces / "wflw", max(BATCHES))
+    detectors = {
+        "one": one_thread,
+        "default": LandmarkDetector.load(
+            arguments.model, face_detector="yunet", face_detector_model=arguments.yunet
+        ),
+    }
+    found = batch_times(detectors, images, BATCHES)
+    return {"images": len(images), "load": os.getloadavg()[0], "threads": found}
+
+
+def _some(folder: Path, count: int) -> list[np.ndarray]:
+    """Return so many photos of WFLW, in memory: reading a file is not timed."""
     photos = list(_by_photo(WFLW.read(folder, BadFaces("skip"))))
-    some = photos[:: max(1, len(photos) // count)][:count]
-    # The images are in memory: reading a file is not counted.
-    found = times(detectors, [photo().image for photo in some])
-    return {"images": len(some), "load": os.getloadavg()[0], "detectors": found}
+    return [photo().image for photo in photos[:: max(1, len(photos) // count)][:count]]
 
 
 def _outcome(detector: LandmarkDetector, photo: Photo, *, given: bool = False) -> Outcome:

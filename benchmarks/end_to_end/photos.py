@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -22,6 +22,8 @@ THRESHOLD = 10
 # Shares of landmarks whose regions are looked at.
 REGIONS = (0.5, 0.9)
 DECIMALS = 4
+# How often batches are timed.
+ROUNDS = 5
 
 
 class Photo(NamedTuple):
@@ -105,6 +107,45 @@ def summary(outcomes: Sequence[Outcome], regions: Mapping[float, float]) -> dict
         "coverage": coverage,
     }
     return rounded(result, DECIMALS)
+
+
+def batch_times(
+    detectors: Mapping[str, LandmarkDetector], images: Sequence[np.ndarray], sizes: Sequence[int]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Time detectors on images in batches of several sizes, which take turns.
+
+    Returns:
+        {detector: {size: {image, face}}}: medians over ROUNDS of the milliseconds an image, all
+        that `detect_batch` does, and a face, the network alone.
+    """
+    found = {}
+    for name, detector in detectors.items():
+        faces = detector.detect_batch(images)
+        crops = []
+        for image, of_image in zip(images, faces, strict=True):
+            boxes = np.array([face.box for face in of_image]).reshape(-1, 4)
+            crops.append(detector.network_inputs(image, boxes)[0])
+        inputs = np.concatenate(crops)
+        taken: dict[str, dict[str, list[float]]] = {
+            str(size): {"image": [], "face": []} for size in sizes
+        }
+        for number in range(ROUNDS):
+            for size in sizes if number % 2 else reversed(sizes):
+                of = taken[str(size)]
+                of["image"].append(_each(detector.detect_batch, images, size))
+                of["face"].append(_each(detector.run_network, inputs, size))
+        found[name] = {
+            size: {key: float(np.median(v)) for key, v in of.items()} for size, of in taken.items()
+        }
+    return rounded(found, DECIMALS)
+
+
+def _each(work: Callable[[Any], Any], items: Any, size: int) -> float:
+    """Return the milliseconds that each item takes, in batches."""
+    start = time.perf_counter()
+    for first in range(0, len(items), size):
+        work(items[first : first + size])
+    return 1000 * (time.perf_counter() - start) / len(items)
 
 
 def regions(detector: LandmarkDetector) -> dict[float, float]:

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.pfld.tables import table
 
 NAMES = {"yunet": "YuNet", "haar": "Haar"}
+KEYS = {"image": "an image", "face": "a face, network alone"}
 
 
 def results_blocks(results: dict[str, Any]) -> dict[str, str]:
@@ -15,6 +16,8 @@ def results_blocks(results: dict[str, Any]) -> dict[str, str]:
     tables = [_photos(results), _tilts(results["tilts"]), _coverage(results)]
     if "times" in results:
         tables.insert(1, _times(results["times"]))
+    if "batches" in results:
+        tables.insert(2, _batches(results["batches"]))
     line = (
         f"Machine: {machine['cpu']}, {machine['cores']} cores, one thread; OpenCV "
         f"{machine['opencv']}, onnxruntime {machine['onnxruntime']}. Network: {machine['model']}."
@@ -56,6 +59,19 @@ def _times(times: dict[str, Any]) -> str:
         f"took {turn} of Haar's time, and {no_turn} with `turn=False`. The detectors took turns on "
         f"each photo; the machine's load average was {times['load']:.1f} at the end, so no "
         "milliseconds are given."
+    )
+
+
+def _batches(batches: dict[str, Any]) -> str:
+    names = {"one": "one thread", "default": "onnxruntime's threads"}
+    rows = [
+        [size, *(f"{batches['threads'][name][size][key]:.1f}" for name in names for key in KEYS)]
+        for size in batches["threads"]["one"]
+    ]
+    heads = [f"{label}: ms {key}" for label in names.values() for key in KEYS.values()]
+    return (
+        f"{table(['images in a batch', *heads], rows)}\n\n{batches['images']} photos of WFLW, with "
+        f"YuNet; the load average at the end was {batches['load']:.1f}."
     )
 
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.end_to_end.matching import MISSED, matched
-from benchmarks.end_to_end.photos import Photo, outcome, rotated, summary
+from benchmarks.end_to_end.photos import (
+    ROUNDS,
+    Photo,
+    batch_times,
+    outcome,
+    rotated,
+    summary,
+)
+from landmark_kd.imaging import face_detector
+from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face import Face
 from landmark_kd.landmarks.head import load_prior
 from landmark_kd.landmarks.scheme import IBUG_68
+from tests.support.exported_model import exported_model
 
 FIRST, SECOND = (100.0, 100.0), (300.0, 100.0)
 
@@ -67,6 +80,24 @@ def test_coverage_is_the_share_of_landmarks_within_so_many_sigma() -> None:
     pred[:17] += [0.0, 3.0]  # a quarter of the 68
     found = summary([outcome([face(pred, sigma=1.5)], true[None])], {0.5: 1.0, 0.9: 2.5})
     assert found["coverage"] == {"0.5": 75.0, "0.9": 100.0}
+
+
+def test_batches_are_timed_in_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = LandmarkDetector.load(exported_model(tmp_path), face_detector="haar", threads=1)
+    boxes = np.array([[20.0, 20.0, 80.0, 90.0]])
+    monkeypatch.setattr(face_detector, "find_faces", lambda image: (boxes, np.ones(1)))
+    sizes: list[int] = []
+    detect = detector.detect_batch
+
+    def counted(images: Sequence[np.ndarray]) -> list[list[Face]]:
+        sizes.append(len(images))
+        return detect(images)
+
+    monkeypatch.setattr(detector, "detect_batch", counted)
+    found = batch_times({"one": detector}, [np.zeros((90, 100, 3), np.uint8)] * 5, (1, 2))
+    assert set(found["one"]) == {"1", "2"}
+    assert all(ms > 0 for of_size in found["one"].values() for ms in of_size.values())
+    assert sorted(sizes[1:]) == sorted([1] * 5 * ROUNDS + [2, 2, 1] * ROUNDS)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 90, 135, 180, 270])

@@ -108,6 +108,35 @@ def test_bad_images_do_not_keep_the_others_from_being_done(
     assert lines[3].startswith("error: 3 of 4 images could not be read")
 
 
+def test_images_of_a_batch_give_what_each_gives_alone_in_fewer_runs(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = np.array([[20.0, 20.0, 80.0, 90.0]])
+    monkeypatch.setattr(face_detector, "find_faces", lambda *_: (box, np.array([0.9])))
+    (photos / "broken.png").write_bytes(b"no image")
+    shutil.copy(photos / "b.jpg", photos / "c.jpg")
+    runs: list[int] = []
+    run_network = LandmarkDetector.run_network
+
+    def counted(self: LandmarkDetector, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        runs.append(len(inputs))
+        return run_network(self, inputs)
+
+    monkeypatch.setattr(LandmarkDetector, "run_network", counted)
+    found = {}
+    for batch in (1, 2, 9):
+        out = tmp_path / str(batch)
+        runs.clear()
+        # The broken one is said, and keeps none from being done.
+        assert run("predict", photos, "--out", out, "--model", model, "--batch", batch) == 1
+        found[batch] = [json.loads((out / f"{n}.json").read_text())["faces"] for n in "abc"]
+        assert runs[0] == min(batch, 3)
+    for batch in (2, 9):
+        for faces, alone in zip(found[batch], found[1], strict=True):
+            np.testing.assert_allclose(faces[0]["landmarks"], alone[0]["landmarks"], atol=0.01)
+    assert run("predict", photos, "--out", tmp_path / "o", "--model", model, "--batch", 0) == 2
+
+
 def test_an_image_whose_results_would_have_a_name_of_no_use_is_named(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

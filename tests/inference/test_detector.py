@@ -23,6 +23,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.export.onnx import OPSET
 from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
+from landmark_kd.inference import network as network_of_files
 from landmark_kd.inference.boxes import centre_half
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face import Face
@@ -363,6 +364,7 @@ class FakeDetector:
     """Finds one face at BOX, upright; a closer look finds it at CLOSER, upside down."""
 
     name = "fake"
+    quarters: tuple[int, ...] = (1, 3)
     box, closer, roll = np.array([100.0, 80.0, 220.0, 210.0]), np.array([90.0, 80, 220, 200]), 3.1
 
     def __init__(self) -> None:
@@ -664,3 +666,17 @@ def test_faces_of_a_batch_go_through_the_network_in_one_run(
     found = detector.detect_batch([photo()] * 3)
     assert [len(faces) for faces in found] == [1, 1, 1]
     assert runs == [3, 3], "once in the detector's boxes, once in the landmarks'"
+
+
+def test_many_faces_are_looked_at_in_several_runs(
+    detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = np.random.default_rng(0).uniform(0, 200, (7, 2))
+    boxes = np.concatenate([starts, starts + 90], axis=1)
+    expected = detector.detect(photo(), boxes)
+    monkeypatch.setattr(network_of_files, "MOST_AT_ONCE", 3)
+    found = detector.detect(photo(), boxes)
+    assert len(found) == 7
+    for face, same in zip(found, expected, strict=True):
+        np.testing.assert_allclose(face.landmarks, same.landmarks, atol=1e-3)
+        np.testing.assert_allclose(face.uncertainty, same.uncertainty, atol=1e-3)  # type: ignore[arg-type]

@@ -84,6 +84,14 @@ def add_predict(commands: Any) -> None:
         help="CPU threads of the networks (default: left to them)",
     )
     parser.add_argument(
+        "--batch",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="images that are read before the network runs on the faces of all of them; all N are "
+        "in memory (default: %(default)s)",
+    )
+    parser.add_argument(
         "--min-face",
         type=_pixels,
         metavar="PIXELS",
@@ -152,7 +160,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     images = sum(not is_video(file.path) for file in files)
     formats = [name for name in arguments.format if images or name != "csv"]
     with Results(out, formats, detector, images=not arguments.no_images) as results:
-        failed = sum(not _done(file, results, detector, arguments) for file in files)
+        failed = _all_done(files, results, detector, arguments)
     if failed:
         kind = "image" if images == len(files) else "file"
         if len(files) == 1:
@@ -163,26 +171,48 @@ def _predict(arguments: argparse.Namespace) -> None:
         )
 
 
-def _done(
-    file: Found, results: Results, detector: LandmarkDetector, arguments: argparse.Namespace
-) -> bool:
-    """Do an image or video; say what is wrong with one that cannot be done, and return False."""
-    path, folder = file
-    try:
-        check_name(file, arguments.format)
-        if is_video(path):
-            predict_video(path, arguments.out / folder, detector, arguments)
-            return True
-        image = _read_upright(path)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return False
-    boxes = np.array(arguments.boxes) if arguments.boxes else None
-    faces = detector.detect(image, boxes, min_face=arguments.min_face)
-    written = results.write(path, folder, image, faces)
-    count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
-    print(f"{path}: {count} -> {written}", flush=True)
-    return True
+def _all_done(
+    files: list[Found], results: Results, detector: LandmarkDetector, arguments: argparse.Namespace
+) -> int:
+    """Do images, `--batch` at a time, and videos; say what is wrong with those that cannot be done.
+
+    Returns:
+        How many could not.
+    """
+    failed = 0
+    read: list[tuple[Found, np.ndarray]] = []
+    for file in files:
+        path, folder = file
+        try:
+            check_name(file, arguments.format)
+            if is_video(path):
+                predict_video(path, arguments.out / folder, detector, arguments)
+            else:
+                read.append((file, _read_upright(path)))
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            failed += 1
+        if len(read) == arguments.batch:
+            _images_done(read, results, detector, arguments)
+            read.clear()
+    _images_done(read, results, detector, arguments)
+    return failed
+
+
+def _images_done(
+    read: list[tuple[Found, np.ndarray]],
+    results: Results,
+    detector: LandmarkDetector,
+    arguments: argparse.Namespace,
+) -> None:
+    """Do images that were read."""
+    images = [image for _, image in read]
+    boxes = [np.array(arguments.boxes)] * len(images) if arguments.boxes else None
+    found = detector.detect_batch(images, boxes, min_face=arguments.min_face)
+    for ((path, folder), image), faces in zip(read, found, strict=True):
+        written = results.write(path, folder, image, faces)
+        count = f"{len(faces)} face{'' if len(faces) == 1 else 's'}" if faces else "no face found"
+        print(f"{path}: {count} -> {written}", flush=True)
 
 
 def _read_upright(path: Path) -> np.ndarray:

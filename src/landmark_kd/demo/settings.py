@@ -42,7 +42,7 @@ def page_settings(network: LandmarkDetector, *, has_face_detector: bool) -> dict
             "largest_refinement": detector.LARGEST_REFINEMENT,
             "tilted": float(detector.TILTED),
             "parallel": detector.PARALLEL,
-            "quarters": detector.QUARTERS,
+            "quarters": face_detector.YuNetDetector.quarters,
             "surely_there": detector.SURELY_THERE,
             "trusted": detector.TRUSTED,
             "surely_trusted": detector.SURELY_TRUSTED,

@@ -38,9 +38,6 @@ TRUSTED = 0.5
 # not trust it: of 300-W train images turned by 90 degrees more than half have no such face, and of
 # upright ones all but 5 in 100.
 SURELY_THERE = 0.85
-# Quarters by which an image is turned then. YuNet sees upside down what it sees upright: of 61
-# 300-W train faces, turned by any multiple of 15 degrees, it found as many with the half turn.
-QUARTERS = (1, 3)
 
 
 class LandmarkDetector(ExportedNetwork):
@@ -146,8 +143,8 @@ class LandmarkDetector(ExportedNetwork):
             rolls: (M,) degrees by which the boxes are turned about their centres, see `Face.roll`.
             min_face: height in pixels of the smallest face to look for; None leaves it to the face
                 detector. Without `boxes` only.
-            turn: where no face is sure look for one in the image turned by 90 and 270 degrees.
-                Without `boxes` only.
+            turn: where no face is sure look for one in the image turned by 90 and 270 degrees, and
+                with Haar by 180. Without `boxes` only.
 
         Raises:
             ValueError: `image`, `boxes` or `rolls` is not as said, or the model was trained on a
@@ -175,8 +172,9 @@ class LandmarkDetector(ExportedNetwork):
     ) -> list[list[Face]]:
         """Return the faces of each of several images, as `detect` does.
 
-        The network runs on the faces of all images at once, so the landmarks are those of `detect`
-        but for the last bits, which the size of a batch changes. All images are in memory.
+        The network runs on the faces of all images at once, `network.MOST_AT_ONCE` in a run, so the
+        landmarks are those of `detect` but for the last bits, which the size of a batch changes.
+        All images are in memory.
 
         Args:
             images: each as `detect` takes it; they may differ in size.
@@ -209,17 +207,16 @@ class LandmarkDetector(ExportedNetwork):
             raise ValueError(
                 f"the model was trained on the boxes of {self.info.dataset}; give boxes"
             )
-        if not images:
-            return []
-        results = self._found(images, 0, min_face)
-        best = [faces for faces, _ in results]
-        for i, image in enumerate(images):
-            sure = results[i][1]
-            for quarters in QUARTERS if turn else ():
-                if _surest(best[i]) >= TRUSTED or sure >= SURELY_THERE:
-                    break
-                ((faces, sure),) = self._found([image], quarters, min_face)
-                best[i] = max(best[i], faces, key=_surest)
+        best, sure = self._found(images, 0, min_face)
+        for quarters in self.face_detector.quarters if turn else ():
+            unsure = [
+                i
+                for i in range(len(images))
+                if _surest(best[i]) < TRUSTED and sure[i] < SURELY_THERE
+            ]
+            again = self._found([images[i] for i in unsure], quarters, min_face)
+            for i, faces, score in zip(unsure, *again, strict=True):
+                best[i], sure[i] = max(best[i], faces, key=_surest), score
         return best
 
     def upright_boxes(self, faces: Sequence[Face]) -> tuple[np.ndarray, np.ndarray]:
@@ -244,11 +241,13 @@ class LandmarkDetector(ExportedNetwork):
 
     def _found(
         self, images: Sequence[np.ndarray], quarters: int, min_face: float | None
-    ) -> list[tuple[list[Face], float]]:
-        """Return the faces of images turned by so many quarters, and the detector's best score.
+    ) -> tuple[list[list[Face]], list[float]]:
+        """Return the faces of images turned by so many quarters, and the detector's best scores.
 
         The score is 0 where there is no face.
         """
+        if not images:
+            return [], []
         detector = self.face_detector
         found = []
         for image in images:
@@ -261,8 +260,7 @@ class LandmarkDetector(ExportedNetwork):
         looks = self._looked_closer(seen, looks)
         scores = [of_image.scores for of_image in found]
         faces = _split(looks.faces(np.concatenate(scores)), counts)
-        surest = [float(of_image.max(initial=0)) for of_image in scores]
-        return list(zip(faces, surest, strict=True))
+        return faces, [float(of_image.max(initial=0)) for of_image in scores]
 
     def _boxes_of(self, found: Sequence[FoundFaces]) -> tuple[np.ndarray, np.ndarray]:
         """Return the boxes (M, 4), as the network knows them, and rolls (M,) of all faces found."""

@@ -83,9 +83,15 @@ class FoundFaces(NamedTuple):
 
 
 class FaceDetector(Protocol):
-    """What `LandmarkDetector` asks where the faces are."""
+    """What `LandmarkDetector` asks where the faces are.
+
+    Attributes:
+        quarters: by how many an image is to be turned clockwise where no face is found, so that
+            faces of any tilt are.
+    """
 
     name: str
+    quarters: tuple[int, ...]
 
     def find(self, image: np.ndarray, min_face: float | None = None) -> FoundFaces:
         """Find the faces of an image (H, W, 3) uint8 BGR, the highest score first.
@@ -102,6 +108,7 @@ class HaarDetector:
     """OpenCV's Haar detector: slow, upright faces only, but always there."""
 
     name = "haar"
+    quarters: tuple[int, ...] = (1, 2, 3)
 
     def find(self, image: np.ndarray, min_face: float | None = None) -> FoundFaces:
         boxes, scores = haar.find_faces(image)
@@ -124,6 +131,9 @@ class YuNetDetector:
     """
 
     name = "yunet"
+    # It sees upside down what it sees upright: of 61 300-W train faces turned by any multiple of 15
+    # degrees it finds none more with the half turn.
+    quarters: tuple[int, ...] = (1, 3)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path
