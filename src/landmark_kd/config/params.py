@@ -19,7 +19,8 @@ PositiveInt = Annotated[int, Field(ge=1)]
 CropSize = Annotated[int, Field(ge=32, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NormalizationName = Literal["auto", "symmetric", "imagenet"]
-LossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+RegressionLossName = Literal["l1", "l2", "smooth_l1", "wing", "adaptive_wing", "soft_wing"]
+LossName = Literal[RegressionLossName, "rle"]
 UnlabelledBox = Literal["detector", "landmarks"]
 HeadName = Literal["integral", "pool"]
 
@@ -52,6 +53,7 @@ class BaseParams(Section):
 class DataParams(Section):
     name: Literal["synthetic", "300w", "300w_lp", "cofw", "wflw", "pts"]
     path: str | None
+    extra: list[str]
     on_bad: Literal["error", "skip"]
 
 
@@ -133,6 +135,11 @@ class TrainingParams(Section):
                 )
             if not Path(self.init).is_file():
                 raise ValueError(f"init names the file '{self.init}', which does not exist")
+        if self.loss == "rle" and self.head != "integral":
+            raise ValueError(
+                f"loss is rle, which needs the heat maps of the integral head, but head is "
+                f"{self.head}; take integral, or another loss"
+            )
         if self.warmup_epochs > 0 and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}"
@@ -156,7 +163,7 @@ class KDWeights(Section):
 
 
 class PointsParams(Section):
-    loss: LossName
+    loss: RegressionLossName
     share: Probability
 
 

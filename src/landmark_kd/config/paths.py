@@ -20,6 +20,8 @@ TEST_FACES = FACES / "test"
 # The same faces in the size that the teachers see.
 TEACHER_TRAIN_FACES = FACES / "teacher_train"
 TEACHER_TEST_FACES = FACES / "teacher_test"
+# The folder within RAW of further sets whose train faces join, numbered from 0.
+EXTRA = "extra"
 # Faces without landmarks, which may be none. Their name is also that of the folder within RAW (no
 # data.name is the same), and what they are counted in.
 UNLABELLED = "unlabelled"

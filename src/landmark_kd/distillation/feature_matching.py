@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from landmark_kd.models.heads import Details
-from landmark_kd.models.network import LandmarkNet
+from landmark_kd.models.network import LandmarkNet, take_fitting
 
 # A map that is the same everywhere has no variance to measure a distance with.
 _LEAST_VARIANCE = 1e-6
@@ -55,7 +55,6 @@ def matched_parts(
     return found
 
 
-@torch.no_grad()
 def take_head(student: LandmarkNet, teacher: LandmarkNet) -> None:
     """Let a student's head begin with the teacher's weights, as far as they are of one shape.
 
@@ -63,10 +62,7 @@ def take_head(student: LandmarkNet, teacher: LandmarkNet) -> None:
     goes on learning. The channels of the fused maps then mean the same in both networks from the
     first step on. Of another backbone only the layers that take its maps are left as they are.
     """
-    own = student.head.state_dict()
-    for name, value in teacher.head.state_dict().items():
-        if name in own and own[name].shape == value.shape:
-            own[name].copy_(value)
+    take_fitting(student.head, teacher.head.state_dict())
 
 
 def map_distance(own: Tensor, wanted: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,13 +156,17 @@ def build_network(
     points: int,
     size: int,
     flip: Sequence[int] | None = None,
+    start: np.ndarray | None = None,
 ) -> LandmarkNet:
-    """Build a network and give its backbone the weights that `init` names.
+    """Build a network and give it the weights that `init` names.
 
     Args:
-        init: random, pretrained (timm's, downloaded) or a .safetensors file in timm's names.
+        init: random, pretrained (timm's, downloaded) or a .safetensors file: a backbone in timm's
+            names, or a whole network of ours, of which the head is taken as far as it fits.
         normalization: auto, or a key of NORMALIZATIONS.
         flip: see `NetworkConfig`.
+        start: (K, 2) network coordinates that a head without first weights is to predict, where
+            it can.
 
     Raises:
         UserError: the weights cannot be had, do not fit, or do not say their normalisation.
@@ -188,8 +192,10 @@ def build_network(
         flip=None if flip is None else tuple(int(i) for i in flip),
     )
     net = _built(config)
+    if start is not None:
+        net.start_at(start)
     if state is not None:
-        _load_backbone(net.backbone, state, init)
+        _load_first_weights(net, state, init)
     return net.to(memory_format=torch.channels_last)
 
 
@@ -313,12 +319,22 @@ def _built(config: NetworkConfig) -> LandmarkNet:
         ) from None
 
 
-def _load_backbone(backbone: nn.Module, state: dict[str, Tensor], source: str) -> None:
+@torch.no_grad()
+def take_fitting(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Copy the tensors of `state` that the module has by name and shape; leave the others."""
+    own = module.state_dict()
+    for name, value in state.items():
+        if name in own and own[name].shape == value.shape:
+            own[name].copy_(value)
+
+
+def _load_first_weights(net: LandmarkNet, state: dict[str, Tensor], source: str) -> None:
+    backbone = net.backbone
     wanted = backbone.state_dict()
     # A file of ours holds the whole network; a file of timm's may hold a classifier.
-    prefix = "backbone."
-    if any(name.startswith(prefix) for name in state):
-        state = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+    if any(name.startswith("backbone.") for name in state):
+        take_fitting(net.head, _below("head.", state))
+        state = _below("backbone.", state)
     missing = [name for name in wanted if name not in state]
     unfit = [n for n in wanted if n in state and state[n].shape != wanted[n].shape]
     if missing or unfit:
@@ -332,3 +348,8 @@ def _load_backbone(backbone: nn.Module, state: dict[str, Tensor], source: str) -
             "take weights of the same timm network."
         )
     backbone.load_state_dict({n: state[n] for n in wanted if n in state}, strict=False)
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names have the prefix, without it."""
+    return {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}

@@ -58,10 +58,11 @@ class Learner:
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             objective.net = convert_sync_batchnorm(objective.net)
         self.fabric = fabric
-        self.net = objective.net.to(fabric.device)
+        objective.to(fabric.device)
+        self.net = objective.net
         self.clip = settings.clip_grad
         self.steps = 0
-        self.optimizer = adamw(self.net, settings, fabric)
+        self.optimizer = adamw(objective, settings, fabric)
         self.scheduler = CosineLRScheduler(
             self.optimizer,
             t_initial=settings.epochs * steps_per_epoch,
@@ -74,7 +75,8 @@ class Learner:
         # The same tensors, stepped and wrapped as precision and number of processes want it.
         self._objective, self._stepper = fabric.setup(objective, self.optimizer)
         # Looked up once: a walk through the network's modules takes as long as clipping itself.
-        self._weights = list(self.net.parameters())
+        self._weights = list(objective.parameters())
+        self._learnt = objective
 
     @property
     def averaged(self) -> LandmarkNet:
@@ -133,7 +135,7 @@ class Learner:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that `restore` needs, as tensors and as JSON has it."""
-        tensors = copies(self.net.state_dict(), "net")
+        tensors = copies(self._learnt.state_dict(), "objective")
         if self.ema:
             tensors |= copies(self.ema.module.state_dict(), "ema")
         for index, values in self.optimizer.state_dict()["state"].items():
@@ -142,7 +144,7 @@ class Learner:
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Go back to what `state` returned; the optimiser's settings come from the parameters."""
-        self.net.load_state_dict(under(tensors, "net"))
+        self._learnt.load_state_dict(under(tensors, "objective"))
         if self.ema:
             self.ema.module.load_state_dict(under(tensors, "ema"))
         fresh = self.optimizer.state_dict()

@@ -18,14 +18,17 @@ from torch import Tensor, nn
 from landmark_kd.config.params import Params
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.network import LandmarkNet
+from landmark_kd.training.error_density import ErrorDensity
 from landmark_kd.training.losses import REGRESSION_LOSSES, known_targets
 
 
 class Objective(nn.Module, ABC):
     """A network and the loss that it is trained to lower, as one module.
 
+    All parameters of the module are trained, those beside the network's too.
+
     Attributes:
-        net: the network that learns; all of the module's parameters are its own.
+        net: the network that learns, and that is kept.
     """
 
     def __init__(self, net: LandmarkNet) -> None:
@@ -61,6 +64,18 @@ class Regression(Objective):
         return self.loss(pred, known_targets(pred, targets[:, 0])), {}
 
 
+class Likelihood(Objective):
+    """The likelihood of the first set of targets (RLE); the network has an integral head."""
+
+    def __init__(self, net: LandmarkNet) -> None:
+        super().__init__(net)
+        self.density = ErrorDensity(net.head.channels, net.config.points)
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss, which has no parts."""
+        return self.density(self.net.detailed(self.net.normalize(images)), targets[:, 0]), {}
+
+
 @dataclass(frozen=True)
 class Task:
     """What a network is to learn.
@@ -79,13 +94,17 @@ class Task:
 
 
 def regression_task(targets: np.ndarray, loss: str) -> Task:
-    """Return the task of learning landmarks with a plain regression loss.
+    """Return the task of learning landmarks without a teacher.
 
     Args:
         targets: (N, K, 2) network coordinates.
-        loss: a name in REGRESSION_LOSSES.
+        loss: a name in REGRESSION_LOSSES, or rle.
     """
-    return Task(targets[:, None], lambda net, device: Regression(net, loss), {"loss": loss})
+
+    def objective(net: LandmarkNet, device: torch.device) -> Objective:
+        return Likelihood(net) if loss == "rle" else Regression(net, loss)
+
+    return Task(targets[:, None], objective, {"loss": loss})
 
 
 def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) -> Task:
@@ -94,7 +113,7 @@ def teacher_task(teacher: str, faces: Faces, soft_landmarks: Path, loss: str) ->
     Args:
         teacher: tough (hard-landmarks) or tolerant (soft-landmarks).
         soft_landmarks: folder of the stage of that name.
-        loss: a name in REGRESSION_LOSSES.
+        loss: as in `regression_task`.
     """
     if teacher == "tough":
         return regression_task(faces.crop_landmarks(), loss)

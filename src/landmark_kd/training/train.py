@@ -15,6 +15,7 @@ from landmark_kd.config.params import AugmentParams, BaseParams, TrainingParams,
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
 from landmark_kd.faces.prepared import Faces
+from landmark_kd.landmarks.missing import mean_present
 from landmark_kd.models.network import build_network, save_network
 from landmark_kd.training.augment import Augmenter
 from landmark_kd.training.failures import explained
@@ -83,8 +84,8 @@ def train(
             points=faces.info.points,
             flip=faces.info.scheme.flip.tolist() if network.flip_test else None,
             size=faces.info.crop_size,
+            start=mean_present(task.targets[faces.train_rows(), 0], axis=0),
         )
-        net.start_at(task.targets[faces.train_rows(), 0].mean(axis=0))
         augmenter = Augmenter(
             augment, faces.info.crop_size, faces.info.border, faces.info.scheme.flip
         )

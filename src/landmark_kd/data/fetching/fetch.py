@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landmark_kd.config.params import DataParams, SyntheticParams, UnlabelledBox
-from landmark_kd.config.paths import UNLABELLED
+from landmark_kd.config.paths import EXTRA, UNLABELLED
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder
 from landmark_kd.core.names import check_names
 from landmark_kd.core.progress import ProgressBar
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.registry import dataset_at
 from landmark_kd.data.datasets.unlabelled import unlabelled_files
 from landmark_kd.data.fetching.catalogue import download_dataset
@@ -39,7 +40,7 @@ def fetch(
             `out`/unlabelled, or None.
 
     Raises:
-        UserError: `data.path` or `unlabelled` does not hold what it should, or lies inside `out`;
+        UserError: `data.path`, `data.extra` or `unlabelled` does not hold what it should, or lies inside `out`;
             a download failed, or must be made by hand.
     """
     copies: list[_Copies] = []
@@ -50,6 +51,11 @@ def fetch(
         files = dataset.files(source)
         check_names(source, files)
         copies.append(_Copies(dataset.name, source, data.name, files))
+    for number, path in enumerate(data.extra):
+        source = _source("data.extra", path, out)
+        files = read_custom_dataset(source).files(source)
+        check_names(source, files)
+        copies.append(_Copies("extra faces", source, f"{EXTRA}/{number}", files))
     if unlabelled is not None:
         source = _source("unlabelled.path", unlabelled, out)
         files = unlabelled_files(source, unlabelled_box)

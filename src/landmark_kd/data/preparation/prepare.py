@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from landmark_kd.config.params import CropParams, DataParams, UnlabelledBox
-from landmark_kd.config.paths import UNLABELLED
+from landmark_kd.config.paths import EXTRA, UNLABELLED
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.core.progress import ProgressBar
@@ -24,6 +24,7 @@ from landmark_kd.data.preparation.cropping import (
     measure_box_in_haar,
     stored_border,
 )
+from landmark_kd.data.preparation.extra import extra_records
 from landmark_kd.data.preparation.unlabelled import prepare_unlabelled
 from landmark_kd.data.preparation.writer import FacesWriter, faces_writer
 from landmark_kd.faces.info import FacesInfo
@@ -46,7 +47,8 @@ def prepare(
 
     `out`/train and `out`/test have them in the students' size, `out`/teacher_train and
     `out`/teacher_test in the teachers'; where that is the same, they only refer to the former.
-    `out`/unlabelled and `out`/teacher_unlabelled have the faces without landmarks, or none.
+    The train faces of the sets of `data.extra` come after the data set's own, and none of them is
+    for validation. `out`/unlabelled and `out`/teacher_unlabelled have the faces without landmarks, or none.
     Prints what was found, what is missing of the published set, and the faces left out.
 
     Args:
@@ -69,6 +71,8 @@ def prepare(
         split: [record for record in records if record.split == split]
         for split in ("train", "test")
     }
+    for number in range(len(data.extra)):
+        by_split["train"] += extra_records(raw / EXTRA / str(number), dataset.scheme, bad)
     crops: tuple[CropParams, ...] = (crop,)
     if crop.teacher_resolution not in (None, crop.resolution):
         crops += (crop.model_copy(update={"resolution": crop.teacher_resolution}),)
@@ -92,7 +96,9 @@ def prepare(
             faces = [face.record for face in cut]
             table = _table(dataset, faces)
             if split == "train":
-                table["validation"] = _validation(dataset, faces, validation, seed)
+                own = [face for face in faces if face.part in dataset.parts]
+                chosen = _validation(dataset, own, validation, seed)
+                table["validation"] = np.pad(chosen, (0, len(faces) - len(own)))
             info = _info(dataset, split, cut, len(left_out), cropper)
             marked = [face.occluded for face in faces if face.occluded is not None]
             writer.all_else(
@@ -242,6 +248,8 @@ def _report(dataset: Dataset, split: Split, table: pd.DataFrame, info: FacesInfo
         aside = f", {held_out} of them for validation ({whence})"
     print(f"{dataset.name}: {len(table)} {split} faces{aside}")
     in_subset = table["subsets"].str.split(SEPARATOR)
+    for name in sorted({name for names in in_subset for name in names} - info.published.keys()):
+        print(f"  {name}: {sum(name in subsets for subsets in in_subset)}")
     for name, published in info.published.items():
         n = sum(name in subsets for subsets in in_subset)
         print(f"  {name}: {n}" + ("" if published is None else f" of {published} published"))

@@ -1,0 +1,144 @@
+"""Brings the landmarks of another set of 68 nearer to the habits of a detector's own set.
+
+    python -m tools.match_annotations ../shared/data/aflw2000 out/aflw2000 --mask 0-16
+
+Two sets place the same landmark differently: one puts the inner ends of the brows further apart,
+another follows the hidden cheek of a turned head. Learnt together without more, each spoils the
+other. So the median distance of the set's landmarks from those that a detector finds, measured on
+its frontal faces along and across the face, is taken off all faces, and landmarks that are not the
+same points are masked. What is written is a custom set, for `data.extra`; crops come from the boxes
+of the landmarks as they were.
+
+The folder holds landmarks.csv (image, yaw in degrees, x0, y0, …, x67, y67; pixels from 0) and
+images/. Only faces of --frontal degrees of yaw or less are measured, where a detector trained on
+frontal faces can be trusted. Across the face the distance shrinks with the cosine of the yaw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+
+from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.files import replaced_folder
+from landmark_kd.data.datasets.custom.config import CONFIG_NAME
+from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.scheme import IBUG_68
+
+# Of the 68 landmarks: both eyes and the mouth, which say how the face is turned in the image.
+EYES, MOUTH = slice(36, 48), slice(48, 68)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("source", type=Path, help="folder with landmarks.csv and images/")
+    parser.add_argument("out", type=Path, help="folder for the custom set")
+    parser.add_argument("--model", default=None, help="detector (default: the shipped one)")
+    parser.add_argument("--frontal", type=float, default=20, help="yaw in degrees")
+    parser.add_argument("--mask", default=None, help="landmarks to leave out, as in 0-16")
+    parser.add_argument("--licence", default="for research only", help="of the set")
+    arguments = parser.parse_args()
+    table = pd.read_csv(arguments.source / "landmarks.csv")
+    columns = [f"{axis}{i}" for i in range(IBUG_68.points) for axis in "xy"]
+    absent = [name for name in ("image", "yaw", *columns) if name not in table]
+    if absent:
+        raise UserError(f"{arguments.source / 'landmarks.csv'} has no column {absent[0]}.")
+    landmarks = table[columns].to_numpy(np.float64).reshape(-1, IBUG_68.points, 2)
+    images = arguments.source / "images"
+    frontal = np.flatnonzero(table["yaw"].abs() <= arguments.frontal)
+    detector = LandmarkDetector.load(arguments.model)
+    found = np.stack([_found(detector, images / table["image"][i], landmarks[i]) for i in frontal])
+    offsets = median_offsets(landmarks[frontal], found)
+    matched = without_offsets(landmarks, offsets, np.deg2rad(table["yaw"].to_numpy()))
+    if arguments.mask:
+        first, last = (int(number) for number in arguments.mask.split("-"))
+        matched[:, first : last + 1] = np.nan
+    boxes = np.stack([geometry.landmarks_box(face) for face in landmarks])
+    with replaced_folder(arguments.out) as folder:
+        _write(folder, table["image"], matched, boxes, columns)
+        _describe(folder / CONFIG_NAME, arguments.out.name, arguments.licence)
+        shutil.copytree(images, folder / "images")
+    away = np.linalg.norm(offsets, axis=1)
+    print(
+        f"{arguments.out}: {len(landmarks)} faces; offsets of {len(frontal)} frontal ones, "
+        f"{100 * away.mean():.1f} % of the box's side in the mean, {100 * away.max():.1f} % at "
+        f"landmark {away.argmax()}"
+    )
+
+
+def median_offsets(landmarks: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return how far landmarks (N, 68, 2) lie from those found, the median (68, 2) over the faces.
+
+    In shares of the longer side of the landmarks' box, across and along the upright face.
+    """
+    turn, side = _pose(landmarks)
+    upright = np.einsum("nij,nkj->nki", turn, landmarks - found) / side[:, None, None]
+    return np.median(upright, axis=0)
+
+
+def without_offsets(landmarks: np.ndarray, offsets: np.ndarray, yaw: np.ndarray) -> np.ndarray:
+    """Return landmarks (N, 68, 2) less the offsets of `median_offsets`.
+
+    Args:
+        yaw: (N,) radians.
+    """
+    turn, side = _pose(landmarks)
+    shrunk = np.stack([np.cos(yaw), np.ones_like(yaw)], axis=1)[:, None] * offsets
+    return landmarks - np.einsum("nji,nkj->nki", turn, shrunk) * side[:, None, None]
+
+
+def _pose(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rotations (N, 2, 2) that turn the faces upright, and the sides (N,) of their boxes."""
+    x, y = (landmarks[:, MOUTH].mean(axis=1) - landmarks[:, EYES].mean(axis=1)).T
+    length = np.hypot(x, y)
+    cos, sin = y / length, x / length
+    turn = np.stack([np.stack([cos, -sin], axis=1), np.stack([sin, cos], axis=1)], axis=1)
+    return turn, np.ptp(landmarks, axis=1).max(axis=1)
+
+
+def _found(detector: LandmarkDetector, path: Path, landmarks: np.ndarray) -> np.ndarray:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise UserError(f"{path} is missing or not an image.")
+    return detector.detect(image, boxes=geometry.landmarks_box(landmarks)[None])[0].landmarks
+
+
+def _write(
+    folder: Path, images: pd.Series, landmarks: np.ndarray, boxes: np.ndarray, columns: list[str]
+) -> None:
+    flat = pd.DataFrame(landmarks.reshape(len(landmarks), -1).round(2), columns=columns)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    names = ["box_x", "box_y", "box_width", "box_height"]
+    box = pd.DataFrame(np.concatenate([boxes[:, :2], sides], axis=1).round(2), columns=names)
+    pd.concat([images, box, flat], axis=1).to_csv(folder / "landmarks.csv", index=False)
+
+
+def _describe(path: Path, name: str, licence: str) -> None:
+    scheme = IBUG_68
+    content = {
+        "name": f"{name}-matched",
+        "annotations": "landmarks.csv",
+        "images": "images",
+        "missing": "empty",
+        "first_pixel": 0,
+        "points": scheme.points,
+        "flip_pairs": [[i, int(j)] for i, j in enumerate(scheme.flip) if i < j],
+        "normalizer": list(scheme.normalizer),
+        "normalizer_name": scheme.normalizer_name,
+        "contours": [],
+        # No custom set is without test faces; those of an extra set are not used.
+        "split": {"column": None, "test": 0.01, "seed": 0},
+        "licence": licence,
+    }
+    YAML().dump(content, path)
+
+
+if __name__ == "__main__":
+    run_main(main)
