@@ -249,33 +249,14 @@ class Params(Section):
                 f"crop.box is dataset, but {self.data.name} brings no boxes; take landmarks or "
                 "detector"
             )
-        if self.kd.teacher_predictions == "online" and self._teachers_see_other_crops():
-            raise ValueError(
-                "kd.teacher_predictions is online, which shows the teachers the students' own "
-                f"crops of {self.crop.resolution} pixels, but crop.teacher_resolution is "
-                f"{self.crop.teacher_resolution}; take cached, or null as crop.teacher_resolution"
-            )
         if self.unlabelled.path is not None:
             self._check_unlabelled()
         for name in ("features", "heatmap"):
             if getattr(self.kd, name):
-                self._check_matched(f"kd.{name}")
+                self._check_integral(f"kd.{name}", "0")
         if self.kd.head == "teacher":
             self._check_integral("kd.head", "own")
         return self
-
-    def _teachers_see_other_crops(self) -> bool:
-        return self.crop.teacher_resolution not in (None, self.crop.resolution)
-
-    def _check_matched(self, key: str) -> None:
-        if self._teachers_see_other_crops():
-            raise ValueError(
-                f"{key} compares maps of one size, but the students' crops have "
-                f"{self.crop.resolution} pixels and crop.teacher_resolution is "
-                f"{self.crop.teacher_resolution}; take null as crop.teacher_resolution, or 0 as "
-                f"{key}"
-            )
-        self._check_integral(key, "0")
 
     def _check_integral(self, key: str, without: str) -> None:
         for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):

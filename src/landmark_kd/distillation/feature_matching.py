@@ -1,6 +1,7 @@
 """What a student matches inside of its teacher, beside the points: feature maps and heat maps.
 
-Both networks have an integral head and look at the same augmented images.
+Both networks have an integral head and look at the same augmented images, each in its own size:
+the teacher's maps are brought to the student's grid.
 
 Feature maps (Romero et al. 2015, hints): the fused maps that the heads' scores come from have as
 many channels whatever the backbones are, so nothing turns one into the other. Students of the
@@ -46,12 +47,13 @@ def matched_parts(
     if features:
         start = 0 if every_map else -1
         pairs = zip(student.maps[start:], teacher.maps[start:], strict=True)
-        apart = [map_distance(own, wanted) for own, wanted in pairs]
+        apart = [map_distance(own, resized(wanted, own.shape[-1])) for own, wanted in pairs]
         found["features"] = features * torch.stack(apart).mean()
     if heatmap:
         assert student.scores is not None
         assert teacher.scores is not None
-        found["heatmap"] = heatmap * heatmap_distance(student.scores, teacher.scores, present)
+        wanted = resized_scores(teacher.scores, student.scores.shape[-1])
+        found["heatmap"] = heatmap * heatmap_distance(student.scores, wanted, present)
     return found
 
 
@@ -63,6 +65,30 @@ def take_head(student: LandmarkNet, teacher: LandmarkNet) -> None:
     first step on. Of another backbone only the layers that take its maps are left as they are.
     """
     take_fitting(student.head, teacher.head.state_dict())
+
+
+def resized(maps: Tensor, side: int) -> Tensor:
+    """Return square images or maps (N, C, H, H) with another side, linearly between positions.
+
+    Both grids cover the same square, so a position in shares of the side stays what it is.
+    """
+    if maps.shape[-1] == side:
+        return maps
+    size = (side, side)
+    return functional.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def resized_scores(scores: Tensor, side: int) -> Tensor:
+    """Return scores (N, K, side, side) whose heat maps are those of `scores` on another grid.
+
+    Probabilities are brought to the grid, not scores, whose differences mean nothing between
+    positions.
+    """
+    if scores.shape[-1] == side:
+        return scores
+    heat_maps = scores.flatten(2).softmax(dim=-1).view_as(scores)
+    # Far from a landmark a heat map is 0 to the last bit.
+    return resized(heat_maps, side).clamp_min(torch.finfo(scores.dtype).tiny).log()
 
 
 def map_distance(own: Tensor, wanted: Tensor) -> Tensor:

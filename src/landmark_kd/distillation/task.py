@@ -12,7 +12,7 @@ from torch import Tensor
 from landmark_kd.config.params import KDParams
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.files import file_hash
-from landmark_kd.distillation.feature_matching import matched_parts, take_head
+from landmark_kd.distillation.feature_matching import matched_parts, resized, take_head
 from landmark_kd.distillation.losses import distillation_loss
 from landmark_kd.distillation.unlabelled import join_faces, load_unlabelled
 from landmark_kd.faces.prepared import Faces, landmarks_file
@@ -129,4 +129,7 @@ class Distillation(Objective):
         mirror = self.kd.teacher_predictions == "online"
         # In 32 bits, whatever the student's precision: teachers are not to change with it.
         with torch.autocast(images.device.type, enabled=False):
-            return [net.detailed(net.normalize(images), mirror=mirror) for net in self.teachers]
+            return [
+                net.detailed(resized(net.normalize(images), net.config.size), mirror=mirror)
+                for net in self.teachers
+            ]
