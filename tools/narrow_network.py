@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.models.config import WEIGHTS_FILE
+from landmark_kd.models.heads import IntegralHead
 from landmark_kd.models.network import LandmarkNet, load_network, save_network
 
 
@@ -62,7 +63,9 @@ def narrowed(wide: LandmarkNet, backbone: str) -> LandmarkNet:
     laterals = _laterals(wide)
     first = stages[0][0]
     stem = _most_important(
-        [wide.backbone.bn1], [_by_input(first.conv_pw) * first.bn1.weight.abs()], narrow.backbone.bn1
+        [wide.backbone.bn1],
+        [_by_input(first.conv_pw) * first.bn1.weight.abs()],
+        narrow.backbone.bn1,
     )
     _keep(kept, "backbone.conv_stem", wide.backbone.conv_stem, stem)
     _keep(kept, "backbone.bn1", wide.backbone.bn1, stem)
@@ -75,7 +78,7 @@ def narrowed(wide: LandmarkNet, backbone: str) -> LandmarkNet:
             consumers.append(_by_input(laterals[number][1]))
         out = _most_important([_last_norm(b) for b in stage], consumers, _last_norm(thin[0]))
         for place, (block, thin_block) in enumerate(zip(stage, thin, strict=True)):
-            _keep_block(kept, f"backbone.blocks.{number}.{place}", block, thin_block, stream, out)
+            _keep_block(kept, f"backbone.blocks.{number}.{place}", (block, thin_block), stream, out)
             stream = out
         if number in laterals:
             name, lateral = laterals[number]
@@ -105,7 +108,7 @@ def _stages(net: LandmarkNet) -> list[Any]:
 
 def _laterals(net: LandmarkNet) -> dict[int, tuple[str, nn.Module]]:
     """Return the head's layers that take a stage's output, with their names, by stage."""
-    if net.config.head != "integral":
+    if not isinstance(net.head, IntegralHead):
         raise UserError(f"the network has the head {net.config.head}; take one with integral.")
     by_stride = {entry["reduction"]: entry["module"] for entry in net.backbone.feature_info}
     stages = [int(by_stride[stride].removeprefix("blocks.")) for stride in net.head.STRIDES]
@@ -116,8 +119,10 @@ def _laterals(net: LandmarkNet) -> dict[int, tuple[str, nn.Module]]:
 
 
 def _keep_block(
-    kept: dict[str, Tensor], name: str, block: Any, thin: Any, stream: Tensor, out: Tensor
+    kept: dict[str, Tensor], name: str, blocks: tuple[Any, Any], stream: Tensor, out: Tensor
 ) -> None:
+    """Keep a block's channels; `blocks` are the wide one and the narrow one."""
+    block, thin = blocks
     if not hasattr(block, "conv_pwl"):
         _keep(kept, f"{name}.conv_dw", block.conv_dw, stream)
         _keep(kept, f"{name}.bn1", block.bn1, stream)
@@ -166,11 +171,8 @@ def _keep(
 ) -> None:
     """Keep the given output and input channels of a layer's tensors; None keeps all."""
     for part, value in module.state_dict().items():
-        if value.ndim and out is not None:
-            value = value[out]
-        if value.ndim > 1 and inputs is not None:
-            value = value[:, inputs]
-        kept[f"{name}.{part}"] = value.clone()
+        rows = value if out is None or not value.ndim else value[out]
+        kept[f"{name}.{part}"] = rows if inputs is None or rows.ndim < 2 else rows[:, inputs]
 
 
 if __name__ == "__main__":

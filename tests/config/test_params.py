@@ -87,15 +87,6 @@ def test_the_projects_own_params_are_valid() -> None:
             ["crop.teacher_resolution", "16", "greater than or equal to 32"],
         ),
         (
-            {"crop.teacher_resolution": 96, "kd.teacher_predictions": "online"},
-            [
-                "teacher_predictions is online",
-                "64 pixels",
-                "teacher_resolution is 96",
-                "take cached",
-            ],
-        ),
-        (
             {"kd.variant": "points", "kd.weights.tough": 0, "kd.weights.tolerant": 0},
             ["variant is points", "both 0", "no teacher to learn from"],
         ),
@@ -119,17 +110,14 @@ def test_the_projects_own_params_are_valid() -> None:
         ),
         ({"kd.features": -1}, ["kd.features", "-1", "greater than or equal to 0"]),
         (
-            {"kd.heatmap": 1, "crop.teacher_resolution": 96},
-            ["kd.heatmap", "crop.teacher_resolution is 96"],
+            {"student.loss": "rle", "student.head": "pool"},
+            ["student", "loss is rle", "head is pool", "take integral"],
         ),
+        ({"kd.points.loss": "rle"}, ["kd.points.loss", "'rle'", "'l1'"]),
         ({"kd.heatmap": 1, "student.head": "pool"}, ["kd.heatmap", "student.head is pool"]),
         (
             {"kd.head": "teacher", "student.head": "pool"},
             ["kd.head", "student.head is pool", "take integral, or own"],
-        ),
-        (
-            {"kd.features": 1, "crop.teacher_resolution": 96},
-            ["kd.features", "crop.teacher_resolution is 96", "take null"],
         ),
         (
             {"kd.features": 1, "teacher.head": "pool"},

@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from landmark_kd.distillation.feature_matching import heatmap_distance, matched_parts, take_head
+from landmark_kd.distillation.feature_matching import (
+    heatmap_distance,
+    matched_parts,
+    resized,
+    resized_scores,
+    take_head,
+)
 from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.models.heads import IntegralHead
 from landmark_kd.models.network import LandmarkNet, build_network
@@ -80,6 +86,34 @@ def test_the_divergence_is_that_of_a_case_done_by_hand() -> None:
     wanted = torch.log(torch.tensor([0.25, 0.75])).reshape(1, 1, 1, 2)
     divergence = heatmap_distance(scores, wanted)
     np.testing.assert_allclose(divergence, 0.25 * np.log(0.5) + 0.75 * np.log(1.5), rtol=1e-6)
+
+
+def test_a_teacher_of_larger_crops_is_matched_on_the_students_grid() -> None:
+    torch.manual_seed(0)
+    student = build_network("test_efficientnet", "integral", "random", "auto", points=68, size=64)
+    teacher = build_network("test_efficientnet", "integral", "random", "auto", points=68, size=96)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        found = teacher.eval().detailed(resized(images, 96))
+    own = student.eval().detailed(images)
+    assert own.scores is not None
+    assert found.scores is not None
+    assert own.scores.shape[-1] < found.scores.shape[-1]
+    parts = matched_parts(own, found, features=1.0, heatmap=1.0, every_map=True)
+    sum(parts.values(), torch.tensor(0.0)).backward()
+    assert all(bool(part.isfinite()) for part in parts.values())
+
+
+@pytest.mark.parametrize(("side", "other"), [(18, 14), (14, 18), (12, 12)])
+def test_a_heat_map_stays_where_it_is_on_another_grid(side: int, other: int) -> None:
+    places = (torch.arange(side) + 0.5) / side - 0.5
+    x, y = places.expand(side, -1), places[:, None].expand(-1, side)
+    scores = -(((x - 0.1) ** 2 + (y + 0.2) ** 2) / (2 * 0.08**2))[None, None]
+    found = resized_scores(scores, other).flatten(2).softmax(dim=-1)[0, 0].view(other, other)
+    places = (torch.arange(other) + 0.5) / other - 0.5
+    assert float(found.sum()) == pytest.approx(1, abs=1e-5)
+    assert float((found.sum(dim=0) * places).sum()) == pytest.approx(0.1, abs=4e-3)
+    assert float((found.sum(dim=1) * places).sum()) == pytest.approx(-0.2, abs=4e-3)
 
 
 def test_a_student_takes_the_whole_head_of_a_teacher_with_its_backbone() -> None:

@@ -105,6 +105,29 @@ def test_our_own_weights_start_another_network_with_their_normalisation(tmp_path
         torch.testing.assert_close(net.backbone.state_dict()[name], value)
 
 
+@pytest.mark.parametrize("head", ["integral", "pool"])
+def test_our_own_weights_bring_the_head_as_far_as_it_fits(head: HeadName, tmp_path: Path) -> None:
+    source = tiny(head=head)
+    with torch.no_grad():
+        for parameter in source.head.parameters():
+            parameter.add_(1)
+    save_network(source, tmp_path / "net")
+    weights = str(tmp_path / "net" / "weights.safetensors")
+    start = np.zeros((68, 2))
+    net = build_network(TINY, head, weights, "auto", points=68, size=32, start=start)
+    for name, value in source.head.state_dict().items():
+        torch.testing.assert_close(net.head.state_dict()[name], value, rtol=0, atol=0)
+    other = build_network(TINY, head, weights, "auto", points=5, size=32)
+    same = [
+        n
+        for n, v in source.head.state_dict().items()
+        if other.head.state_dict()[n].shape == v.shape
+    ]
+    assert bool(same) is (head == "integral")
+    for name in same:
+        torch.testing.assert_close(other.head.state_dict()[name], source.head.state_dict()[name])
+
+
 def test_a_file_that_does_not_say_its_normalisation_is_refused_until_it_is_set(
     tmp_path: Path,
 ) -> None:

@@ -30,7 +30,7 @@ def fetch_alone(data: DataParams, out: Path, seed: int = 1) -> None:
 
 
 def _fetch_300w(source: Path | str, out: Path) -> None:
-    data = DataParams(name="300w", path=str(source), on_bad="error")
+    data = DataParams(name="300w", path=str(source), extra=[], on_bad="error")
     fetch_alone(data, out=out)
 
 
@@ -56,7 +56,7 @@ def test_of_each_data_set_its_own_files_are_copied_and_they_are_all_that_prepare
         {"cofw": write_cofw, "wflw": write_wflw}[name](source)
     faces = snapshot(source)
     (source / "notes.txt").write_bytes(b"not asked for")
-    data = DataParams(name=name, path=str(source), on_bad="error")
+    data = DataParams(name=name, path=str(source), extra=[], on_bad="error")
     fetch_alone(data, out=tmp_path / "raw")
     assert snapshot(tmp_path / "raw" / name) == faces
     copy = dataset_at(name, tmp_path / "raw" / name)
@@ -71,7 +71,7 @@ def test_without_a_path_the_data_set_is_downloaded_and_checked(
         write_cofw(out)
 
     monkeypatch.setattr(fetch_module, "download_dataset", download)
-    data = DataParams(name="cofw", path=None, on_bad="error")
+    data = DataParams(name="cofw", path=None, extra=[], on_bad="error")
     fetch_alone(data, out=tmp_path / "raw")
     before = snapshot(tmp_path / "raw")
     assert set(before) == {"cofw/COFW_test_color.mat", "cofw/COFW_train_color.mat"}
@@ -94,9 +94,9 @@ def test_a_name_that_dvc_cannot_hold_is_refused_before_anything_is_copied(
     folder.mkdir(exist_ok=True)
     for suffix in (".jpg", ".pts"):
         (folder / os.fsdecode(b"Zo\xeb" + suffix.encode())).write_bytes(b"x")
-    data = DataParams(name="synthetic", path=None, on_bad="error")
+    data = DataParams(name="synthetic", path=None, extra=[], on_bad="error")
     if kind != "unlabelled":
-        data = DataParams(name=kind, path=str(source), on_bad="error")
+        data = DataParams(name=kind, path=str(source), extra=[], on_bad="error")
     with pytest.raises(UserError, match=r"Zo\\xeb\.jpg .* a name that is not UTF-8: DVC and other"):
         fetch(
             data,
@@ -139,7 +139,7 @@ def test_synthetic_faces_are_made_the_same_from_the_same_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    data = DataParams(name="synthetic", path=None, on_bad="error")
+    data = DataParams(name="synthetic", path=None, extra=[], on_bad="error")
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
         fetch_alone(data, tmp_path / out, seed)
     made = snapshot(tmp_path / "a")
@@ -200,7 +200,7 @@ def test_the_users_own_data_set_is_not_deleted_by_fetching_it(tmp_path: Path, in
 def _fetch_unlabelled(
     source: Path | str, out: Path, box: Literal["detector", "landmarks"] = "detector"
 ) -> None:
-    data = DataParams(name="synthetic", path=None, on_bad="error")
+    data = DataParams(name="synthetic", path=None, extra=[], on_bad="error")
     fetch(data, FACES, 1, unlabelled=str(source), unlabelled_box=box, out=out)
 
 

@@ -49,7 +49,7 @@ def _prepare(
     seed: int = 1,
     name: Literal["synthetic", "300w", "300w_lp", "pts"] = "300w",
 ) -> tuple[Faces, Faces]:
-    data = DataParams(name=name, path="anywhere", on_bad=on_bad)
+    data = DataParams(name=name, path="anywhere", extra=[], on_bad=on_bad)
     prepare(
         data, 0.3, crop, seed, unlabelled_box="detector", unlabelled_limit=None, raw=raw, out=out
     )

@@ -63,7 +63,7 @@ def run(
 ) -> Faces:
     """Prepare; return the unlabelled faces."""
     prepare(
-        DataParams(name="synthetic", path=None, on_bad="error"),
+        DataParams(name="synthetic", path=None, extra=[], on_bad="error"),
         0.3,
         crop,
         seed,

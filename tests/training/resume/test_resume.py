@@ -230,6 +230,29 @@ def test_a_training_that_could_not_write_its_result_need_not_train_again(
     runs.assert_as_if_never_stopped()
 
 
+@pytest.mark.parametrize("loss", ["l1", "rle"])
+def test_what_a_loss_learns_beside_the_network_is_taken_up_as_well(
+    loss: str, start: Callable[..., Any], faces_folder: Path, tmp_path: Path
+) -> None:
+    changes = {"student": {"loss": loss, "epochs": 3}}
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    (whole / "faces").symlink_to(faces_folder / "faces")
+    uninterrupted = start(whole, changes, tmp_path / "other scratch")
+    kill_at_random(
+        start(faces_folder, changes, tmp_path / "scratch"),
+        tmp_path / "scratch",
+        random.Random(1),
+        after_a_step=True,
+    )
+    last = start(faces_folder, changes, tmp_path / "scratch")
+    for process in (last, uninterrupted):
+        process.join()
+        assert process.exitcode == 0
+    assert weights(faces_folder) == weights(whole)
+    assert curve_files(faces_folder) == curve_files(whole)
+
+
 @pytest.mark.parametrize("damaged", [1, 2])
 def test_a_damaged_checkpoint_is_said_and_left_out(
     runs: Runs, scratch: Path, damaged: int, capsys: pytest.CaptureFixture[str]

@@ -40,8 +40,8 @@ def fetch(
             `out`/unlabelled, or None.
 
     Raises:
-        UserError: `data.path`, `data.extra` or `unlabelled` does not hold what it should, or lies inside `out`;
-            a download failed, or must be made by hand.
+        UserError: `data.path`, `data.extra` or `unlabelled` does not hold what it should, or lies
+            inside `out`; a download failed, or must be made by hand.
     """
     copies: list[_Copies] = []
     if data.name != "synthetic" and data.path is not None:

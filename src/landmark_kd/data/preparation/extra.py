@@ -22,12 +22,12 @@ def extra_records(folder: Path, scheme: LandmarkScheme, bad: BadFaces) -> list[F
         scheme: of the landmarks of the data set.
 
     Raises:
-        UserError: the set's landmarks are others, or it has no train faces; and what `bad` raises.
+        UserError: the set's landmarks are others; and what `bad` raises.
     """
     dataset = read_custom_dataset(folder)
     _check_scheme(dataset, scheme)
     part = Part("", "train", dataset.name, None)
-    records = [
+    return [
         replace(
             record,
             name=f"{dataset.name}/{record.name}",
@@ -38,12 +38,6 @@ def extra_records(folder: Path, scheme: LandmarkScheme, bad: BadFaces) -> list[F
         for record in dataset.read(folder, bad)
         if record.split == "train" and not record.validation
     ]
-    if not records:
-        raise UserError(
-            f"{dataset.name}, a set of data.extra, has no train faces to learn from; correct the "
-            "split in its landmark-kd.yaml, or leave it out."
-        )
-    return records
 
 
 def _check_scheme(dataset: CustomDataset, scheme: LandmarkScheme) -> None:

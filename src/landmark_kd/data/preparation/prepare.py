@@ -48,8 +48,8 @@ def prepare(
     `out`/train and `out`/test have them in the students' size, `out`/teacher_train and
     `out`/teacher_test in the teachers'; where that is the same, they only refer to the former.
     The train faces of the sets of `data.extra` come after the data set's own, and none of them is
-    for validation. `out`/unlabelled and `out`/teacher_unlabelled have the faces without landmarks, or none.
-    Prints what was found, what is missing of the published set, and the faces left out.
+    for validation. `out`/unlabelled and `out`/teacher_unlabelled have the faces without landmarks,
+    or none. Prints what was found, what is missing of the published set, and the faces left out.
 
     Args:
         validation: share of the train faces set apart, in (0, 1), where the data set does not say
