@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,9 @@ def browser(player: Any) -> Iterator[Any]:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Any, url: str) -> Iterator[Any]:
+    """One page for all tests that need no other: opening one takes longer than an image."""
     with opened(browser, url) as page:
         yield page
 
@@ -92,11 +94,18 @@ def hard_images(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     return [shared / FACE, *(shared / name for name in OTHERS), *sorted(folder.iterdir())]
 
 
+@contextmanager
+def counted(page: Any) -> Iterator[None]:
+    """Wait after the block for the page's next number of faces."""
+    page.locator("#count").evaluate("(element, text) => { element.textContent = text; }", NOTHING)
+    yield
+    page.locator("#count", has_text=NOTHING).wait_for(state="detached")
+
+
 def choose(page: Any, path: Path) -> None:
     """Give the page an image, and wait for what it says of it."""
-    page.locator("#count").evaluate("(element, text) => { element.textContent = text; }", NOTHING)
-    page.set_input_files("#file", path)
-    page.locator("#count", has_text=NOTHING).wait_for(state="detached")
+    with counted(page):
+        page.set_input_files("#file", path)
 
 
 def largest_difference(found: dict[str, Any], landmarks: np.ndarray) -> float:
@@ -124,23 +133,19 @@ def test_its_points_are_those_of_python_within_a_pixel(
             assert face["uncertainty"] == pytest.approx(same.uncertainty, rel=0.1)
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
 def test_without_a_face_detector_a_face_is_boxed_by_hand(
-    browser: Any,
-    url_without_detector: str,
-    detector: LandmarkDetector,
-    shared: Path,
-    mirrored: bool,
+    browser: Any, url_without_detector: str, detector: LandmarkDetector, shared: Path
 ) -> None:
     image = read_image(shared / FACE)
     with opened(browser, url_without_detector) as page:
         page.set_input_files("#file", shared / FACE)
-        page.get_by_text("Drag a box around a face").wait_for()
-        drag(page, (0.35, 0.35), (0.72, 0.8), backwards=mirrored)
-        page.locator("#count", has_text="1").wait_for()
-        (face,) = saved_points(page)["faces"]
-    (own,) = detector.detect(image, np.array([face["box"]]))
-    assert largest_difference(face, own.landmarks) < 0.5
+        page.get_by_text("Drag a box around a face, from").wait_for()
+        for backwards in (False, True):
+            with counted(page):
+                drag(page, (0.35, 0.35), (0.72, 0.8), backwards=backwards)
+            (face,) = saved_points(page)["faces"]
+            (own,) = detector.detect(image, np.array([face["box"]]))
+            assert largest_difference(face, own.landmarks) < 0.5
 
 
 def test_a_network_of_another_scheme_and_without_sigma_is_served_too(
@@ -152,7 +157,7 @@ def test_a_network_of_another_scheme_and_without_sigma_is_served_too(
     write_image(image, np.zeros((200, 200, 3), np.uint8))
     with served(model, None) as url, opened(browser, url) as page:
         page.set_input_files("#file", image)
-        page.get_by_text("Drag a box around a face").wait_for()
+        page.get_by_text("Drag a box around a face, from").wait_for()
         assert page.get_by_text("90 % regions").is_hidden()
         low, high = geometry.landmarks_box(shape).reshape(2, 2) / 200
         drag(page, (low[0], low[1]), (high[0], high[1]))
@@ -282,7 +287,7 @@ def test_a_face_before_the_camera_is_boxed_by_hand(
     low, high = geometry.landmarks_box(own.landmarks).reshape(2, 2) / FRAME
     with opened(browser_with_camera, url_without_detector, camera=True) as page:
         page.click("#camera")
-        page.get_by_text("Drag a box around a face").wait_for()
+        page.get_by_text("Drag a box around a face, from").wait_for()
         # The page is a mirror.
         drag(page, (1 - high[0], low[1]), (1 - low[0], high[1]))
         check_camera(page, frame, detector)
@@ -294,7 +299,7 @@ def test_a_box_before_the_camera_without_a_face_is_said(
 ) -> None:
     with opened(browser_with_camera, url_without_detector, camera=True) as page:
         page.click("#camera")
-        page.get_by_text("Drag a box around a face").wait_for()
+        page.get_by_text("Drag a box around a face, from").wait_for()
         drag(page, (0.05, 0.05), (0.15, 0.2))
         page.get_by_text("The network sees no face in that box").wait_for()
 
@@ -353,22 +358,19 @@ def test_a_dropped_image_is_taken(page: Any, shared: Path) -> None:
         }""",
         content,
     )
-    page.dispatch_event(".stage", "drop", {"dataTransfer": handle})
-    page.locator("#count", has_text="1").wait_for(timeout=PATIENCE)
+    with counted(page):
+        page.dispatch_event(".stage", "drop", {"dataTransfer": handle})
+    assert page.text_content("#count") == "1"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1400])
-def test_it_is_no_wider_than_the_window(
-    browser: Any, url: str, shared: Path, width: int, scheme: str
-) -> None:
-    size = {"width": width, "height": 844}
-    with opened(browser, url, viewport=size, color_scheme=scheme) as page:
-        for path in (None, shared / FACE):
-            if path:
-                choose(page, path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)"
-            assert (
-                page.eval_on_selector_all("header, main, footer, .bar, button, p, dl", wide) == []
-            )
+def test_it_is_no_wider_than_the_window(page: Any, shared: Path, width: int, scheme: str) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    choose(page, shared / FACE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)"
+    assert page.eval_on_selector_all("header, main, footer, .bar, button, p, dl", wide) == []
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor") > "rgb(2"
+    assert light == (scheme == "light")
