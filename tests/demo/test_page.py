@@ -339,6 +339,27 @@ def test_an_image_without_a_face_is_said_and_a_box_may_be_drawn(page: Any, tmp_p
     page.locator("#count", has_text="1").wait_for()
 
 
+def test_it_runs_in_several_threads(browser: Any, url: str, shared: Path) -> None:
+    # As onnxruntime-web itself does it on a computer of eight cores.
+    def with_threads(route: Any) -> None:
+        answer = route.fetch()
+        line = "ort.env.logLevel ="
+        assert answer.text().count(line) == 1
+        changed = answer.text().replace(line, f"ort.env.wasm.numThreads = 4; {line}")
+        route.fulfill(response=answer, body=changed)
+
+    context = browser.new_context()
+    context.route("**/worker.js", with_threads)
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector("body.ready", timeout=PATIENCE)
+    # The page's own worker and those of the threads.
+    assert len(page.workers) >= 4
+    choose(page, shared / FACE)
+    assert page.text_content("#count") == "1"
+    context.close()
+
+
 def test_a_page_whose_file_is_gone_says_so(browser: Any, url: str) -> None:
     context = browser.new_context()
     page = context.new_page()
