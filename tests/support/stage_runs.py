@@ -47,7 +47,12 @@ STAGES = {
         "reports/evaluation",
         "reports/kd_loss",
     ],
-    "export": ["models/landmarks.onnx", "reports/export.json"],
+    "export": [
+        "models/landmarks.onnx",
+        "models/landmarks_fp16.onnx",
+        "models/landmarks_int8.onnx",
+        "reports/export.json",
+    ],
     "report": ["reports/index.html"],
 }
 

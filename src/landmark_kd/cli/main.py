@@ -12,6 +12,7 @@ from landmark_kd.cli.clean import add_clean
 from landmark_kd.cli.data import add_data
 from landmark_kd.cli.demo import add_demo
 from landmark_kd.cli.evaluate import add_evaluate
+from landmark_kd.cli.export import add_export
 from landmark_kd.cli.predict import add_predict
 from landmark_kd.core.errors import run_main
 
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     add_predict(commands)
     add_demo(commands)
     add_evaluate(commands)
+    add_export(commands)
     add_data(commands)
     add_clean(commands)
     return parser

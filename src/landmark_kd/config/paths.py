@@ -31,14 +31,18 @@ SOFT_LANDMARKS = Path("data/soft_landmarks")
 TEACHER_PREDICTIONS = Path("data/teacher_predictions")
 MODELS = Path("models")
 ONNX_MODEL = Path("models/landmarks.onnx")
+FLOAT16_MODEL = Path("models/landmarks_fp16.onnx")
+INT8_MODEL = Path("models/landmarks_int8.onnx")
 
 METRICS = Path("reports/metrics.json")
 COST = Path("reports/cost.json")
 SOFT_LANDMARK_METRICS = Path("reports/soft_landmarks.json")
 EXPORT_METRICS = Path("reports/export.json")
+EXPORT_TIMES = Path("reports/export_times.json")
 # Each network's best epoch, whose weights are kept, and its validation NME.
 TRAINING_METRICS = Path("reports/training.json")
-# Milliseconds are of the machine and the moment, so neither git nor DVC keeps this file.
+# Milliseconds are of the machine and the moment, so neither git nor DVC keeps this file and
+# EXPORT_TIMES.
 TIMES = Path("reports/times.json")
 # How long each stage took when it last ran in this folder; kept by nobody, too.
 DURATIONS = Path("reports/durations")

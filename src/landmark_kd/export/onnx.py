@@ -14,6 +14,7 @@ from torch import Tensor
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_file
+from landmark_kd.export.runs import Outputs, Run
 from landmark_kd.export.verification import largest_differences
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.faces.prepared import Faces
@@ -68,6 +69,18 @@ def export_onnx(net: LandmarkNet, faces: Faces, out: Path, check_faces: int) -> 
         "max_difference_crop_px": in_crop,
         "max_difference_image_px": in_image,
     }
+
+
+def open_torch(net: LandmarkNet) -> Run:
+    """Return what a network gives, on the CPU, as exported files are run."""
+    net = copy.deepcopy(net).cpu().eval()
+
+    @torch.inference_mode()
+    def run(inputs: np.ndarray) -> Outputs:
+        points, sigma = net.with_sigma(torch.from_numpy(inputs))
+        return Outputs(points.numpy(), sigma.numpy() if net.uncertainty.fitted else None)
+
+    return run
 
 
 def model_info(net: LandmarkNet, info: FacesInfo) -> ModelInfo:

@@ -25,7 +25,9 @@ _HOW_TO_USE = {
     "input": "(N, 3, input_size, input_size) float32 in colour_order, (pixel - mean) / std",
     "output": "(N, points, 2) float32; x, y in pixels of the crop = (v + 0.5) * input_size - 0.5",
     "sigma_output": "(N, points) float32, where the file has it; times input_size: crop pixels",
-    "crop": "square around the centre of the face's box, side = longer side * (1 + margin)",
+    "crop": "square around the centre of the face's box, side = longer side * (1 + margin); "
+    "crop pixel = (image pixel - centre) * input_size / side + (input_size - 1) / 2, sampled "
+    "bilinearly, beyond the image its edge pixels repeated",
 }
 
 
@@ -87,6 +89,11 @@ class ModelInfo:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
         return {"format": FORMAT, **texts, **_HOW_TO_USE}
+
+    @classmethod
+    def json_fields(cls) -> set[str]:
+        """Return the names of the texts of `to_metadata` that are JSON."""
+        return {field.name for field in fields(cls) if field.type != "str"}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> ModelInfo:
