@@ -75,7 +75,8 @@ class Copy:
 
         Not times and durations of this machine, nor the page, which says them.
         """
-        moment = {self.folder / path for path in (paths.TIMES, paths.DURATIONS, paths.PAGE)}
+        written = (paths.TIMES, paths.EXPORT_TIMES, paths.DURATIONS, paths.PAGE)
+        moment = {self.folder / path for path in written}
         return {
             str(file.relative_to(self.folder)): file.read_bytes()
             for top in ("data", "models", "reports")
