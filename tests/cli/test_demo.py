@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from landmark_kd.cli import demo
 from landmark_kd.demo.runtime import FILES, runtime_folder
 from landmark_kd.inference.yunet_file import FILE
 from tests.conftest import PROJECT
@@ -102,3 +103,17 @@ def test_a_face_detector_that_is_none_is_refused(
         arguments = ["--no-browser", "--port", "0", "--detector-model", tmp_path / name]
         assert run("demo", *arguments) == 1
         assert why in one_sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    ("shipped", "taken"), [(["accurate"], "accurate"), (["accurate", "fast"], "fast")]
+)
+def test_the_fast_network_is_taken_where_it_is_shipped(
+    shipped: list[str],
+    taken: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(demo, "shipped_names", lambda: shipped)
+    assert run("demo", "--help") == 0
+    assert f"(default: {taken})" in " ".join(capsys.readouterr().out.split())
