@@ -38,7 +38,7 @@ def applied(path: Path) -> Params:
 
 
 def test_there_is_the_papers_set_up_and_ours() -> None:
-    assert [path.stem for path in SETUPS] == ["accurate", "paper"]
+    assert [path.stem for path in SETUPS] == ["accurate", "paper-112", "paper"]
 
 
 @pytest.mark.parametrize("path", SETUPS, ids=lambda path: path.stem)
@@ -50,6 +50,11 @@ def test_a_set_up_is_taken_by_params_and_changes_only_what_it_has_to(path: Path)
         for name in key.split("."):
             default = default[name]
         assert value != default, f"{path.name} sets {key} to what params.yaml has anyway"
+
+
+def test_the_paper_at_112_pixels_is_the_paper_but_for_the_pixels() -> None:
+    small, large = (settings(PROJECT / "setups" / f"{n}.txt") for n in ("paper-112", "paper"))
+    assert small == large | {"crop.resolution": 112}
 
 
 def test_the_papers_set_up_is_as_published() -> None:
