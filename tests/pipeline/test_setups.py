@@ -38,7 +38,7 @@ def applied(path: Path) -> Params:
 
 
 def test_there_is_the_papers_set_up_and_ours() -> None:
-    assert [path.stem for path in SETUPS] == ["accurate", "paper-112", "paper"]
+    assert [path.stem for path in SETUPS] == ["accurate", "paper-112", "paper", "students"]
 
 
 @pytest.mark.parametrize("path", SETUPS, ids=lambda path: path.stem)
