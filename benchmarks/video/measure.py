@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +23,25 @@ import onnxruntime
 
 from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.speed.timing import contest, quartiles, ratio
-from benchmarks.video import clips
+from benchmarks.video import clips, quality
+from benchmarks.video.quality import DECIMALS, Update
 from benchmarks.video.table import table
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import read_json, write_json
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.face import Face
 from landmark_kd.inference.smoothing import OneEuro
 from landmark_kd.inference.tracking import FaceTracker
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.scheme import IBUG_68
 
 RESULTS = Path("reports/end_to_end/video.json")
 PAGE = Path("docs/predict.md")
 # Photos of the short clips and of those of 10 s, and how long they are, in seconds.
 SHORT_CLIPS, SHORT = 12, 3
 TOURS, TOUR = 4, 10
-# Frames at the beginning that are not counted: what is at rest has come to rest after them.
-SETTLING = clips.RATE
-# Lags looked for, in frames.
-LAGS = np.arange(-2, 8, 0.02)
-# A face found is the one looked for where their boxes overlap this much.
-SAME_FACE = 0.3
 ROUNDS = 7
-DECIMALS = 3
 WAYS = ("each frame by itself", "followed", "followed and smoothed")
-
-# What gives the faces of the next frame of a clip.
-Update = Callable[[np.ndarray, float], Sequence[Face]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -94,28 +83,32 @@ def measure(detector: LandmarkDetector, photos: Sequence[clips.Photo]) -> dict[s
     with ProgressBar(total=3 * SHORT_CLIPS + TOURS, unit="clip", disable=None) as bar:
         for number, photo in enumerate(photos):
             frames = list(clips.frames(photo, clips.still, SHORT, number))
-            rest.append([_jitter(_landmarks(u, frames)) for u in _ways(detector).values()])
+            found = (quality.found_landmarks(u, frames) for u in _ways(detector).values())
+            rest.append([quality.jitter(landmarks) for landmarks in found])
             bar.update()
             for motion in (clips.line, clips.swing):
                 frames = list(clips.frames(photo, motion, SHORT, number))
                 followed = list(_ways(detector).values())[1:]
                 motions[motion.__name__].append(
-                    [_lag(_landmarks(update, frames), frames, motion) for update in followed]
+                    [
+                        quality.lag(quality.found_landmarks(update, frames), frames, motion)
+                        for update in followed
+                    ]
                 )
                 bar.update()
         for number, photo in enumerate(photos[:TOURS]):
             frames = list(clips.frames(photo, clips.tour, TOUR, number))
             for way, update in _ways(detector).items():
-                tours[way].append(_errors(update, frames))
+                tours[way].append(quality.errors(update, frames))
             bar.update()
     jitter = np.array(rest)
     return {
         "photos": len(photos),
         "filter": vars(OneEuro()),
-        "jitter_percent_of_face": dict(zip(WAYS, map(_told, jitter.T), strict=True)),
-        "jitter_ratio": _told(jitter[:, 2] / jitter[:, 1]),
+        "jitter_percent_of_face": dict(zip(WAYS, map(quality.told, jitter.T), strict=True)),
+        "jitter_ratio": quality.told(jitter[:, 2] / jitter[:, 1]),
         "lag_frames": {
-            name: dict(zip(WAYS[1:], map(_told, np.array(lags).T), strict=True))
+            name: dict(zip(WAYS[1:], map(quality.told, np.array(lags).T), strict=True))
             for name, lags in motions.items()
         },
         "tours": {
@@ -183,69 +176,6 @@ def _ways(detector: LandmarkDetector) -> dict[str, Update]:
         smooth.update,
     )
     return dict(zip(WAYS, updates, strict=True))
-
-
-def _found(update: Update, frame: tuple[float, np.ndarray, np.ndarray]) -> Face | None:
-    """Return the face that was looked for."""
-    time, image, true = frame
-    faces = update(image, time)
-    boxes = np.array([geometry.landmarks_box(face.landmarks) for face in faces]).reshape(-1, 4)
-    overlaps = geometry.overlap(boxes, geometry.landmarks_box(true))
-    if not len(overlaps) or overlaps.max() < SAME_FACE:
-        return None
-    return faces[int(overlaps.argmax())]
-
-
-def _landmarks(update: Update, frames: Sequence[Any]) -> np.ndarray:
-    """Return the landmarks (N, K, 2) of frames, NaN where the face was not found."""
-    rows = []
-    for frame in frames:
-        face = _found(update, frame)
-        rows.append(np.full_like(frame[2], np.nan) if face is None else face.landmarks)
-    return np.stack(rows)
-
-
-def _jitter(landmarks: np.ndarray) -> float:
-    """Return the standard deviation over time, of a landmark's place, in % of the face's side."""
-    return float(np.sqrt(np.nanvar(landmarks[SETTLING:], axis=0).sum(-1).mean()) / clips.FACE * 100)
-
-
-def _lag(landmarks: np.ndarray, frames: Sequence[Any], motion: clips.Motion) -> float:
-    """Return by how many frames the face is where it was; fitted to the path, least squares."""
-    times = np.array([time for time, _, _ in frames])[SETTLING:]
-    place = landmarks.mean(axis=1)[SETTLING:, 0]
-    kept = np.isfinite(place)
-    misfits = []
-    for lag in LAGS:
-        path = clips.FACE * np.array([motion(time - lag / clips.RATE)[0] for time in times[kept]])
-        misfits.append(np.var(place[kept] - path))
-    return float(LAGS[int(np.argmin(misfits))])
-
-
-def _errors(update: Update, frames: Sequence[Any]) -> dict[str, float]:
-    """Return the share of frames in which the face was found, NME of these, and its numbers."""
-    left, right = IBUG_68.normalizer
-    errors, ids = [], set()
-    for frame in frames:
-        face = _found(update, frame)
-        if face is not None:
-            true = frame[2]
-            interocular = np.linalg.norm(true[left] - true[right])
-            distances = np.linalg.norm(face.landmarks - true, axis=-1)
-            errors.append(100 * distances.mean() / interocular)
-            ids.add(getattr(face, "id", 0))
-    return {
-        "found_percent": 100 * len(errors) / len(frames),
-        "nme": float(np.mean(errors)) if errors else float("nan"),
-        "numbers": len(ids),
-    }
-
-
-def _told(values: np.ndarray) -> dict[str, float]:
-    """Return median and largest of one value a clip; clips without the face are left out."""
-    values = values[np.isfinite(values)]
-    found = {"clips": len(values), "median": np.median(values), "largest": values.max()}
-    return {name: round(float(value), DECIMALS) for name, value in found.items()}
 
 
 def _machine() -> dict[str, Any]:

@@ -27,6 +27,7 @@ from landmark_kd.inference.face_detector import (
     FoundFaces,
     HaarDetector,
     YuNetDetector,
+    _likeliest,
     _turned_crops,
     make_detector,
 )
@@ -144,6 +145,13 @@ def test_a_closer_look_tells_how_a_face_is_turned(yunet: Path, shared: Path, deg
     assert len(away) > 10
     # Heads in these photos are tilted themselves.
     assert np.max(np.abs(away)) < 50
+
+
+def test_upright_is_likelier_where_no_turn_scores_high() -> None:
+    rolls = np.radians([5.0, 185.0])
+    assert _likeliest(rolls, np.array([0.70, 0.75])) == 0
+    assert _likeliest(rolls, np.array([0.70, 0.80])) == 1
+    assert _likeliest(rolls, np.array([0.85, 0.90])) == 1
 
 
 def test_turned_crops_are_those_that_are_cut_one_by_one(shared: Path) -> None:

@@ -45,6 +45,10 @@ SURE_ROLL = np.radians(10)
 TURNS = np.arange(8) * np.pi / 4
 CLOSER = 1.8
 CLOSER_PIXELS = 96
+# Where no turn scores as high, as of small and blurred faces, an upright face is taken for one
+# upside down only if it scores by UPRIGHT less: most people stand upright.
+CLEAR_SCORE = 0.85
+UPRIGHT = 0.08
 # The box of the landmarks, brows to chin, x0, y0, x1, y1 around the mean of the five points along
 # the face's own axes, in units of the length of their axis: for a nose in that mean, and for each
 # unit that the nose lies to the right and below of it, as it does in turned and nodding heads.
@@ -131,8 +135,7 @@ class YuNetDetector:
     """
 
     name = "yunet"
-    # It sees upside down what it sees upright: of 61 300-W train faces turned by any multiple of 15
-    # degrees it finds none more with the half turn.
+    # It sees upside down what it sees upright.
     quarters: tuple[int, ...] = (1, 3)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -212,9 +215,11 @@ class YuNetDetector:
         faces = self._net.find(np.concatenate([crops for _, crops in looks]))
         boxes, rolls = found.boxes.copy(), found.rolls.copy()
         for i, (to_crop, _) in enumerate(looks):
-            points = _most_upright(to_crop, faces[i * len(TURNS) : (i + 1) * len(TURNS)])
-            if points is not None:
-                (boxes[i],), (rolls[i],) = _landmark_boxes(points[None])
+            points, scores = _in_middle(to_crop, faces[i * len(TURNS) : (i + 1) * len(TURNS)])
+            if len(points):
+                turned_boxes, turned_rolls = _landmark_boxes(points)
+                best = _likeliest(turned_rolls, scores)
+                boxes[i], rolls[i] = turned_boxes[best], turned_rolls[best]
         return found._replace(boxes=boxes, rolls=rolls)
 
 
@@ -236,18 +241,29 @@ def _turned_crops(image: np.ndarray, seen: np.ndarray) -> tuple[list[np.ndarray]
     return to_crop, crops
 
 
-def _most_upright(to_crop: list[np.ndarray], faces: list[np.ndarray]) -> np.ndarray | None:
-    """Return the five points (5, 2) of a face as they are seen in the crop that scores highest."""
-    best, highest = None, 0.0
+def _in_middle(to_crop: list[np.ndarray], faces: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points (M, 5, 2), in the image, and scores (M,) of the face that crops show.
+
+    Args:
+        to_crop: (2, 3) for each crop.
+        faces: what the network found in each, (n, 15).
+    """
+    points, scores = [np.empty((0, 5, 2))], []
     for matrix, of_crop in zip(to_crop, faces, strict=True):
-        points = of_crop[:, 4:14].reshape(-1, 5, 2)
+        five = of_crop[:, 4:14].reshape(-1, 5, 2)
         # Of the faces in the crop the one in its middle is meant.
-        away = np.abs(points.mean(axis=1) - CLOSER_PIXELS / 2).max(axis=1)
-        inside = np.flatnonzero(away < CLOSER_PIXELS / 4)
-        if len(inside) and of_crop[inside[0], 14] > highest:
-            highest = of_crop[inside[0], 14]
-            best = geometry.apply(geometry.invert(matrix), points[inside[0]])
-    return best
+        away = np.abs(five.mean(axis=1) - CLOSER_PIXELS / 2).max(axis=1)
+        inside = np.flatnonzero(away < CLOSER_PIXELS / 4)[:1]
+        points.append(geometry.apply(geometry.invert(matrix), five[inside]))
+        scores += of_crop[inside, 14].tolist()
+    return np.concatenate(points), np.array(scores)
+
+
+def _likeliest(rolls: np.ndarray, scores: np.ndarray) -> int:
+    """Return which of a face's turns is taken: where none scores high, upright ones count more."""
+    if scores.max() < CLEAR_SCORE:
+        scores = scores - UPRIGHT * (1 - np.cos(rolls)) / 2
+    return int(scores.argmax())
 
 
 def make_detector(
