@@ -61,7 +61,7 @@ def test_prediction_needs_no_package_of_the_extra_train(tmp_path: Path) -> None:
     assert (tmp_path / "out/b.csv").is_file()
 
 
-@pytest.mark.parametrize("command", ["data check", "data init", "evaluate"])
+@pytest.mark.parametrize("command", ["data check", "data init", "evaluate", "compare"])
 def test_a_command_that_needs_more_packages_says_what_to_install(
     command: str, tmp_path: Path
 ) -> None:
@@ -78,6 +78,7 @@ def test_a_command_that_needs_more_packages_says_what_to_install(
     [
         ("predict", "landmark-kd predict photo.jpg --out found"),
         ("evaluate", "landmark-kd evaluate /data/300w --box detector"),
+        ("compare", "landmark-kd compare main no-tolerant"),
         ("data check", "landmark-kd data check /data/WFLW --sheet /tmp/wflw.png"),
         ("data init", "landmark-kd data init /data/mine"),
     ],

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from landmark_kd import __version__
 from landmark_kd.cli.clean import add_clean
+from landmark_kd.cli.compare import add_compare
 from landmark_kd.cli.data import add_data
 from landmark_kd.cli.demo import add_demo
 from landmark_kd.cli.evaluate import add_evaluate
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_export(commands)
     add_data(commands)
+    add_compare(commands)
     add_clean(commands)
     return parser
 

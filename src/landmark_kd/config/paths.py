@@ -50,5 +50,5 @@ CURVES = Path("reports/curves")
 ASM_REPORT = Path("reports/asm")
 EVALUATION_REPORT = Path("reports/evaluation")
 KD_LOSS_REPORT = Path("reports/kd_loss")
-# The page to look at, and the one that `landmark-kd compare` writes.
+# The page to look at.
 PAGE = Path("reports/index.html")

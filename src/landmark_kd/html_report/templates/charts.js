@@ -189,11 +189,12 @@ function lineChart(element, spec) {
 // Means with their intervals, one below the other. rows: [{label, value, low, high, colour, open, note}].
 function forestChart(element, rows, spec) {
   const box = html("div", { class: "chart" }, element);
+  const digits = spec.digits ?? 2;
   responsive(box, (width) => {
     box.replaceChildren();
     const narrow = width < 460, rowHeight = narrow ? 44 : 32, top = 6, bottom = 40;
     const labelWidth = narrow ? 0 : Math.min(width * 0.42, 14 + Math.max(...rows.map((r) => measureText(r.label))));
-    const valueWidth = Math.max(...rows.map((r) => measureText(show(r.value)))) + 12;
+    const valueWidth = Math.max(...rows.map((r) => measureText(show(r.value, digits)))) + 12;
     const left = labelWidth + 6, right = valueWidth + 6, height = top + rows.length * rowHeight + bottom;
     let low = spec.zero ? 0 : Math.min(...rows.map((r) => r.low ?? r.value)), high = Math.max(...rows.map((r) => r.high ?? r.value));
     const room = 0.08 * (high - low || 1);
@@ -216,9 +217,9 @@ function forestChart(element, rows, spec) {
       const mark = r.open
         ? node("rect", { x: X(r.value) - 4.2, y: y - 4.2, width: 8.4, height: 8.4, transform: `rotate(45 ${X(r.value)} ${y})`, fill: "var(--panel)", stroke: r.colour, "stroke-width": 2 }, svg)
         : node("circle", { cx: X(r.value), cy: y, r: 5.2, fill: r.colour }, svg);
-      const ends = r.low !== null && r.low !== undefined ? ` [${show(r.low)}, ${show(r.high)}]` : "";
-      node("title", {}, mark, `${r.label}: ${show(r.value)}${ends}${r.note ? `, ${r.note}` : ""}`);
-      const value = node("text", { class: "name", x: width - 2, y: y + 4, "text-anchor": "end" }, svg, show(r.value));
+      const ends = r.low !== null && r.low !== undefined ? ` [${show(r.low, digits)}, ${show(r.high, digits)}]` : "";
+      node("title", {}, mark, `${r.label}: ${show(r.value, digits)}${ends}${r.note ? `, ${r.note}` : ""}`);
+      const value = node("text", { class: "name", x: width - 2, y: y + 4, "text-anchor": "end" }, svg, show(r.value, digits));
       if (r.strong) value.style.fontWeight = 600;
     });
   });
@@ -329,10 +330,10 @@ function heatFace(element, spec) {
   const size = Math.max(high[0] - low[0], high[1] - low[1]), pad = 0.1 * size;
   const wide = high[0] - low[0] + 2 * pad, tall = high[1] - low[1] + 2 * pad;
   const place = (p) => [(p[0] - low[0] + pad) / wide, (p[1] - low[1] + pad) / tall];
-  const shape = { width: 200, height: Math.round((200 * tall) / wide) };
+  const shape = { width: 150, height: Math.round((150 * tall) / wide) };
   const canvas = html("canvas", { width: shape.width, height: shape.height, "aria-hidden": "true" }, box);
   const context = canvas.getContext("2d"), image = context.createImageData(shape.width, shape.height);
-  const hull = convexHull(known.map(([p]) => p)), edge = 0.07 * size;
+  const hull = convexHull(known.map(([p]) => p)), edge = 0.07 * size, soft = (0.04 * size) ** 2;
   for (let y = 0; y < shape.height; y++)
     for (let x = 0; x < shape.width; x++) {
       const px = low[0] - pad + ((x + 0.5) / shape.width) * wide, py = low[1] - pad + ((y + 0.5) / shape.height) * tall;
@@ -341,7 +342,7 @@ function heatFace(element, spec) {
       let total = 0, sum = 0;
       for (const [p, v] of known) {
         // Near landmarks count most, far ones fill the cheeks.
-        const w = 1 / ((p[0] - px) ** 2 + (p[1] - py) ** 2 + (0.04 * size) ** 2) ** 1.5;
+        const dx = p[0] - px, dy = p[1] - py, square = dx * dx + dy * dy + soft, w = 1 / (square * Math.sqrt(square));
         total += w; sum += w * v;
       }
       const [r, g, b, a] = spec.colour((sum / total - spec.low) / (spec.high - spec.low));

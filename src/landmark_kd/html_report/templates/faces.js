@@ -122,7 +122,9 @@ class FaceViews {
     const body = html("div", { class: "body" }, dialog);
     this.picture = html("div", {}, body);
     this.facts = html("div", {}, body);
-    dialog.addEventListener("keydown", (event) => {
+    // Of the document: what had the focus may be replaced by the next face's.
+    document.addEventListener("keydown", (event) => {
+      if (!dialog.open) return;
       if (event.key === "ArrowLeft") this.step(-1);
       if (event.key === "ArrowRight") this.step(1);
     });
