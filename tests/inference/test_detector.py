@@ -364,7 +364,6 @@ class FakeDetector:
     """Finds one face at BOX, upright; a closer look finds it at CLOSER, upside down."""
 
     name = "fake"
-    quarters: tuple[int, ...] = (1, 3)
     box, closer, roll = np.array([100.0, 80.0, 220.0, 210.0]), np.array([90.0, 80, 220, 200]), 3.1
 
     def __init__(self) -> None:

@@ -49,6 +49,17 @@ def test_lines_grow_with_the_face() -> None:
     assert width(1) < width(20)
 
 
+def test_a_face_in_a_large_photo_is_drawn_as_in_a_small_one() -> None:
+    small, large = grey_image(), grey_image(side=2000)
+    unsure = np.array([0.5, 2.0, 5.0, 9.0])
+    contours = [((0, 1, 2, 3), True)]
+    drawn = draw_landmarks(small, SQUARE, contours, RED, uncertainty=unsure)
+    inside = draw_landmarks(large, SQUARE + 1900, contours, RED, uncertainty=unsure)
+    np.testing.assert_array_equal(inside[1900:, 1900:], drawn)
+    inside[1900:, 1900:] = 128
+    assert (inside == 128).all()
+
+
 @pytest.mark.parametrize("far", [-1e12, -500.0, 1e12])
 def test_points_outside_the_image_are_no_error(far: float) -> None:
     points = np.vstack([SQUARE, [[far, far]]])

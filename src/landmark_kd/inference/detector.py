@@ -38,6 +38,8 @@ TRUSTED = 0.5
 # not trust it: of 300-W train images turned by 90 degrees more than half have no such face, and of
 # upright ones all but 5 in 100.
 SURELY_THERE = 0.85
+# By how many quarters an image is turned clockwise then.
+QUARTERS = (1, 2, 3)
 
 
 class LandmarkDetector(ExportedNetwork):
@@ -143,8 +145,8 @@ class LandmarkDetector(ExportedNetwork):
             rolls: (M,) degrees by which the boxes are turned about their centres, see `Face.roll`.
             min_face: height in pixels of the smallest face to look for; None leaves it to the face
                 detector. Without `boxes` only.
-            turn: where no face is sure look for one in the image turned by 90 and 270 degrees, and
-                with Haar by 180. Without `boxes` only.
+            turn: where no face is sure look for one in the image turned by 90, 180 and 270
+                degrees. Without `boxes` only.
 
         Raises:
             ValueError: `image`, `boxes` or `rolls` is not as said, or the model was trained on a
@@ -208,7 +210,7 @@ class LandmarkDetector(ExportedNetwork):
                 f"the model was trained on the boxes of {self.info.dataset}; give boxes"
             )
         best, sure = self._found(images, 0, min_face)
-        for quarters in self.face_detector.quarters if turn else ():
+        for quarters in QUARTERS if turn else ():
             unsure = [
                 i
                 for i in range(len(images))

@@ -87,15 +87,9 @@ class FoundFaces(NamedTuple):
 
 
 class FaceDetector(Protocol):
-    """What `LandmarkDetector` asks where the faces are.
-
-    Attributes:
-        quarters: by how many an image is to be turned clockwise where no face is found, so that
-            faces of any tilt are.
-    """
+    """What `LandmarkDetector` asks where the faces are."""
 
     name: str
-    quarters: tuple[int, ...]
 
     def find(self, image: np.ndarray, min_face: float | None = None) -> FoundFaces:
         """Find the faces of an image (H, W, 3) uint8 BGR, the highest score first.
@@ -112,7 +106,6 @@ class HaarDetector:
     """OpenCV's Haar detector: slow, upright faces only, but always there."""
 
     name = "haar"
-    quarters: tuple[int, ...] = (1, 2, 3)
 
     def find(self, image: np.ndarray, min_face: float | None = None) -> FoundFaces:
         boxes, scores = haar.find_faces(image)
@@ -135,8 +128,6 @@ class YuNetDetector:
     """
 
     name = "yunet"
-    # It sees upside down what it sees upright.
-    quarters: tuple[int, ...] = (1, 3)
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path

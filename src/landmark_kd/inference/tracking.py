@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from landmark_kd.inference.boxes import around, centre_half
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face import Face
 from landmark_kd.inference.smoothing import OneEuro, OneEuroFilter
@@ -197,8 +198,7 @@ class FaceTracker:
             return np.array([-0.5, -0.5, 0.5, 0.5])
         (tight,), _ = self._detector.upright_boxes([face])
         away = geometry.turned(_centre(face.box) - _centre(tight), -np.radians(face.roll))
-        half = (face.box[2:] - face.box[:2]) / 2
-        box = np.concatenate([away - half, away + half])
+        box = around(away, centre_half(face.box)[1])
         return box / np.tile(tight[2:] - tight[:2], 2)
 
     def _result(self, track: _Track, time: float) -> TrackedFace:
@@ -227,8 +227,7 @@ def _next_box(track: _Track, upright: np.ndarray, roll: float, step: float) -> n
     ahead = track.velocity * step
     if SWIFT * _side(upright) < np.linalg.norm(ahead) < _side(upright):
         centre = centre + ahead
-    half = (box[2:] - box[:2]) / 2
-    return np.concatenate([centre - half, centre + half])
+    return around(centre, centre_half(box)[1])
 
 
 def _moved(before: Face, now: Face) -> np.ndarray:
@@ -247,8 +246,8 @@ def _lost_at(track: _Track) -> float:
 
 
 def _centre(box: np.ndarray) -> np.ndarray:
-    return (box[:2] + box[2:]) / 2
+    return centre_half(box)[0]
 
 
 def _side(box: np.ndarray) -> float:
-    return float((box[2:] - box[:2]).max())
+    return float(2 * centre_half(box)[1].max())

@@ -97,8 +97,13 @@ def draw_landmarks(
     grown = radius + (rim + 1 << SHIFT)
     for (x, y), ink in zip(fixed_point.tolist(), opacity, strict=True):
         cv2.circle(mask, (x, y), grown, ink, cv2.FILLED, cv2.LINE_AA, SHIFT)
-    share = mask[..., None] / np.float32(255)
-    return (image + share * (drawn.astype(np.float32) - image)).round().astype(np.uint8)
+    # Around the face alone: a photo may be much larger.
+    x, y, width, height = cv2.boundingRect(mask)
+    area = slice(y, y + height), slice(x, x + width)
+    share = mask[area][..., None] / np.float32(255)
+    faint = image[area] + share * (drawn[area].astype(np.float32) - image[area])
+    drawn[area] = faint.round().astype(np.uint8)
+    return drawn
 
 
 def _without(line: Sequence[int], closed: bool, there: np.ndarray) -> Iterator[list[int]]:

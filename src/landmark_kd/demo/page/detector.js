@@ -62,19 +62,28 @@ export class YuNet {
     const [halfWidth, halfHeight] = halves(face.seen);
     const half = Math.sqrt(halfWidth * halfHeight);
     const square = boxAround(centre(face.seen), [half, half]);
-    let best = { score: 0, points: null };
+    const looks = [];
     for (const turn of turns) {
       const toCrop = squareCrop(square, side - 1, size, turn);
       const toImage = invert(toCrop);
-      for (const found of await this.#run(sample(image, toCrop, size))) {
-        // Of the faces in the crop the one in its middle is meant.
-        const away = mean(found.points).map((v) => Math.abs(v - size / 2));
-        if (Math.max(...away) < size / 4 && found.score > best.score) {
-          best = { score: found.score, points: found.points.map((point) => apply(toImage, point)) };
-        }
-      }
+      // Of the faces in the crop the one in its middle is meant.
+      const found = (await this.#run(sample(image, toCrop, size))).find(({ points }) =>
+        mean(points).every((v) => Math.abs(v - size / 2) < size / 4),
+      );
+      if (!found) continue;
+      const points = found.points.map((point) => apply(toImage, point));
+      looks.push({ ...landmarkBox(points, coefficients), score: found.score });
     }
-    return best.points ? { ...face, ...landmarkBox(best.points, coefficients) } : face;
+    return looks.length ? { ...face, ...this.#likeliest(looks) } : face;
+  }
+
+  /** The box and roll of the turn that is taken: where none scores high, upright ones count more. */
+  #likeliest(looks) {
+    const { clear_score: clear, upright } = this.numbers;
+    const unclear = looks.every(({ score }) => score < clear);
+    const worth = ({ roll, score }) => score - (unclear ? (upright * (1 - Math.cos(roll))) / 2 : 0);
+    const { box, roll } = looks.reduce((one, other) => (worth(other) > worth(one) ? other : one));
+    return { box, roll };
   }
 
   /** Faces {box, points, score} in pixels of an image that is looked at as it is. */
