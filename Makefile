@@ -47,5 +47,6 @@ format: env ## Put the code into the project's style
 clean: ## Remove what the pipeline made (DVC's cache keeps it)
 	rm -rf data/raw data/faces data/soft_landmarks data/teacher_predictions dvc_plots
 	rm -rf models/tough models/tolerant models/baseline models/kd models/landmarks.onnx
-	rm -rf reports/curves reports/asm reports/evaluation reports/kd_loss reports/times.json
+	rm -rf reports/curves reports/asm reports/evaluation reports/kd_loss reports/times.json reports/durations
+	rm -f reports/index.html reports/compare.html
 	rm -rf reports/export_times.json models/landmarks_fp16.onnx models/landmarks_int8.onnx

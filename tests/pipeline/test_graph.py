@@ -44,10 +44,10 @@ def edit(pipeline: Copy, file: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "stages"),
     [
-        (ROOMS / "distillation/losses.py", {"student_kd", "evaluate"}),
+        (ROOMS / "distillation/losses.py", {"student_kd", "evaluate", "report"}),
         # Of real faces fetch copies what it copied before, and nothing follows.
         (ROOMS / "data/synthetic/render.py", {"fetch"}),
-        (ROOMS / "visualization/plots.py", {"soft_landmarks", "evaluate"}),
+        (ROOMS / "visualization/plots.py", {"soft_landmarks", "evaluate", "report"}),
         (ROOMS / "config/params.py", set()),
     ],
 )
