@@ -1,6 +1,6 @@
 """Draws error against time for all networks that `compare` has measured, and PFLD.
 
-    python -m benchmarks.pfld.compare --model FILE --out OUT --rounds 3   # OUT/results.json, of any network
+    python -m benchmarks.pfld.compare --model FILE --out OUT   # OUT/results.json, of any network
     python -m benchmarks.pfld.pareto docs/pareto.png NAME=OUT/results.json …
 
 Each file is a run of its own, perhaps on another machine, so times are given in units of PFLD's in

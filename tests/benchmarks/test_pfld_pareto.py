@@ -19,7 +19,7 @@ def results(**networks: tuple[float, float]) -> dict[str, Any]:
         for name, (_, nme) in networks.items()
     }
     return {
-        "networks": dict.fromkeys(networks, {}),
+        "networks": {name: {} for name in networks},
         "times": {
             name: {"without_cropping": {"median": time}} for name, (time, _) in networks.items()
         },
