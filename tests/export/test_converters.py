@@ -1,4 +1,9 @@
-"""Formats of other runtimes, each where its converter is installed (an extra of its own)."""
+"""Formats of other runtimes, each where its converter is installed (an extra of its own).
+
+Where a converter has an environment of its own, these tests run there, too, without torch:
+
+    /tmp/tflite/bin/python -m pytest tests/export/test_converters.py
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,10 @@ from pathlib import Path
 import pytest
 
 from landmark_kd.export.formats import FORMATS
-from landmark_kd.landmarks.scheme import IBUG_68
-from landmark_kd.models.network import save_network
+from landmark_kd.inference.detector import LandmarkDetector
 from tests.support.command import run
-from tests.support.exported_model import SIZE, exported_model, tiny_faces, tiny_network
 
 pytestmark = pytest.mark.seconds
-FLIP = tuple(IBUG_68.flip.tolist())
 
 
 def converter(name: str) -> None:
@@ -25,32 +27,36 @@ def converter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tflite", "ncnn"])
-@pytest.mark.parametrize("flip", [None, FLIP], ids=["one", "both"])
 def test_a_converted_file_gives_what_the_network_gives(
-    name: str,
-    flip: tuple[int, ...] | None,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     converter(name)
-    tiny_faces(tmp_path / "prepared" / "test", 3)
-    model, out = exported_model(tmp_path, flip), tmp_path / "out"
-    arguments = ["--format", name, "--faces", tmp_path / "prepared", "--out", out]
+    monkeypatch.chdir(tmp_path)  # where there are no prepared faces
     # The command refuses what is further away than the format's tolerance.
-    assert run("export", model, *arguments) == 0, capsys.readouterr().err
-    path = out / f"landmarks{FORMATS[name].suffix}"
+    status = run("export", "accurate", "--format", name, "--out", tmp_path / "out")
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "accurate, compared on 16 images of random colours" in printed.out
+    path = tmp_path / "out" / f"accurate{FORMATS[name].suffix}"
     described = json.loads(path.with_name(f"{path.name}.json").read_text())
-    assert (described["points"], described["input_size"]) == (68, SIZE)
-    assert described["flip"] == IBUG_68.flip.tolist()
-    assert "compared on 3 test faces" in capsys.readouterr().out
+    info = LandmarkDetector.load("accurate").info
+    assert (described["points"], described["input_size"]) == (info.points, info.input_size)
+    assert tuple(described["flip"]) == info.flip
+    assert described["licence"] == info.licence
+    layout = "(1, 144, 144, 3)" if name == "tflite" else "in0: (3, 144, 144)"
+    assert described["input"].startswith(layout)
 
 
 def test_a_core_ml_package_says_of_itself_what_the_onnx_file_says(tmp_path: Path) -> None:
     converter("coreml")
     import coremltools
 
+    from landmark_kd.landmarks.scheme import IBUG_68
+    from landmark_kd.models.network import save_network
+    from tests.support.exported_model import SIZE, tiny_faces, tiny_network
+
     tiny_faces(tmp_path / "prepared" / "test", 3)
-    save_network(tiny_network(flip=FLIP), tmp_path / "kd")
+    save_network(tiny_network(flip=IBUG_68.flip.tolist()), tmp_path / "kd")
     arguments = ["--format", "coreml", "--faces", tmp_path / "prepared", "--out", tmp_path]
     assert run("export", tmp_path / "kd", *arguments) == 0
     spec = coremltools.utils.load_spec(str(tmp_path / "kd.mlpackage"))

@@ -105,7 +105,11 @@ def _write_tflite(source: Source, path: Path) -> dict[str, Any]:
 
 def _write_ncnn(source: Source, path: Path) -> dict[str, Any]:
     write_ncnn(source.model, path)
-    names = {"input_name": "in0", "output_name": "out0", "sigma_output_name": "out1"}
+    size = source.info.input_size
+    names = {
+        "input": f"in0: (3, {size}, {size}) float32 in colour_order, (pixel - mean) / std",
+        "output_names": "out0: landmarks, out1: sigma",
+    }
     _write_description(source.info, path, names)
     return {"bytes": path.stat().st_size + weights_of(path).stat().st_size}
 
