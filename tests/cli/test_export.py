@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 import pytest
 
-from landmark_kd.cli.export import FORMAT_NAMES
+from landmark_kd.cli import export
 from landmark_kd.config import paths
-from landmark_kd.export import formats
 from landmark_kd.export.float16 import to_float16
 from landmark_kd.export.formats import FORMATS
+from landmark_kd.export.requirements import NEEDS
 from landmark_kd.export.runs import Outputs, Run
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks.scheme import IBUG_68
@@ -45,8 +45,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_command_names_the_formats_that_there_are() -> None:
-    assert tuple(FORMATS) == FORMAT_NAMES
+def test_what_formats_need_and_what_the_pipeline_names_are_those_of_the_registry() -> None:
+    assert list(FORMATS) == list(NEEDS)
     stem = paths.ONNX_MODEL.stem
     assert paths.FLOAT16_MODEL.name == f"{stem}{FORMATS['onnx-fp16'].suffix}"
     assert paths.INT8_MODEL.name == f"{stem}{FORMATS['onnx-int8'].suffix}"
@@ -110,7 +110,7 @@ def test_what_cannot_be_exported_is_refused_in_one_sentence(
 ) -> None:
     arguments, status, sentence = REFUSED[case]
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(formats, "check_installed", lambda names: None)
+    monkeypatch.setattr(export, "check_installed", lambda names: None)
     (folder / "text.onnx").write_text("no network")
     model = onnx.load(folder / "landmarks.onnx")
     onnx.save(to_float16(model), folder / "small.onnx")
@@ -130,12 +130,13 @@ def test_a_missing_converter_is_named_with_the_extra_before_any_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = importlib.util.find_spec
-    absent = ("onnx2tf", "coremltools", "pnnx")
+    absent = ("onnx2tf", "coremltools", "pnnx", "onnx")
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name in absent else found(name)
     )
-    for name, package in [("tflite", "onnx2tf"), ("coreml", "coremltools"), ("ncnn", "pnnx")]:
-        wanted = ["--format", f"onnx,{name}", "--out", tmp_path / "out"]
+    packages = {"tflite": "onnx2tf", "coreml": "coremltools", "ncnn": "pnnx"}
+    for name, package in packages.items():
+        wanted = ["--format", name, "--out", tmp_path / "out"]
         assert run("export", folder / "landmarks.onnx", *wanted) == 1
         error = capsys.readouterr().err
         assert f"the format {name} needs the package {package}" in error
@@ -153,26 +154,28 @@ def test_a_folder_that_cannot_be_written_to_is_named(
     assert (tmp_path / "file").read_text() == "of before"
 
 
-@pytest.mark.parametrize("spoil", [np.nan, 1.0])
+@pytest.mark.parametrize(("name", "spoil"), [("onnx-fp16", np.nan), ("onnx", 1.0)])
 def test_a_file_that_gives_something_else_is_not_written_and_the_old_one_stays(
+    name: str,
     spoil: float,
     folder: Path,
     elsewhere: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
-    old = elsewhere / "landmarks_fp16.onnx"
+    monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    capsys: pytest.CaptureFixture[str] = request.getfixturevalue("capsys")
+    old = elsewhere / f"landmarks{FORMATS[name].suffix}"
     old.write_text("of before")
-    right = FORMATS["onnx-fp16"]
+    right = FORMATS[name]
 
     def open_spoilt(path: Path) -> Run:
         found = right.open(path)
         assert found is not None
         return lambda inputs: Outputs(found(inputs).landmarks + np.float32(spoil), None)
 
-    monkeypatch.setitem(FORMATS, "onnx-fp16", replace(right, open=open_spoilt))
-    wanted = ["--format", "onnx-fp16", "--out", elsewhere]
+    monkeypatch.setitem(FORMATS, name, replace(right, open=open_spoilt))
+    wanted = ["--format", name, "--out", elsewhere]
     assert run("export", folder / "landmarks.onnx", *wanted) == 1
-    assert "the onnx-fp16 file gives landmarks up to" in capsys.readouterr().err
-    assert [path.name for path in elsewhere.iterdir()] == ["landmarks_fp16.onnx"]
+    assert f"the {name} file gives landmarks up to" in capsys.readouterr().err
+    assert [path.name for path in elsewhere.iterdir()] == [old.name]
     assert old.read_text() == "of before"

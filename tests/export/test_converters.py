@@ -7,13 +7,13 @@ Where a converter has an environment of its own, these tests run there, too, wit
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
 from landmark_kd.export.formats import FORMATS
+from landmark_kd.export.requirements import NEEDS, missing
 from landmark_kd.inference.detector import LandmarkDetector
 from tests.support.command import run
 
@@ -21,9 +21,8 @@ pytestmark = pytest.mark.seconds
 
 
 def converter(name: str) -> None:
-    missing = [m for m in FORMATS[name].modules if importlib.util.find_spec(m) is None]
-    if missing:
-        pytest.skip(f"{missing[0]} is not installed (landmark-kd[{FORMATS[name].extra}])")
+    if absent := missing(name):
+        pytest.skip(f"{absent[0]} is not installed (landmark-kd[{NEEDS[name].extra}])")
 
 
 @pytest.mark.parametrize("name", ["tflite", "ncnn"])

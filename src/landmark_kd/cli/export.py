@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from landmark_kd.cli.shared import needs_train_packages
 from landmark_kd.config import paths
 from landmark_kd.core.errors import UserError
+from landmark_kd.export.requirements import NEEDS, check_installed
 from landmark_kd.inference.network import ExportedNetwork
 from landmark_kd.inference.shipped import DEFAULT, names_file, shipped_model, shipped_names
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from landmark_kd.faces.prepared import Faces
     from landmark_kd.inference.metadata import ModelInfo
 
-# Those of `export.formats.FORMATS`, whose imports prediction does without; a test compares.
-FORMAT_NAMES = ("onnx", "onnx-fp16", "onnx-int8", "tflite", "coreml", "ncnn")
 # Faces that a network's float32 file is compared with torch on, one by one and several at once.
 CHECK_FACES = 64
 
@@ -62,7 +61,7 @@ def add_export(commands: Any) -> None:
         type=_formats,
         required=True,
         metavar="FORMATS",
-        help=f"one or more of {', '.join(FORMAT_NAMES)}, with commas between them",
+        help=f"one or more of {', '.join(NEEDS)}, with commas between them",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder to write to; made if needed"
@@ -80,20 +79,20 @@ def add_export(commands: Any) -> None:
 def _formats(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
-        if name not in FORMAT_NAMES:
+        if name not in NEEDS:
             raise argparse.ArgumentTypeError(
-                f"there is no format {name!r}; the formats are {', '.join(FORMAT_NAMES)}"
+                f"there is no format {name!r}; the formats are {', '.join(NEEDS)}"
             )
     return names
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    with needs_train_packages("export"):
-        from landmark_kd.export.comparison import Comparison, open_written, risen
-        from landmark_kd.export.formats import check_installed, write_formats
     names, out = arguments.format, arguments.out.expanduser()
     check_installed(names)
     _check_writable(out)
+    from landmark_kd.export.comparison import Comparison, open_written, risen
+    from landmark_kd.export.formats import write_formats
+
     stem, source, reference, faces = _source(arguments.model, arguments.faces, names)
     check = Comparison(reference, source.info, faces)
     report = write_formats(source, names, out, stem, check)
@@ -101,6 +100,8 @@ def _export(arguments: argparse.Namespace) -> None:
     on = "test faces" if faces is not None else "images of random colours (no prepared faces)"
     print(f"{stem}, compared on {check.count} {on}; one face and one thread a run:")
     print(f"{'format':10} {'MB':>6} {'NME':>7} {'px away: mean':>13} {'largest':>8} {'ms':>7}")
+    network = f"{check.nme:7.3f}" if faces is not None else f"{'-':>7}"
+    print(f"{'(network)':17} {network} {'-':>13} {'-':>8} {times['network']['median']:7.2f}")
     for name, row in report.items():
         print(f"{name:10} {row['bytes'] / 1e6:6.2f} {_row(row, times.get(name))}")
     for name in names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import tempfile
@@ -55,16 +54,12 @@ class Format:
         open: opens the path to run it, None where this computer cannot.
         tolerance: how far a landmark may be from the source's, in pixels of the crop; None: as far
             as it is, since that is measured.
-        extra: of landmark-kd, which installs the modules.
-        modules: what writing and running need.
     """
 
     suffix: str
     write: Callable[[Source, Path], dict[str, Any]]
     open: Callable[[Path], Run | None]
     tolerance: float | None
-    extra: str = "train"
-    modules: tuple[str, ...] = ("onnx",)
 
 
 def _write_onnx(source: Source, path: Path) -> dict[str, Any]:
@@ -144,38 +139,12 @@ def _write_description(info: ModelInfo, path: Path, changes: dict[str, str]) -> 
 
 FORMATS = {
     "onnx": Format(".onnx", _write_onnx, open_onnx, 0.01),
-    "onnx-fp16": Format("_fp16.onnx", _write_float16, open_onnx, 1.0),
+    "onnx-fp16": Format("_fp16.onnx", _write_float16, open_onnx, None),
     "onnx-int8": Format("_int8.onnx", _write_int8, open_onnx, None),
-    "tflite": Format(
-        ".tflite",
-        _write_tflite,
-        open_tflite,
-        0.05,
-        "tflite",
-        ("onnx", "onnx2tf", "ai_edge_litert"),
-    ),
-    "coreml": Format(
-        ".mlpackage", _write_coreml, _open_coreml, 0.05, "coreml", ("onnx", "torch", "coremltools")
-    ),
-    "ncnn": Format(".ncnn.param", _write_ncnn, open_ncnn, 1.0, "ncnn", ("onnx", "pnnx", "ncnn")),
+    "tflite": Format(".tflite", _write_tflite, open_tflite, 0.05),
+    "coreml": Format(".mlpackage", _write_coreml, _open_coreml, 0.05),
+    "ncnn": Format(".ncnn.param", _write_ncnn, open_ncnn, 1.0),
 }
-
-
-def check_installed(names: Sequence[str]) -> None:
-    """Check that all that formats need is installed.
-
-    Raises:
-        UserError: something is not.
-    """
-    for name in names:
-        wanted = FORMATS[name]
-        missing = [m for m in wanted.modules if importlib.util.find_spec(m) is None]
-        if missing:
-            raise UserError(
-                f"the format {name} needs the package {missing[0].replace('_', '-')}, which is not "
-                f"installed; install it with pip install 'landmark-kd[{wanted.extra}]', best in an "
-                "environment of its own (docs/deploy.md)."
-            )
 
 
 def write_formats(
