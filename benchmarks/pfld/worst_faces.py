@@ -1,7 +1,8 @@
-"""The faces on which a student is worst, with its and the reference's points drawn."""
+"""The faces on which the student is worst, with both networks' points drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
 from landmark_kd.visualization.panels import FacePanel, draw_faces
 
-# What `visualization.plots` calls a student that is shipped, and the reference.
-KINDS = ("shipped", "pfld")
+# The networks' names in `visualization.plots`.
+FIGURE_NAMES = {"student": "shipped", "pfld": "pfld"}
 FACES_SHOWN = 12
 # Two images a face, one a network.
 COLUMNS = 6
@@ -25,16 +26,17 @@ def worst_rows(evaluation: OnnxEvaluation) -> np.ndarray:
     return np.argsort(-evaluation.errors, kind="stable")[:FACES_SHOWN]
 
 
-def draw_worst(path: Path, student: OnnxEvaluation, reference: OnnxEvaluation) -> None:
+def draw_worst(path: Path, evaluations: Mapping[str, OnnxEvaluation]) -> None:
     """Draw the student's worst faces, each once with its points and once with the reference's.
 
     Args:
-        student, reference: evaluations of the same faces.
+        evaluations: of the same faces by each network, `student` first.
     """
+    student = evaluations["student"]
     panels = [
-        _panel(evaluation, row, kind)
+        _panel(evaluation, row, FIGURE_NAMES[network])
         for row in worst_rows(student)
-        for kind, evaluation in zip(KINDS, (student, reference), strict=True)
+        for network, evaluation in evaluations.items()
     ]
     title = f"{student.dataset.name}: faces with the student's largest errors (NME, %)"
     draw_faces(path, panels, student.scheme, COLUMNS, title)
