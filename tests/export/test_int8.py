@@ -61,7 +61,7 @@ def test_a_smaller_file_is_used_like_the_float32_one(
     inputs = normalized(crops, ModelInfo.from_metadata(metadata(model)))
     found, expected = (open_onnx(m.SerializeToString())(inputs) for m in (made, model))
     away = SIZE * np.abs(found.landmarks - expected.landmarks)
-    assert 0 < away.mean() < (0.05 if kind == "float16" else 1.5)
+    assert 0 < away.mean() < (0.05 if kind == "float16" else 2.5)
 
 
 def test_what_stays_float32_is_not_quantized(model: ModelProto, quantized: ModelProto) -> None:
