@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from landmark_kd.core.errors import UserError
-from landmark_kd.evaluation.bootstrap import compare
 from landmark_kd.evaluation.evaluate import FLOOR
-from landmark_kd.evaluation.scores import rounded
 from landmark_kd.faces.prepared import SEPARATOR, Faces
 from landmark_kd.html_report import charts
 from landmark_kd.html_report.experiments import Experiment, load_experiment, load_test_faces
@@ -26,12 +24,7 @@ from landmark_kd.html_report.page import (
     write_page,
 )
 from landmark_kd.html_report.provenance import provenance
-from landmark_kd.html_report.report import (
-    BIN_RESAMPLES,
-    flat_sections,
-    interval,
-    subset_rows,
-)
+from landmark_kd.html_report.report import flat_sections, interval, paired_errors, subset_rows
 from landmark_kd.html_report.run import BASELINE, CONTROL, KD, Run
 
 TEMPLATE = "compare.html.j2"
@@ -218,16 +211,7 @@ def paired(first: Run, other: Run, network: str, subset: str) -> dict[str, Any] 
         return None
     rows = subset_rows(first.errors["subsets"], subset)
     a, b = (run.errors[network].to_numpy()[rows] for run in (other, first))
-    known = np.isfinite(a) & np.isfinite(b)
-    if not known.any() or not (b[known] > 0).all():
-        return None
-    found = compare(
-        a[known],
-        b[known],
-        resamples=int(first.protocol.get("bootstrap", BIN_RESAMPLES)),
-        seed=int(first.protocol.get("seed", 0)),
-    )
-    return dict(rounded(found))
+    return paired_errors(a, b, first.protocol)
 
 
 def _forest_row(key: str, run: Run, subset: str) -> list[Any]:

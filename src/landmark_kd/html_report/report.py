@@ -177,17 +177,29 @@ def paired(run: Run, network: str, subset: str) -> dict[str, Any] | None:
         return found
     rows = subset_rows(run.errors["subsets"], subset)
     kd, other = (run.errors[name].to_numpy()[rows] for name in (KD, network))
-    known = np.isfinite(kd) & np.isfinite(other)
-    if not known.any():
+    return paired_errors(kd, other, run.protocol)
+
+
+def paired_errors(
+    a: np.ndarray, b: np.ndarray, protocol: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return {difference, ratio, better} of errors `a` against `b` (N,) of the same faces.
+
+    None where no face has both, or where one of b's is 0 and nothing can be measured in it.
+
+    Args:
+        protocol: of the run whose resamples are taken.
+    """
+    known = np.isfinite(a) & np.isfinite(b)
+    if not known.any() or not (b[known] > 0).all():
         return None
-    return rounded(
-        compare(
-            kd[known],
-            other[known],
-            resamples=int(run.protocol.get("bootstrap", BIN_RESAMPLES)),
-            seed=int(run.protocol.get("seed", 0)),
-        )
+    found = compare(
+        a[known],
+        b[known],
+        resamples=int(protocol.get("bootstrap", BIN_RESAMPLES)),
+        seed=int(protocol.get("seed", 0)),
     )
+    return dict(rounded(found))
 
 
 def subset_rows(subsets: pd.Series, subset: str) -> np.ndarray:

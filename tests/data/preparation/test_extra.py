@@ -68,11 +68,19 @@ def test_a_face_with_missing_landmarks_is_cut_in_the_box_that_its_set_brings(min
         cells = row.split(",")
         cells[2:4] = ["", ""]  # the first landmark
         lines.append(",".join([*cells, "10", "12", "60", "50"]))
-    joined = prepared(mine, [other(mine, lines=lines, missing="empty")])
+    folder = other(mine, lines=lines, missing="empty")
+    joined = prepared(mine, [folder])
     added = np.flatnonzero(joined.table["subsets"] == "other")
     assert np.isnan(joined.landmarks[added, 0]).all()
     side = 60 * (1 + CROP.margin)
     np.testing.assert_allclose(joined.crop_sides()[added], side)
+    # Of the data set itself the box is that of the landmarks which are there (docs/data.md).
+    folder.rename(mine / "mine2")
+    (mine / "mine").rename(mine / "before")
+    (mine / "mine2").rename(mine / "mine")
+    alone = prepared(mine, [])
+    there = np.ptp(alone.landmarks[:, 1:], axis=1).max(axis=1)
+    np.testing.assert_allclose(alone.crop_sides(), there * (1 + CROP.margin))
 
 
 def test_a_set_whose_landmarks_have_another_order_is_refused(mine: Path) -> None:

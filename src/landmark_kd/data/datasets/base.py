@@ -61,6 +61,8 @@ class FaceRecord:
         validation: whether the data set itself sets the face, a train face, apart.
         subsets: the subsets that it is counted in besides its part's.
         box: (4,) float64 x0, y0, x1, y1, pixels of the image, where the data set brings one.
+        whole: (4,) the box of all landmarks of the face, where `landmarks` have another since some
+            are masked.
         occluded: (K,) bool where the data set marks hidden landmarks.
         where: the file of the landmarks and the place in it, for sentences.
         first_pixel: the coordinate that the file gives the first pixel, for sentences.
@@ -74,6 +76,7 @@ class FaceRecord:
     validation: bool = False
     subsets: tuple[str, ...] = ()
     box: np.ndarray | None = None
+    whole: np.ndarray | None = None
     occluded: np.ndarray | None = None
     where: str = ""
     first_pixel: int = 0

@@ -48,19 +48,15 @@ def fetch(
         source = _source("data.path", data.path, out)
         dataset = dataset_at(data.name, source)
         dataset.check(source)
-        files = dataset.files(source)
-        check_names(source, files)
-        copies.append(_Copies(dataset.name, source, data.name, files))
+        copies.append(_checked(dataset.name, source, data.name, dataset.files(source)))
     for number, path in enumerate(data.extra):
         source = _source("data.extra", path, out)
         files = read_custom_dataset(source).files(source)
-        check_names(source, files)
-        copies.append(_Copies("extra faces", source, f"{EXTRA}/{number}", files))
+        copies.append(_checked("extra faces", source, f"{EXTRA}/{number}", files))
     if unlabelled is not None:
         source = _source("unlabelled.path", unlabelled, out)
         files = unlabelled_files(source, unlabelled_box)
-        check_names(source, files)
-        copies.append(_Copies("unlabelled faces", source, UNLABELLED, files))
+        copies.append(_checked("unlabelled faces", source, UNLABELLED, files))
     with replaced_folder(out) as folder:
         if data.name == "synthetic":
             write_dataset(
@@ -101,6 +97,12 @@ class _Copies:
             copy.parent.mkdir(parents=True, exist_ok=True)
             # Bytes only: a read-only original would make a copy that cannot be replaced.
             shutil.copyfile(file, copy)
+
+
+def _checked(what: str, source: Path, name: str, files: list[Path]) -> _Copies:
+    """Return what is to be copied, whose names DVC can hold."""
+    check_names(source, files)
+    return _Copies(what, source, name, files)
 
 
 def _source(key: str, path: str, out: Path) -> Path:

@@ -15,7 +15,6 @@ from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.crops import sample
 from landmark_kd.imaging.face_detector import BoxInHaar, haar_box, in_haar, typical_box_in_haar
 from landmark_kd.landmarks import geometry
-from landmark_kd.landmarks.missing import complete
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
 # Train faces on which the place of the box in a detector's box is measured.
@@ -139,15 +138,9 @@ def crop_face(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
 
 
 def _given_box(record: FaceRecord, crop: CropParams) -> np.ndarray:
-    """Return the data set's box or the landmarks' one, by `crop.box`.
-
-    Landmarks that are not all there have another box than the face's: where the data set says the
-    box, that is taken instead.
-    """
+    """Return the data set's box or the landmarks' one, by `crop.box`."""
     if crop.box != "dataset":
-        if record.box is not None and not complete(record.landmarks):
-            return record.box
-        return geometry.landmarks_box(record.landmarks)
+        return geometry.landmarks_box(record.landmarks) if record.whole is None else record.whole
     if record.box is None:
         raise UserError(
             f"crop.box is dataset, but {record.name} has no box; take landmarks or detector."

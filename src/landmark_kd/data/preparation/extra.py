@@ -8,6 +8,7 @@ from pathlib import Path
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, Part
 from landmark_kd.data.datasets.custom.dataset import CustomDataset, read_custom_dataset
+from landmark_kd.landmarks.missing import complete
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
 
@@ -34,6 +35,7 @@ def extra_records(folder: Path, scheme: LandmarkScheme, bad: BadFaces) -> list[F
             photo=f"{dataset.name}/{record.photo}",
             part=part,
             subsets=(dataset.name,),
+            whole=None if complete(record.landmarks) else record.box,
         )
         for record in dataset.read(folder, bad)
         if record.split == "train" and not record.validation
