@@ -50,7 +50,9 @@ def mine(tmp_path: Path) -> Path:
 
 def test_train_faces_of_two_sets_join_and_validation_stays_what_it_was(mine: Path) -> None:
     alone = prepared(mine, [])
-    joined = prepared(mine, [other(mine), other(mine, "third")])
+    joined = prepared(mine, [other(mine, licence="Theirs."), other(mine, "third")])
+    # Terms of all sets bind a network that learns them.
+    assert joined.info.licence == "Mine, for anything. Theirs."
     own = len(alone)
     # A fifth of each set's faces are its test faces.
     assert len(joined) == own + 8 + 8

@@ -7,25 +7,26 @@ from pathlib import Path
 
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, Part
-from landmark_kd.data.datasets.custom.dataset import CustomDataset, read_custom_dataset
+from landmark_kd.data.datasets.custom.dataset import CustomDataset
 from landmark_kd.landmarks.missing import complete
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
 
-def extra_records(folder: Path, scheme: LandmarkScheme, bad: BadFaces) -> list[FaceRecord]:
+def extra_records(
+    dataset: CustomDataset, folder: Path, scheme: LandmarkScheme, bad: BadFaces
+) -> list[FaceRecord]:
     """Return the train faces of a custom set, as faces of the data set that they join.
 
     Their subset is the set's name, which also comes before their names, so that none is another
     set's. The set's own test and validation faces are left out.
 
     Args:
-        folder: that of the set's landmark-kd.yaml.
+        dataset: the set, read from `folder`.
         scheme: of the landmarks of the data set.
 
     Raises:
         UserError: the set's landmarks are others; and what `bad` raises.
     """
-    dataset = read_custom_dataset(folder)
     _check_scheme(dataset, scheme)
     part = Part("", "train", dataset.name, None)
     return [

@@ -17,6 +17,7 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.core.progress import ProgressBar
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord, Split
+from landmark_kd.data.datasets.custom.dataset import read_custom_dataset
 from landmark_kd.data.datasets.registry import dataset_at
 from landmark_kd.data.preparation.cropping import (
     CroppedFace,
@@ -71,8 +72,13 @@ def prepare(
         split: [record for record in records if record.split == split]
         for split in ("train", "test")
     }
+    licences = [dataset.licence]
     for number in range(len(data.extra)):
-        by_split["train"] += extra_records(raw / EXTRA / str(number), dataset.scheme, bad)
+        folder = raw / EXTRA / str(number)
+        extra = read_custom_dataset(folder)
+        by_split["train"] += extra_records(extra, folder, dataset.scheme, bad)
+        licences.append(extra.licence)
+    licence = " ".join(dict.fromkeys(licences))
     crops: tuple[CropParams, ...] = (crop,)
     if crop.teacher_resolution not in (None, crop.resolution):
         crops += (crop.model_copy(update={"resolution": crop.teacher_resolution}),)
@@ -100,6 +106,7 @@ def prepare(
                 chosen = _validation(dataset, own, validation, seed)
                 table["validation"] = np.pad(chosen, (0, len(faces) - len(own)))
             info = _info(dataset, split, cut, len(left_out), cropper)
+            info = replace(info, licence=licence)
             marked = [face.occluded for face in faces if face.occluded is not None]
             writer.all_else(
                 np.stack([face.landmarks for face in faces]),
