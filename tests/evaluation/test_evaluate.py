@@ -374,7 +374,11 @@ def test_the_report_folder_holds_its_tables_and_images(
     images = ["best", "ced", "median", "per_landmark", "reliability", "training_curves", "worst"]
     tables = ["ced", "errors", "per_landmark", "reliability"]
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        ["intervals.json", *(f"{n}.png" for n in images), *(f"{n}.csv" for n in tables)]
+        [
+            *("intervals.json", "predictions.npz"),
+            *(f"{n}.png" for n in images),
+            *(f"{n}.csv" for n in tables),
+        ]
     )
     for name in images:
         drawn = cv2.imread(str(out / f"{name}.png"))
@@ -384,6 +388,10 @@ def test_the_report_folder_holds_its_tables_and_images(
     assert json.loads((out / "intervals.json").read_text()) == SCORES
     errors = pd.read_csv(out / "errors.csv")
     np.testing.assert_allclose(errors["kd"], evaluation.errors["kd"], atol=1e-6)
+    with np.load(out / "predictions.npz") as found:
+        assert sorted(found) == sorted(NETWORKS)
+        for name in NETWORKS:
+            np.testing.assert_allclose(found[name], evaluation.predictions[name], atol=1e-3)
 
 
 def test_three_test_faces_are_enough_for_a_report(
