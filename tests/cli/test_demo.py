@@ -28,6 +28,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_it_serves_the_page_until_it_is_interrupted(cache: Path, tmp_path: Path) -> None:
     runtime = runtime_folder()
     runtime.mkdir(parents=True)
@@ -50,7 +51,10 @@ def test_it_serves_the_page_until_it_is_interrupted(cache: Path, tmp_path: Path)
             assert connection.getresponse().status == 200, path
             connection.close()
         process.send_signal(signal.SIGINT)
-        rest, warning = process.communicate(timeout=30)
+        try:
+            rest, warning = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, rest) == (0, "ended\n")
     # The tests' detector is Haar, which a page does not have.
     assert warning.startswith("warning: there is no file of the face detector YuNet, so the page")

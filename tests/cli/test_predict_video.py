@@ -126,6 +126,7 @@ def test_options_reach_the_tracker(
     assert faces.options == {"smoothing": None, "detect_every": 5, "min_face": 40}
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_leaves_whole_files_of_what_was_done(
     model: Path,
     clip: Path,
@@ -154,6 +155,7 @@ def test_ctrl_c_leaves_whole_files_of_what_was_done(
     assert text.splitlines()[-1].startswith("4,0.16,0,")
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_second_ctrl_c_ends_at_once_and_leaves_no_half_file(
     model: Path, clip: Path, tmp_path: Path, faces: type[Tracker]
 ) -> None:

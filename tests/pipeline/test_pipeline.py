@@ -246,14 +246,6 @@ def test_a_truncated_prepared_file_is_named(raw: Copy) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """A shell's background jobs ignore Ctrl-C, and so would their children: let them heed it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_in_training_ends_in_one_line_and_leaves_the_old_weights(raw: Copy) -> None:
