@@ -114,6 +114,10 @@ def test_the_projects_own_params_are_valid() -> None:
             ["student", "loss is rle", "head is pool", "take integral"],
         ),
         ({"kd.points.loss": "rle"}, ["kd.points.loss", "'rle'", "'l1'"]),
+        (
+            {"kd.likelihood": 1, "student.head": "pool"},
+            ["kd.likelihood", "student.head is pool", "take integral, or 0"],
+        ),
         ({"kd.heatmap": 1, "student.head": "pool"}, ["kd.heatmap", "student.head is pool"]),
         (
             {"kd.head": "teacher", "student.head": "pool"},

@@ -29,7 +29,7 @@ from landmark_kd.models.network import (
 )
 from landmark_kd.training import trainer
 from landmark_kd.training.resume.scratch import VARIABLE
-from landmark_kd.training.tasks import Task, regression_task
+from landmark_kd.training.tasks import Likelihood, Task, regression_task
 from landmark_kd.training.trainer import validation_nme
 from tests.support.prepared_faces import SIZE, prepared_faces, without_landmarks
 from tests.support.tiny_training import (
@@ -220,6 +220,26 @@ def test_the_students_objective_gives_each_teacher_its_own_place(
     expected = distillation_loss(kd)(pred, hard, tough, tolerant)[1]
     for part, value in expected.items():
         torch.testing.assert_close(found[part], value)
+
+
+def test_the_likelihood_of_a_kd_student_is_that_of_a_student_without_a_teacher(
+    faces: Faces, trained: Path
+) -> None:
+    """Of the hard-landmarks, and a missing one adds nothing."""
+    task = task_of(tiny_params().kd.model_copy(update={"likelihood": 0.5}), faces, trained)
+    student = tiny_network()
+    objective = task.objective(student, torch.device("cpu"))
+    images = torch.from_numpy(faces.crops(np.arange(6)))
+    targets = torch.from_numpy(task.targets[:6].astype(np.float32))
+    targets[1, 0, 3] = torch.nan
+    student.eval()
+    total, parts = objective(images, targets)
+    torch.testing.assert_close(total, sum(parts.values()))
+    alone = Likelihood(student)
+    alone.density.load_state_dict(objective.density.state_dict())
+    torch.testing.assert_close(parts["likelihood"], 0.5 * alone(images, targets[:, :1])[0])
+    total.backward()
+    assert objective.density.weight.grad.abs().sum() > 0
 
 
 def test_kd_with_both_teachers_weights_zero_and_main_weight_one_is_the_baseline(

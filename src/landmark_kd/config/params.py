@@ -176,6 +176,7 @@ class KDParams(Section):
     tolerant: AssistiveParams
     weights: KDWeights
     coordinate_scale: Positive
+    likelihood: NonNegative
     features: NonNegative
     heatmap: NonNegative
     head: Literal["own", "teacher"]
@@ -256,6 +257,11 @@ class Params(Section):
                 self._check_integral(f"kd.{name}", "0")
         if self.kd.head == "teacher":
             self._check_integral("kd.head", "own")
+        if self.kd.likelihood and self.student.head != "integral":
+            raise ValueError(
+                "kd.likelihood needs the heat maps of the integral head, but student.head is "
+                f"{self.student.head}; take integral, or 0 as kd.likelihood"
+            )
         return self
 
     def _check_integral(self, key: str, without: str) -> None:

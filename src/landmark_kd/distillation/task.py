@@ -19,6 +19,7 @@ from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.config import CONFIG_FILE, WEIGHTS_FILE
 from landmark_kd.models.heads import Details
 from landmark_kd.models.network import LandmarkNet, load_network
+from landmark_kd.training.error_density import ErrorDensity
 from landmark_kd.training.losses import known_targets
 from landmark_kd.training.tasks import Objective, Task
 
@@ -94,6 +95,9 @@ class Distillation(Objective):
         super().__init__(student)
         self.kd = kd
         self.loss = distillation_loss(kd)
+        self.density = (
+            ErrorDensity(student.head.channels, student.config.points) if kd.likelihood else None
+        )
         # In a tuple, not as modules: they are no part of what is trained, averaged and saved.
         self.teachers = tuple(load_network(models / name, device) for name in _watching(kd))
         if kd.head == "teacher":
@@ -101,7 +105,7 @@ class Distillation(Objective):
             take_head(student, tough)
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss and its parts: main, tough, tolerant, and features and heatmap."""
+        """Return the loss and its parts: main, tough, tolerant, and what else has a weight."""
         own = self.net.detailed(self.net.normalize(images))
         hard, *points = targets.unbind(dim=1)
         seen = self._seen_by_teachers(images)
@@ -109,6 +113,9 @@ class Distillation(Objective):
             points = [of_teacher.points for of_teacher in seen]
         known = [known_targets(own.points, target, hard) for target in (hard, *points)]
         total, parts = self.loss(own.points, *known)
+        if self.density is not None:
+            parts["likelihood"] = self.kd.likelihood * self.density(own, hard)
+            total = total + parts["likelihood"]
         if self.kd.features or self.kd.heatmap:
             backbones = {net.config.backbone for net in (self.net, self.teachers[0])}
             matched = matched_parts(
