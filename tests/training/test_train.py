@@ -16,7 +16,7 @@ from landmark_kd.config.params import KDParams
 from landmark_kd.config.paths import TEACHERS
 from landmark_kd.core.errors import UserError
 from landmark_kd.distillation.losses import distillation_loss
-from landmark_kd.distillation.task import kd_task
+from landmark_kd.distillation.task import Distillation, kd_task
 from landmark_kd.distillation.teacher_predictions import write_predictions
 from landmark_kd.faces.prepared import Faces, landmarks_file
 from landmark_kd.models.heads import Details, IntegralHead
@@ -229,6 +229,8 @@ def test_the_likelihood_of_a_kd_student_is_that_of_a_student_without_a_teacher(
     task = task_of(tiny_params().kd.model_copy(update={"likelihood": 0.5}), faces, trained)
     student = tiny_network()
     objective = task.objective(student, torch.device("cpu"))
+    assert isinstance(objective, Distillation)
+    assert objective.density is not None
     images = torch.from_numpy(faces.crops(np.arange(6)))
     targets = torch.from_numpy(task.targets[:6].astype(np.float32))
     targets[1, 0, 3] = torch.nan
@@ -239,6 +241,7 @@ def test_the_likelihood_of_a_kd_student_is_that_of_a_student_without_a_teacher(
     alone.density.load_state_dict(objective.density.state_dict())
     torch.testing.assert_close(parts["likelihood"], 0.5 * alone(images, targets[:, :1])[0])
     total.backward()
+    assert objective.density.weight.grad is not None
     assert objective.density.weight.grad.abs().sum() > 0
 
 
