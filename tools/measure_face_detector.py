@@ -17,7 +17,7 @@ import numpy as np
 
 from landmark_kd.data.datasets.pts import read_pts
 from landmark_kd.imaging import face_detector
-from landmark_kd.imaging.face_detector import SAME_FACE, in_haar
+from landmark_kd.imaging.face_detector import SAME_FACE, in_units_of
 from landmark_kd.imaging.images import read_image
 from landmark_kd.inference.face_detector import LONGER_SIDES, YuNetDetector, face_axes
 from landmark_kd.landmarks import geometry
@@ -51,7 +51,7 @@ def measure(root: Path) -> None:
         matched = best >= 0 and overlaps[best] >= SAME_FACE
         others += len(found) - matched
         if matched:
-            relative.append(in_haar(box, found[best]))
+            relative.append(in_units_of(found[best], box))
             weights.append(sums[best])
     low, median, high = np.percentile(relative, [10, 50, 90], axis=0).round(4)
     print(f"{len(relative)} of {len(files)} faces found, {others} other boxes")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landmark_kd.imaging import face_detector
-from landmark_kd.imaging.face_detector import FEWEST_FACES, haar_box, in_haar, typical_box_in_haar
+from landmark_kd.imaging.face_detector import FEWEST_FACES, haar_box, in_units_of, typical_box
 from landmark_kd.landmarks.geometry import overlap
 
 BOX = np.array([100.0, 120.0, 180.0, 200.0])
@@ -44,12 +44,12 @@ def test_overlap_is_intersection_over_union() -> None:
 
 def test_a_box_in_units_of_the_detectors_is_put_back_by_haar() -> None:
     found = np.array([90.0, 100.0, 190.0, 200.0])
-    relative = in_haar(BOX, found)
+    relative = in_units_of(found, BOX)
     np.testing.assert_allclose(relative, [0.1, 0.2, 0.9, 1.0])
     np.testing.assert_allclose(face_detector.landmark_boxes(found[None], relative.tolist())[0], BOX)
 
 
 def test_the_typical_box_is_the_median_and_takes_enough_faces() -> None:
     relative = [np.array([0.1, 0.2, 0.9, 1.0])] * (FEWEST_FACES - 1)
-    assert typical_box_in_haar(relative) is None
-    assert typical_box_in_haar([*relative, np.array([9.0, 9, 10, 10])]) == (0.1, 0.2, 0.9, 1.0)
+    assert typical_box(relative) is None
+    assert typical_box([*relative, np.array([9.0, 9, 10, 10])]) == (0.1, 0.2, 0.9, 1.0)

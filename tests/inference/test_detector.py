@@ -33,8 +33,10 @@ from landmark_kd.inference.network import Predictions
 from landmark_kd.inference.tracking import TrackedFace
 from landmark_kd.inference.yunet_file import FILE
 from landmark_kd.landmarks import geometry, uncertainty
+from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.models import network
 from tests.conftest import PROJECT
+from tests.support.constant_model import constant_model
 from tests.support.exported_model import SIZE, exported_model, tiny_network
 from tests.support.prepared_faces import real_shapes
 from tests.support.train_photos import train_photos
@@ -473,6 +475,52 @@ def test_a_network_of_other_boxes_gets_the_detectors_moved_as_measured_and_predi
     np.testing.assert_allclose(face.box, moved[0])
     (given,) = detector.detect(image, face.box[None])
     np.testing.assert_array_equal(face.landmarks, given.landmarks)
+
+
+# Where a network's boxes lie in a detector's: where the landmarks do, and elsewhere.
+IN_HAAR = face_detector.LANDMARK_BOX
+IN_YUNET = (0.1, 0.2, 0.8, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "measured", "expected"),
+    [
+        # The packaged constants serve where nothing was measured.
+        ("yunet", {}, (0.0, 0.0, 1.0, 1.0)),
+        ("yunet", {"box_in_haar": IN_HAAR}, (0.0, 0.0, 1.0, 1.0)),
+        ("yunet", {"box_in_haar": IN_HAAR, "box_in_yunet": IN_YUNET}, IN_YUNET),
+        ("haar", {"box_in_haar": IN_HAAR, "box_in_yunet": IN_YUNET}, (0.0, 0.0, 1.0, 1.0)),
+        ("haar", {"box_in_yunet": IN_YUNET}, IN_YUNET),
+    ],
+)
+def test_what_was_measured_for_the_detector_at_work_places_the_networks_boxes(
+    detector: LandmarkDetector,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    measured: dict[str, tuple[float, ...]],
+    expected: tuple[float, ...],
+) -> None:
+    unknown: dict[str, Any] = {"box_in_haar": None, "box_in_yunet": None}
+    detector.info = replace(detector.info, box="detector", **unknown | measured)
+    faked(detector, lambda roll: 0.995, monkeypatch)
+    monkeypatch.setattr(FakeDetector, "name", name)
+    (face,) = detector.detect(photo())
+    x0, y0, x1, y1 = FakeDetector.box
+    corner, extent = np.array([x0, y0] * 2), np.array([x1 - x0, y1 - y0] * 2)
+    np.testing.assert_allclose(face.box, corner + expected * extent, atol=1e-6)
+
+
+def test_a_networks_own_place_in_yunets_boxes_is_in_its_file(tmp_path: Path) -> None:
+    shape = real_shapes(1)[0]
+    path = constant_model(
+        tmp_path / "with.onnx", shape, IBUG_68, box="dataset", box_in_yunet=IN_YUNET
+    )
+    info = LandmarkDetector.load(path).info
+    assert info.box_in_yunet == IN_YUNET
+    assert info.knows_detectors
+    without = replace(info, box_in_yunet=None)
+    assert "box_in_yunet" not in without.to_metadata(), "the bytes of files are those of before"
+    assert not without.knows_detectors
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.3, 3.0, np.nan])

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.seconds
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    return constant_model(folder / "landmarks.onnx", real_shapes(1)[0], IBUG_68)
+    box = (0.0, 0.0, 1.0, 1.0)
+    return constant_model(folder / "landmarks.onnx", real_shapes(1)[0], IBUG_68, box_in_yunet=box)
 
 
 def metadata_of(model: Path) -> dict[str, str]:
@@ -64,6 +65,7 @@ def test_the_network_as_it_was_written_is_taken(model: Path) -> None:
         ("std", "[0, 1, 1]"),
         ("margin", "1e308"),
         ("box_in_haar", "[1, 1, 0, 0]"),
+        ("box_in_yunet", "[1, 1, 0, 0]"),
         ("point_names", json.dumps([1] * 68)),
         ("flip", json.dumps([float(i) for i in range(68)])),
         ("flip", json.dumps([0] * 68)),

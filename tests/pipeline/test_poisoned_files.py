@@ -223,7 +223,7 @@ def test_json_that_is_none_is_refused_in_one_sentence(tmp_path: Path, content: s
     [
         *product(["scheme"], [None, [], {}, {"names": 3}, {"flip": "a"}]),
         *product(["crop_size", "border"], [None, "64", 1.5, [1], -99]),
-        *product(["box_in_haar"], ["a", 3, {}]),
+        *product(["box_in_haar", "box_in_yunet"], ["a", 3, {}]),
         *product(["published"], [None, [], "a"]),
         ("dataset", 7),
         ("margin", "0.25"),

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from landmark_kd.config.backbones import is_timm_network, timm_networks
-from landmark_kd.core.boxes import BoxName
+from landmark_kd.core.boxes import BoxName, DetectorName
 from landmark_kd.core.schema import Section, read_yaml_model
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -72,6 +72,7 @@ class CropParams(Section):
     teacher_resolution: CropSize | None
     margin: Annotated[float, Field(ge=0, le=2)]
     box: BoxName
+    detector: DetectorName
     context: Annotated[float, Field(ge=1, le=4)]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from landmark_kd.imaging import face_detector as haar
 from landmark_kd.inference import detector, face_detector, looks, smoothing, tracking, yunet
 from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.turned_boxes import place
 from landmark_kd.landmarks import uncertainty
 from landmark_kd.visualization import overlay
 
@@ -21,11 +21,11 @@ def page_settings(network: LandmarkDetector, *, has_face_detector: bool) -> dict
     what that finds.
     """
     info = network.info
-    knows_boxes = info.box == "landmarks" or info.box_in_haar is not None
+    wanted = place("yunet", info.box_in_haar, info.box_in_yunet)
     return {
         "source": network.source,
         "info": asdict(info),
-        "finds_faces": has_face_detector and knows_boxes,
+        "finds_faces": has_face_detector and info.knows_detectors,
         "faces": {
             "least_score": yunet.LEAST_SCORE,
             "overlap": yunet.OVERLAP,
@@ -51,7 +51,7 @@ def page_settings(network: LandmarkDetector, *, has_face_detector: bool) -> dict
             "far": looks.FAR,
             "larger": looks.LARGER,
             "more_tilted": float(looks.MORE_TILTED),
-            "landmark_box_in_haar": haar.LANDMARK_BOX,
+            "place": None if wanted is None else wanted.tolist(),
             "half": uncertainty.HALF,
             "steepness": uncertainty.STEEPNESS,
         },

@@ -261,7 +261,7 @@ def _box_source(info: ModelInfo, dataset: Dataset, box: BoxName | None) -> BoxNa
         raise UserError(
             f"{chosen}, but {dataset.name} brings none; take --box landmarks or --box detector."
         )
-    if source == "detector" and info.box == "dataset" and info.box_in_haar is None:
+    if source == "detector" and not info.knows_detectors:
         raise UserError(
             f"the model was trained on the boxes of {info.dataset}, and it is not known where "
             "these lie in a detector's; take --box dataset or --box landmarks."

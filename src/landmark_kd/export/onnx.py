@@ -98,6 +98,7 @@ def model_info(net: LandmarkNet, info: FacesInfo) -> ModelInfo:
         margin=info.margin,
         box=info.box,
         box_in_haar=info.box_in_haar,
+        box_in_yunet=info.box_in_yunet,
         point_names=scheme.names,
         flip=tuple(scheme.flip.tolist()),
         contours=scheme.contours,

@@ -17,10 +17,13 @@ _KINDS: dict[str, Any] = {
     "margin": int | float,
     "box": str,
     "box_in_haar": list | None,
+    "box_in_yunet": list | None,
     "published": dict,
     "missing": list,
     "missing_landmarks": int,
 }
+# Attributes that folders of old do not have, and what they would say there.
+_LATER: dict[str, Any] = {"missing_landmarks": 0, "box_in_yunet": None}
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class FacesInfo:
         box: where the box came from, landmarks, dataset or detector.
         box_in_haar: (x0, y0, x1, y1) of the box in units of a box of OpenCV's Haar detector, as
             measured on train faces; None where too few of them were found.
+        box_in_yunet: the same in units of the box around the landmarks to expect that YuNet's
+            points tell (`inference.face_detector.FoundFaces.boxes`); None where YuNet was not
+            asked, too.
         published: faces that the data set's authors give for each subset; null where there is
             no published count.
         missing: parts of the data set that were not on disk and what else is not as it should
@@ -55,6 +61,7 @@ class FacesInfo:
     published: dict[str, int | None]
     missing: list[str]
     missing_landmarks: int = 0
+    box_in_yunet: tuple[float, float, float, float] | None = None
 
     @property
     def points(self) -> int:
@@ -68,9 +75,9 @@ class FacesInfo:
     def to_json(self) -> dict[str, Any]:
         """Return what JSON knows; `from_json` is the way back."""
         content = {**vars(self), "scheme": self.scheme.to_json()}
-        if not self.missing_landmarks:  # as in most sets, and in all folders of old
-            del content["missing_landmarks"]
-        return content
+        # As in most sets, and in all folders of old.
+        said_by_none = {name for name, value in _LATER.items() if content[name] == value}
+        return {name: value for name, value in content.items() if name not in said_by_none}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> FacesInfo:
@@ -82,15 +89,15 @@ class FacesInfo:
         """
         if not isinstance(content, dict):
             raise TypeError(f"expected names and values, found {type(content).__name__}")
-        content = {"missing_landmarks": 0, **content}
+        content = {**_LATER, **content}
         for name, kind in _KINDS.items():
             if not isinstance(content.get(name), kind):
                 raise TypeError(f"{name} is {content.get(name)!r}")
-        in_haar = content["box_in_haar"]
+        boxes = {name: content[name] for name in ("box_in_haar", "box_in_yunet")}
         return cls(
             **{
                 **content,
                 "scheme": LandmarkScheme.from_json(content["scheme"]),
-                "box_in_haar": None if in_haar is None else tuple(in_haar),
+                **{name: None if box is None else tuple(box) for name, box in boxes.items()},
             }
         )

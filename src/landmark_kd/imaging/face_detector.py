@@ -13,7 +13,8 @@ from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.geometry import overlap
 
-BoxInHaar = tuple[float, float, float, float]
+# A box x0, y0, x1, y1 in units of another one.
+RelativeBox = tuple[float, float, float, float]
 
 # The detector looks at a square around the face, this many times as wide as its box, drawn at so
 # many pixels: that is much faster than a whole photo and finds the same face.
@@ -120,14 +121,14 @@ def haar_box(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
     return found[best] if overlaps[best] >= SAME_FACE else None
 
 
-def in_haar(box: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Return a box (4,) in units of the Haar box `found` (4,)."""
+def in_units_of(found: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return a box (4,) in units of a detector's box `found` (4,)."""
     corner, extent = found[:2], found[2:] - found[:2]
     return (box - np.tile(corner, 2)) / np.tile(extent, 2)
 
 
-def typical_box_in_haar(relative: Sequence[np.ndarray]) -> BoxInHaar | None:
-    """Return the median of boxes (4,) in units of their Haar boxes; None if they are too few."""
+def typical_box(relative: Sequence[np.ndarray]) -> RelativeBox | None:
+    """Return the median of boxes (4,) in units of a detector's; None if they are too few."""
     if len(relative) < FEWEST_FACES:
         return None
     x0, y0, x1, y1 = np.median(relative, axis=0).round(DECIMALS).tolist()

@@ -18,7 +18,7 @@ from landmark_kd.inference.face_detector import FaceDetector, FoundFaces, make_d
 from landmark_kd.inference.looks import Looks, apart
 from landmark_kd.inference.network import ExportedNetwork
 from landmark_kd.inference.shipped import DEFAULT, names_file
-from landmark_kd.inference.turned_boxes import moved, turned_back, wrapped
+from landmark_kd.inference.turned_boxes import moved, place, turned_back, wrapped
 from landmark_kd.landmarks import geometry
 
 # The landmarks' box replaces the one that they were predicted in where its side is within this
@@ -205,7 +205,7 @@ class LandmarkDetector(ExportedNetwork):
             if rolls is None and self.info.box == "landmarks":
                 looks = self._straightened(seen, looks)
             return _split(looks.faces(np.ones(len(found))), counts)
-        if self.info.box == "dataset" and self.info.box_in_haar is None:
+        if not self.info.knows_detectors:
             raise ValueError(
                 f"the model was trained on the boxes of {self.info.dataset}; give boxes"
             )
@@ -268,9 +268,9 @@ class LandmarkDetector(ExportedNetwork):
         """Return the boxes (M, 4), as the network knows them, and rolls (M,) of all faces found."""
         boxes = np.concatenate([of_image.boxes for of_image in found])
         rolls = np.concatenate([of_image.rolls for of_image in found])
-        if self.info.box_in_haar is not None:
-            boxes = moved(boxes, rolls, self.info.box_in_haar)
-        return boxes, rolls
+        info = self.info
+        wanted = place(self.face_detector.name, info.box_in_haar, info.box_in_yunet)
+        return boxes if wanted is None else moved(boxes, rolls, wanted), rolls
 
     def _turned(
         self, images: Sequence[np.ndarray], found: Sequence[FoundFaces], looks: Looks

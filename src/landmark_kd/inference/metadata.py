@@ -45,15 +45,18 @@ class ModelInfo:
         colour_order: RGB.
         margin: the crop's side is the box's longer side times 1 + margin.
         box: what the box encloses: landmarks; dataset for a box that the set brought; detector
-            for OpenCV's Haar box, moved by `box_in_haar`.
-        box_in_haar: (x0, y0, x1, y1) of such a box in units of a Haar box, None where it was not
-            measured.
+            for a face detector's box, moved by `box_in_yunet` or `box_in_haar`.
+        box_in_haar: (x0, y0, x1, y1) of such a box in units of one of OpenCV's Haar detector, None
+            where it was not measured.
         point_names: K names.
         flip: (K,) permutation; point i of a mirrored face is point flip[i].
         contours: (indices, closed) of each line to draw.
         regions: multiples of sigma that cover `landmarks.uncertainty.LEVELS` of the landmarks,
             None of a file without the output sigma.
         typical_sigma: of validation faces, see `landmarks.uncertainty.typical`; None likewise.
+        box_in_yunet: as `box_in_haar`, in units of the box around the landmarks to expect that
+            YuNet's points tell (`inference.face_detector.FoundFaces.boxes`), along the face's own
+            axes.
     """
 
     dataset: str
@@ -72,6 +75,13 @@ class ModelInfo:
     contours: tuple[tuple[tuple[int, ...], bool], ...]
     regions: tuple[float, ...] | None = None
     typical_sigma: tuple[float, float] | None = None
+    box_in_yunet: tuple[float, float, float, float] | None = None
+
+    @property
+    def knows_detectors(self) -> bool:
+        """Whether its boxes can be told from those that a face detector finds."""
+        measured = self.box_in_haar is not None or self.box_in_yunet is not None
+        return measured or self.box != "dataset"
 
     def region(self, level: float) -> float:
         """Return the multiple of sigma within which this share of all landmarks lies.
@@ -87,6 +97,8 @@ class ModelInfo:
     def to_metadata(self) -> dict[str, str]:
         """Return texts by name: words as they are, everything else as JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.box_in_yunet is None:  # as in all files of before it was measured
+            del values["box_in_yunet"]
         texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
         return {"format": FORMAT, **texts, **_HOW_TO_USE}
 
@@ -132,6 +144,7 @@ class ModelInfo:
             "margin": _numbers((self.margin,), 1) and self.margin > -1,
             "box": self.box in BOX_NAMES,
             "box_in_haar": self.box_in_haar is None or _box(self.box_in_haar),
+            "box_in_yunet": self.box_in_yunet is None or _box(self.box_in_yunet),
             "point_names": len(self.point_names) == k
             and all(isinstance(name, str) for name in self.point_names),
             "flip": all(map(_whole, self.flip)) and sorted(self.flip) == list(range(k)),

@@ -17,7 +17,14 @@ from tests.support.raw_custom import table_lines, write_table
 
 pytestmark = pytest.mark.seconds
 
-CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
+CROP = CropParams(
+    resolution=48,
+    teacher_resolution=None,
+    margin=0.25,
+    box="landmarks",
+    detector="haar",
+    context=1.5,
+)
 SYNTHETIC = SyntheticParams(train=4, test=2, resolution=64)
 PEOPLE = [f"person{i}" for i in range(10)]
 

@@ -17,12 +17,15 @@ from landmark_kd.core.errors import UserError
 from landmark_kd.data.datasets.base import BadFaces, Dataset, FaceRecord
 from landmark_kd.data.datasets.pts_folders import PtsFolders
 from landmark_kd.data.datasets.registry import DATASETS
-from landmark_kd.data.preparation import cropping
-from landmark_kd.data.preparation import prepare as prepare_module
+from landmark_kd.data.preparation import cropping, detected
+from landmark_kd.data.preparation.detected import DetectedBoxes
 from landmark_kd.data.preparation.prepare import prepare, validation_split
 from landmark_kd.faces.prepared import Faces, load_faces
 from landmark_kd.imaging import face_detector, images
 from landmark_kd.imaging.images import ImageFile, read_image
+from landmark_kd.inference.boxes import around, centre_half
+from landmark_kd.inference.face_detector import YuNetDetector
+from landmark_kd.inference.yunet_file import FILE
 from landmark_kd.landmarks import geometry
 from tests.support.raw_300w_lp import write_300w_lp
 from tests.support.raw_custom import table_lines, write_table
@@ -37,7 +40,14 @@ from tests.support.raw_faces import (
 
 pytestmark = pytest.mark.seconds
 
-CROP = CropParams(resolution=48, teacher_resolution=None, margin=0.25, box="landmarks", context=1.5)
+CROP = CropParams(
+    resolution=48,
+    teacher_resolution=None,
+    margin=0.25,
+    box="landmarks",
+    detector="haar",
+    context=1.5,
+)
 
 
 def _prepare(
@@ -104,9 +114,7 @@ def test_the_same_input_gives_the_same_bytes(raw: Path, tmp_path: Path) -> None:
 def test_a_dot_at_a_landmark_is_where_the_prepared_face_says(
     tmp_path: Path, side: int, context: float
 ) -> None:
-    crop = CropParams(
-        resolution=64, teacher_resolution=None, margin=0.25, box="landmarks", context=context
-    )
+    crop = CROP.model_copy(update={"resolution": 64, "context": context})
     # Crop pixels of 0.8 to 10 image pixels; the dot is as large as one or two of either.
     radius = max(1.0, side / 64)
     landmarks = np.random.default_rng(3).uniform([0.4, 0.6], [1.4, 1.6], (68, 2)) * side
@@ -137,7 +145,7 @@ def test_the_teachers_faces_are_the_same_crops_in_their_own_size(
         decoded.append(path)
         return read_image(path, shown=shown)
 
-    monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
+    monkeypatch.setattr(cropping, "measure_box_in_haar", lambda records, crop: None)
     monkeypatch.setattr(images, "read_image", read_and_note)
     crop = CROP.model_copy(update={"teacher_resolution": 112})
     out = tmp_path / "faces"
@@ -375,7 +383,7 @@ def test_an_image_with_several_faces_is_decoded_once_for_neighbours(
         return read_image(path, shown=shown)
 
     monkeypatch.setattr(PtsFolders, "read", read)
-    monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
+    monkeypatch.setattr(cropping, "measure_box_in_haar", lambda records, crop: None)
     monkeypatch.setattr(images, "read_image", read_and_note)
     train, test = _prepare(raw, tmp_path / "faces")
     # Two threads may finish in either order.
@@ -432,9 +440,7 @@ def test_a_missing_raw_folder_is_named(tmp_path: Path) -> None:
 def test_boxes_that_a_data_set_does_not_bring_are_asked_for_in_vain(
     raw: Path, tmp_path: Path
 ) -> None:
-    crop = CropParams(
-        resolution=48, teacher_resolution=None, margin=0.25, box="dataset", context=1.5
-    )
+    crop = CROP.model_copy(update={"box": "dataset"})
     with pytest.raises(UserError, match=r"crop\.box is dataset, but afw/11_1 has no box"):
         _prepare(raw, tmp_path / "faces", crop=crop)
 
@@ -458,7 +464,8 @@ def _a_haar_box_of_double_size(monkeypatch: pytest.MonkeyPatch, lost: tuple[int,
         centre, extent = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
         return np.concatenate([centre - extent, centre + extent])
 
-    monkeypatch.setattr(cropping, "haar_box", haar_box)
+    for module in (cropping, detected):
+        monkeypatch.setattr(module, "haar_box", haar_box)
 
 
 def test_where_the_box_lies_in_a_detectors_box_is_measured_on_train_faces(
@@ -495,7 +502,6 @@ def test_the_detectors_box_is_cut_and_faces_it_does_not_find_are_counted(
     _a_haar_box_of_double_size(monkeypatch, lost=(77,))
     # Moves the detector's box to a place that is not the landmarks' box.
     monkeypatch.setattr(cropping, "measure_box_in_haar", lambda records, crop: None)
-    monkeypatch.setattr(prepare_module, "measure_box_in_haar", lambda records, crop: None)
     crop = CROP.model_copy(update={"box": "detector"})
     _, test = _prepare(tmp_path / "raw", tmp_path / "faces", crop=crop, name="synthetic")
     box = geometry.landmarks_box(test.landmarks[0])
@@ -517,17 +523,87 @@ def test_the_detectors_box_is_cut_and_faces_it_does_not_find_are_counted(
 def test_the_detector_finds_most_real_faces_and_its_box_is_near_the_landmarks(
     shared: Path,
 ) -> None:
-    records = list(
-        islice(
-            DATASETS["300w"].read(shared / "data" / "300w", BadFaces("error")),
-            0,
-            400,
-            8,
-        )
-    )
+    records = _some_train_faces(shared)
     relative = cropping.measure_box_in_haar(records, CROP)
     assert relative is not None
     np.testing.assert_allclose(relative, face_detector.LANDMARK_BOX, atol=0.08)
+
+
+@pytest.fixture
+def yunet(shared: Path, monkeypatch: pytest.MonkeyPatch) -> YuNetDetector:
+    """YuNet, which `prepare` gets without network."""
+    detector = YuNetDetector(shared / "peers" / FILE, threads=1)
+
+    def make(name: str, *, threads: int) -> YuNetDetector:
+        assert (name, threads) == ("yunet", 1)
+        return detector
+
+    monkeypatch.setattr(cropping, "make_detector", make)
+    return detector
+
+
+def _some_train_faces(shared: Path) -> list[FaceRecord]:
+    read = DATASETS["300w"].read(shared / "data" / "300w", BadFaces("error"))
+    return list(islice(read, 0, 400, 8))
+
+
+def test_where_boxes_lie_in_those_of_yunet_is_measured_where_it_is_asked_for(
+    shared: Path, yunet: YuNetDetector
+) -> None:
+    records = _some_train_faces(shared)
+    asked = CROP.model_copy(update={"detector": "yunet"})
+    boxes = cropping.measure_boxes(records, asked)
+    assert boxes.box_in_haar == cropping.measure_boxes(records, CROP).box_in_haar
+    assert boxes.box_in_yunet is not None
+    np.testing.assert_allclose(boxes.box_in_yunet, (0, 0, 1, 1), atol=0.05)
+    # Larger boxes lie so in the detector's.
+    large = [replace(r, box=_enlarged(geometry.landmarks_box(r.landmarks))) for r in records]
+    of_set = asked.model_copy(update={"box": "dataset"})
+    in_yunet = cropping.measure_box_in_yunet(large, of_set, yunet)
+    assert in_yunet is not None
+    np.testing.assert_allclose(in_yunet, (-0.15, -0.15, 1.15, 1.15), atol=0.06)
+
+
+def _enlarged(box: np.ndarray) -> np.ndarray:
+    centre, half = centre_half(box)
+    return around(centre, 1.3 * half)
+
+
+def test_faces_in_boxes_of_yunet_are_cut_upright_as_predict_sees_them(
+    shared: Path, yunet: YuNetDetector
+) -> None:
+    (record,) = _some_train_faces(shared)[:1]
+    image = record.image.read()
+    sideways = np.ascontiguousarray(np.rot90(image, -1))  # clockwise
+    x, y = np.moveaxis(record.landmarks, -1, 0)
+    lying = np.stack([image.shape[0] - 1 - y, x], axis=-1)
+    boxes = DetectedBoxes(None, None, yunet)
+    upright = boxes.of_face(image, geometry.landmarks_box(record.landmarks))
+    turned = boxes.of_face(sideways, geometry.landmarks_box(lying))
+    highest = boxes.highest_scoring(sideways)
+    assert upright is not None
+    assert turned is not None
+    assert highest is not None
+    side = (upright.box[2:] - upright.box[:2]).max()
+    assert turned.roll == pytest.approx(upright.roll + np.pi / 2, abs=np.radians(10))
+    np.testing.assert_allclose(highest.box, turned.box, atol=side / 8)
+    # Turned as the head is, the crop has the chin below the brows.
+    in_crop = geometry.apply(cropping.crop_face(sideways, turned, CROP).crop_map, lying)
+    assert in_crop[8, 1] > in_crop[17:27, 1].max() + CROP.resolution / 2
+    assert ((in_crop > -5) & (in_crop < CROP.resolution + 5)).all()
+
+
+@pytest.mark.usefixtures("yunet")
+def test_what_was_measured_for_yunet_is_said_of_the_faces_and_of_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _faces_set(tmp_path)
+    asked = CROP.model_copy(update={"detector": "yunet"})
+    monkeypatch.setattr(cropping, "measure_box_in_yunet", lambda *_: (0.1, 0.2, 0.8, 0.9))
+    train, test = _prepare(tmp_path / "raw", tmp_path / "faces", crop=asked, name="synthetic")
+    assert train.info.box_in_yunet == test.info.box_in_yunet == (0.1, 0.2, 0.8, 0.9)
+    _prepare(tmp_path / "raw", tmp_path / "faces", name="synthetic")
+    assert "yunet" not in (tmp_path / "faces/train/info.json").read_text()
 
 
 def test_marked_occlusion_is_kept_where_all_faces_have_it(

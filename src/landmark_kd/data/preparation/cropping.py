@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from landmark_kd.config.params import CropParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.parallel import threaded_map
 from landmark_kd.data.datasets.base import FaceRecord, Part, check_landmarks
-from landmark_kd.imaging import face_detector
+from landmark_kd.data.preparation.detected import DetectedBoxes, TurnedBox, box_in_yunet
 from landmark_kd.imaging.crops import sample
-from landmark_kd.imaging.face_detector import BoxInHaar, haar_box, in_haar, typical_box_in_haar
+from landmark_kd.imaging.face_detector import RelativeBox, haar_box, in_units_of, typical_box
+from landmark_kd.inference.face_detector import FaceDetector, make_detector
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import LandmarkScheme
 
@@ -21,24 +23,58 @@ from landmark_kd.landmarks.scheme import LandmarkScheme
 FACES_MEASURED = 200
 
 
-def measure_box_in_haar(records: Sequence[FaceRecord], crop: CropParams) -> BoxInHaar | None:
+def measure_boxes(records: Sequence[FaceRecord], crop: CropParams) -> DetectedBoxes:
+    """Return the boxes of the face detector `crop.detector`, measured on some train faces.
+
+    Raises:
+        UserError: it is YuNet, whose file is not there and cannot be fetched.
+    """
+    if crop.detector == "haar":
+        return DetectedBoxes(measure_box_in_haar(records, crop))
+    yunet = make_detector("yunet", threads=1)
+    return DetectedBoxes(
+        measure_box_in_haar(records, crop), measure_box_in_yunet(records, crop, yunet), yunet
+    )
+
+
+def measure_box_in_haar(records: Sequence[FaceRecord], crop: CropParams) -> RelativeBox | None:
     """Find out where the box of `crop.box` lies in OpenCV's Haar boxes, on some train faces.
 
     For `detector`, whose boxes are meant to stand in for them, it is the landmarks' box. Faces
     that cannot be read are passed over here; they are told of when they are cut.
     """
+
+    def measure(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        found = haar_box(image, box)
+        return None if found is None else in_units_of(found, box)
+
+    return _measured(records, crop, measure)
+
+
+def measure_box_in_yunet(
+    records: Sequence[FaceRecord], crop: CropParams, detector: FaceDetector
+) -> RelativeBox | None:
+    """Find out the same in the boxes of landmarks that YuNet tells, on upright faces."""
+    return _measured(records, crop, partial(box_in_yunet, detector))
+
+
+def _measured(
+    records: Sequence[FaceRecord],
+    crop: CropParams,
+    measure: Callable[[np.ndarray, np.ndarray], np.ndarray | None],
+) -> RelativeBox | None:
+    """Return the median of what is measured of an image and a box (4,), on some faces."""
     step = max(1, -(-len(records) // FACES_MEASURED))
 
-    def measure(record: FaceRecord) -> np.ndarray | None:
+    def measure_record(record: FaceRecord) -> np.ndarray | None:
         box = _given_box(record, crop)
         try:
-            found = haar_box(record.image.read(), box)
+            return measure(record.image.read(), box)
         except (UserError, ValueError):  # no image, or a box without extent
             return None
-        return None if found is None else in_haar(box, found)
 
-    measured = threaded_map(measure, records[::step])
-    return typical_box_in_haar([relative for relative in measured if relative is not None])
+    measured = threaded_map(measure_record, records[::step])
+    return typical_box([relative for relative in measured if relative is not None])
 
 
 @dataclass(frozen=True)
@@ -76,12 +112,12 @@ class Cropper:
     Attributes:
         scheme: of the landmarks.
         crops: box, margin and size of the crops; several differ in size alone.
-        box_in_haar: where the crop's box lies in a Haar box, None where that is not known.
+        detected: the boxes of a face detector, for crops whose box is detector.
     """
 
     scheme: LandmarkScheme
     crops: tuple[CropParams, ...]
-    box_in_haar: BoxInHaar | None
+    detected: DetectedBoxes
 
     def __call__(self, records: Sequence[FaceRecord]) -> list[CroppedFace | tuple[Part, UserError]]:
         """Cut the faces of one image, which is read once; bad ones come back as errors."""
@@ -100,17 +136,13 @@ class Cropper:
         box, found = self._box(record, image)
         return CroppedFace(record, tuple(crop_face(image, box, crop) for crop in self.crops), found)
 
-    def _box(self, record: FaceRecord, image: np.ndarray) -> tuple[np.ndarray, bool]:
+    def _box(self, record: FaceRecord, image: np.ndarray) -> tuple[TurnedBox, bool]:
         """Return the box to cut, and whether the detector found the face (where it is asked)."""
         box = _given_box(record, self.crops[0])
         if self.crops[0].box != "detector":
-            return box, True
-        found = haar_box(image, box)
-        if found is None:
-            return box, False
-        return face_detector.landmark_boxes(
-            found[None], self.box_in_haar or face_detector.LANDMARK_BOX
-        )[0], True
+            return TurnedBox(box, 0.0), True
+        found = self.detected.of_face(image, box)
+        return (TurnedBox(box, 0.0), False) if found is None else (found, True)
 
 
 def stored_border(crop: CropParams) -> int:
@@ -124,13 +156,13 @@ def stored_shape(crop: CropParams) -> tuple[int, int, int]:
     return side, side, 3
 
 
-def crop_face(image: np.ndarray, box: np.ndarray, crop: CropParams) -> Crop:
+def crop_face(image: np.ndarray, box: TurnedBox, crop: CropParams) -> Crop:
     """Cut a box out of an image (H, W, 3) BGR.
 
     The crop has its border around it, and is itself exactly the inner part.
     """
     border = stored_border(crop)
-    crop_map = geometry.square_crop(box, crop.margin, crop.resolution)
+    crop_map = geometry.square_crop(box.box, crop.margin, crop.resolution, box.roll)
     beside_border = np.array([[1, 0, border], [0, 1, border]], dtype=np.float64)
     side = stored_shape(crop)[0]
     stored = sample(image, geometry.compose(beside_border, crop_map), side)[..., ::-1]

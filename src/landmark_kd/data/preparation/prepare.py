@@ -22,7 +22,7 @@ from landmark_kd.data.datasets.registry import dataset_at
 from landmark_kd.data.preparation.cropping import (
     CroppedFace,
     Cropper,
-    measure_box_in_haar,
+    measure_boxes,
     stored_border,
 )
 from landmark_kd.data.preparation.extra import extra_records
@@ -60,8 +60,8 @@ def prepare(
         raw: the folder that `fetch` wrote.
 
     Raises:
-        UserError: the set is not there, one of its faces is bad and `data.on_bad` is error, or
-            no face of a split is left.
+        UserError: the set is not there, one of its faces is bad and `data.on_bad` is error, no
+            face of a split is left, or `crop.detector` is yunet, whose file cannot be had.
     """
     dataset = dataset_at(data.name, raw / data.name)
     bad = BadFaces(data.on_bad)
@@ -82,7 +82,7 @@ def prepare(
     crops: tuple[CropParams, ...] = (crop,)
     if crop.teacher_resolution not in (None, crop.resolution):
         crops += (crop.model_copy(update={"resolution": crop.teacher_resolution}),)
-    cropper = Cropper(dataset.scheme, crops, measure_box_in_haar(by_split["train"], crop))
+    cropper = Cropper(dataset.scheme, crops, measure_boxes(by_split["train"], crop))
     infos: dict[Split, FacesInfo] = {}
     with ExitStack() as stack:
         for split, of_split in by_split.items():
@@ -123,6 +123,7 @@ def prepare(
             raw / UNLABELLED,
             infos["train"],
             records,
+            cropper.detected,
             box=unlabelled_box,
             limit=unlabelled_limit,
             seed=seed,
@@ -240,7 +241,8 @@ def _info(
         border=stored_border(crop),
         margin=crop.margin,
         box=crop.box,
-        box_in_haar=cropper.box_in_haar,
+        box_in_haar=cropper.detected.box_in_haar,
+        box_in_yunet=cropper.detected.box_in_yunet,
         published=dataset.published_counts(split),
         missing=missing,
         missing_landmarks=int((~present(landmarks)).sum()),

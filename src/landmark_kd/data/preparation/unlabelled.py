@@ -19,10 +19,10 @@ from landmark_kd.core.parallel import threaded_map
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord, Part, rows_by_image
 from landmark_kd.data.datasets.unlabelled import unlabelled_records
 from landmark_kd.data.preparation.cropping import CroppedFace, Cropper, crop_face
+from landmark_kd.data.preparation.detected import DetectedBoxes
 from landmark_kd.data.preparation.writer import FacesWriter
 from landmark_kd.faces.info import FacesInfo
 from landmark_kd.faces.prepared import COLUMNS
-from landmark_kd.imaging import face_detector
 from landmark_kd.imaging.images import Image, ImageFile, exif_orientation, read_image
 
 CutRecords = Callable[[Sequence[FaceRecord]], list[CroppedFace | tuple[Part, UserError]]]
@@ -48,6 +48,7 @@ def prepare_unlabelled(
     folder: Path,
     like: FacesInfo,
     labelled: Sequence[FaceRecord],
+    detected: DetectedBoxes,
     *,
     box: UnlabelledBox,
     limit: int | None,
@@ -62,6 +63,7 @@ def prepare_unlabelled(
         folder: that `fetch` left; where there is none, there are no faces.
         like: what holds for the train faces.
         labelled: all faces that have landmarks, test faces too.
+        detected: the boxes of `crop.detector`.
         box: detector (the highest-scoring face of each image) or landmarks, see
             `unlabelled_records`.
         limit: so many faces at most, chosen by `seed`, or None; more have the same and others.
@@ -80,11 +82,10 @@ def prepare_unlabelled(
     hide = [replace(r, image=_UnlabelledImage(r.image, known)) for r in records]
     kept: list[FaceRecord] = []
     left_out: Counter[type[UserError]] = Counter()
+    cutter = _cropper(writer, like, box, detected)
     with (
         writer.images() as append,
-        closing(
-            threaded_map(_cropper(writer, like, box), ([hide[row] for row in p] for p in images))
-        ) as cut,
+        closing(threaded_map(cutter, ([hide[row] for row in p] for p in images))) as cut,
     ):
         for faces in cut:
             for face in faces:
@@ -144,18 +145,18 @@ class _FaceFinder:
             image = record.image.read()
         except UserError as error:
             return [(record.part, error)]
-        boxes, _ = face_detector.find_faces(
-            image, self.cropper.box_in_haar or face_detector.LANDMARK_BOX
-        )
-        if not len(boxes):
+        box = self.cropper.detected.highest_scoring(image)
+        if box is None:
             return [(record.part, NoFaceError(f"no face is found in {record.image}."))]
-        crops = tuple(crop_face(image, boxes[0], crop) for crop in self.cropper.crops)
+        crops = tuple(crop_face(image, box, crop) for crop in self.cropper.crops)
         return [CroppedFace(record, crops, found=True)]
 
 
-def _cropper(writer: FacesWriter, like: FacesInfo, box: UnlabelledBox) -> CutRecords:
+def _cropper(
+    writer: FacesWriter, like: FacesInfo, box: UnlabelledBox, detected: DetectedBoxes
+) -> CutRecords:
     crops = tuple(crop.model_copy(update={"box": "landmarks"}) for crop in writer.crops)
-    cropper = Cropper(like.scheme, crops, like.box_in_haar)
+    cropper = Cropper(like.scheme, crops, detected)
     return cropper if box == "landmarks" else _FaceFinder(cropper)
 
 

@@ -146,13 +146,10 @@ export class LandmarkNetwork {
 
   /** The region that the network was trained on, of one around the landmarks. */
   #moved({ box, roll }) {
-    const wanted = this.info.box_in_haar;
+    const wanted = this.numbers.place;
     if (!wanted) return { box, roll };
-    const [x0, y0, x1, y1] = this.numbers.landmark_box_in_haar;
     const extent = [box[2] - box[0], box[3] - box[1]];
-    const own = [x0, y0, x0, y0].map(
-      (low, i) => ((wanted[i] - low) / (i % 2 ? y1 - y0 : x1 - x0)) * extent[i % 2],
-    );
+    const own = wanted.map((share, i) => share * extent[i % 2]);
     const middle = centre(own);
     const [x, y] = turned([middle[0] - extent[0] / 2, middle[1] - extent[1] / 2], roll);
     const [cx, cy] = centre(box);
