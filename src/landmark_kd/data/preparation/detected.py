@@ -84,7 +84,7 @@ def yunet_face(detector: FaceDetector, image: np.ndarray, box: np.ndarray) -> Fo
     overlaps = geometry.overlap(found.seen, box)
     if overlaps.max(initial=0) < SAME_FACE:
         return None
-    return _upright(detector, image, found.at(overlaps.argmax()[None]))
+    return _upright(detector, image, found.at(np.array([overlaps.argmax()])))
 
 
 def box_in_yunet(detector: FaceDetector, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
