@@ -56,7 +56,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # The name that the library itself says.
     for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
         (folder / name).symlink_to(libraries[-1])
-    flags = ["-std=c++17", "-O2", "-Wall", "-Werror", "-isystem", str(headers)]
+    flags = ["-std=c++20", "-O2", "-Wall", "-Werror", "-isystem", str(headers)]
     link = ["-L", str(folder), "-lonnxruntime", f"-Wl,-rpath,{folder}"]
     command = [compiler, *flags, str(SOURCE), *link, "-o", str(folder / "predict")]
     subprocess.run(command, check=True, capture_output=True, text=True)
