@@ -6,10 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 
 from landmark_kd.imaging.images import read_image
-from landmark_kd.inference.yunet import LEAST_SCORE, OVERLAP, YuNet
+from landmark_kd.inference.yunet import LEAST_SCORE, OUTPUTS, OVERLAP, YuNet, any_size
 from landmark_kd.inference.yunet_file import FILE
 
 pytestmark = pytest.mark.seconds
@@ -49,6 +50,22 @@ def test_images_of_one_run_give_what_each_gives_alone(file: Path, photos: list[n
     assert [len(faces) > 0 for faces in together] == [True, True, True, False]
     for image, faces in zip(images, together, strict=True):
         np.testing.assert_allclose(faces, net.find(image[None])[0], atol=1e-3)
+
+
+def test_the_file_is_made_to_take_images_of_any_size(file: Path) -> None:
+    content = any_size(file)
+    assert len(content) == file.stat().st_size
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it warns of outputs that are not those of 640 x 640 pixels
+    session = onnxruntime.InferenceSession(content, options)
+    # As OpenCV, which takes any size as it is.
+    image = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    blob = cv2.dnn.blobFromImage(image)
+    found = session.run(OUTPUTS, {"input": blob})
+    net = cv2.dnn.readNetFromONNX(str(file))
+    net.setInput(blob)
+    for one, other in zip(found, net.forward(OUTPUTS), strict=True):
+        np.testing.assert_allclose(one, other.reshape(one.shape), atol=1e-3)
 
 
 def test_a_network_that_is_none_of_its_kind_is_refused(shared: Path) -> None:

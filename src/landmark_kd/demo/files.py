@@ -8,9 +8,9 @@ from pathlib import Path
 from landmark_kd.demo.runtime import FILES, PAGE
 from landmark_kd.demo.server import MIME
 from landmark_kd.demo.settings import page_settings
-from landmark_kd.demo.yunet import any_size
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.shipped import names_file, shipped_model
+from landmark_kd.inference.yunet import any_size
 
 
 def page_files(
@@ -21,10 +21,8 @@ def page_files(
     Args:
         network: opened from `model`.
         model: a shipped network's name, or a file.
-        face_detector: YuNet's file; None where the page is to do without.
-
-    Raises:
-        UserError: `face_detector` is another network.
+        face_detector: the file of a `face_detector.YuNetDetector`, which has looked whether it is
+            one; None where the page is to do without.
     """
     settings = page_settings(network, has_face_detector=face_detector is not None)
     named = isinstance(model, str) and not names_file(model)
