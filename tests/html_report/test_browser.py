@@ -12,6 +12,9 @@ import pytest
 
 from landmark_kd.config import paths
 from landmark_kd.config.params import load_params
+from landmark_kd.faces.prepared import load_faces
+from landmark_kd.html_report.compare import write_comparison
+from landmark_kd.html_report.experiments import Experiment
 from landmark_kd.html_report.material import load_material
 from landmark_kd.html_report.page import LARGEST
 from landmark_kd.html_report.provenance import provenance
@@ -40,6 +43,19 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("run")
     made_up_run(root, FACES)
     return write_page(root)
+
+
+@pytest.fixture(scope="module")
+def comparison_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of experiments that are both better than the first, by far."""
+    found = []
+    for name, spread in {"first": 9.0, "nearer": 4.0, "nearest": 3.0}.items():
+        root = tmp_path_factory.mktemp(name)
+        made_up_run(root, 12, kd_spread=spread)
+        found.append(Experiment(name, None, [], load_run(root)))
+    page = root / "compare.html"
+    write_comparison(found, load_faces(root / paths.TEST_FACES), provenance(root), page)
+    return page
 
 
 @contextmanager
@@ -84,6 +100,31 @@ def test_the_page_is_drawn_and_fits(browser: Any, page_file: Path, width: int, s
             " const r = t.getBoundingClientRect();"
             " return r.left >= 0 && r.right <= innerWidth + 1 })"
         )
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_a_comparison_is_drawn_and_fits(
+    browser: Any, comparison_file: Path, width: int, scheme: str
+) -> None:
+    with opened(browser, comparison_file, width, scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for name in ("forest", "differences", "ced", "val", "loss"):
+            assert page.locator(f"#{name} svg[role=img]").count() == 1, name
+        # Marks lie within the diagram, those of differences left of the line of 0.
+        for name in ("forest", "differences"):
+            frame = page.locator(f"#{name} svg").bounding_box()
+            marks = [mark.bounding_box() for mark in page.locator(f"#{name} circle").all()]
+            assert all(frame["x"] < mark["x"] for mark in marks), name
+        zero = page.locator("#differences line.axis").bounding_box()
+        assert len(marks) == 2
+        assert all(mark["x"] + mark["width"] < zero["x"] for mark in marks)
+        assert zero["x"] < frame["x"] + frame["width"]
+        labels = page.locator("#differences text.name[text-anchor=end]").all()
+        if width == 1400:
+            ends = [box["x"] + box["width"] for box in (label.bounding_box() for label in labels)]
+            assert min(ends) < min(mark["x"] for mark in marks)
+        page.locator("[data-grid] .face").first.click()
+        assert page.locator("dialog.large").is_visible()
 
 
 def test_faces_are_sorted_and_filtered(browser: Any, page_file: Path) -> None:

@@ -196,11 +196,9 @@ function forestChart(element, rows, spec) {
     const labelWidth = narrow ? 0 : Math.min(width * 0.42, 14 + Math.max(...rows.map((r) => measureText(r.label))));
     const valueWidth = Math.max(...rows.map((r) => measureText(show(r.value, digits)))) + 12;
     const left = labelWidth + 6, right = valueWidth + 6, height = top + rows.length * rowHeight + bottom;
-    let low = spec.zero ? 0 : Math.min(...rows.map((r) => r.low ?? r.value)), high = Math.max(...rows.map((r) => r.high ?? r.value));
-    const room = 0.08 * (high - low || 1);
-    if (!spec.zero) low -= room;
-    if (spec.zero) { low = Math.min(0, ...rows.map((r) => r.low ?? r.value)) ; high = Math.max(0, high); if (low < 0) low -= room; }
-    high += room;
+    const ends = [...rows.flatMap((r) => [r.low ?? r.value, r.high ?? r.value]), ...(spec.zero ? [0] : [])];
+    const least = Math.min(...ends), most = Math.max(...ends), room = 0.08 * (most - least || 1);
+    const low = spec.zero && least === 0 ? 0 : least - room, high = most + room;
     const X = (v) => left + ((v - low) / (high - low)) * (width - left - right);
     const svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spec.label }, box);
     for (const t of niceTicks(low, high, Math.max(2, Math.floor((width - left - right) / 70)))) {
@@ -217,8 +215,8 @@ function forestChart(element, rows, spec) {
       const mark = r.open
         ? node("rect", { x: X(r.value) - 4.2, y: y - 4.2, width: 8.4, height: 8.4, transform: `rotate(45 ${X(r.value)} ${y})`, fill: "var(--panel)", stroke: r.colour, "stroke-width": 2 }, svg)
         : node("circle", { cx: X(r.value), cy: y, r: 5.2, fill: r.colour }, svg);
-      const ends = r.low !== null && r.low !== undefined ? ` [${show(r.low, digits)}, ${show(r.high, digits)}]` : "";
-      node("title", {}, mark, `${r.label}: ${show(r.value, digits)}${ends}${r.note ? `, ${r.note}` : ""}`);
+      const interval = r.low !== null && r.low !== undefined ? ` [${show(r.low, digits)}, ${show(r.high, digits)}]` : "";
+      node("title", {}, mark, `${r.label}: ${show(r.value, digits)}${interval}${r.note ? `, ${r.note}` : ""}`);
       const value = node("text", { class: "name", x: width - 2, y: y + 4, "text-anchor": "end" }, svg, show(r.value, digits));
       if (r.strong) value.style.fontWeight = 600;
     });
