@@ -7,6 +7,7 @@ import hashlib
 import pickle
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -27,8 +28,8 @@ from landmark_kd.inference.face_detector import (
     FoundFaces,
     HaarDetector,
     YuNetDetector,
-    _likeliest,
     _turned_crops,
+    likeliest,
     make_detector,
 )
 from landmark_kd.inference.turned_boxes import wrapped
@@ -147,11 +148,37 @@ def test_a_closer_look_tells_how_a_face_is_turned(yunet: Path, shared: Path, deg
     assert np.max(np.abs(away)) < 50
 
 
+def test_each_face_gets_its_own_closer_look(yunet: Path, shared: Path) -> None:
+    detector = YuNetDetector(yunet)
+    (one, _), (other, _) = islice(train_photos(shared, 100), 2)
+    height, width = (max(a, b) for a, b in zip(one.shape[:2], other.shape[:2], strict=True))
+    image = np.zeros((height, 2 * width, 3), np.uint8)
+    image[: one.shape[0], : one.shape[1]] = one
+    image[: other.shape[0], width : width + other.shape[1]] = np.rot90(other, 2)
+    first, last = detector.find(one).seen[:1], detector.find(other).seen[:1]
+    x0, y0, x1, y1 = last[0]
+    right, below = width + other.shape[1], other.shape[0]
+    # A place without a face, which keeps what was known, stands between them.
+    seen = np.stack(
+        [first[0], [0, 0, 9, 9], [right - 1 - x1, below - 1 - y1, right - 1 - x0, below - 1 - y0]]
+    )
+    known = FoundFaces(seen, np.full(3, 0.3), np.ones(3), seen, np.zeros(3, bool))
+    together = detector.look_closer(image, known)
+    for i in range(3):
+        alone = detector.look_closer(image, known.at(np.array([i])))
+        np.testing.assert_allclose(together.boxes[i], alone.boxes[0], atol=1e-3)
+        assert together.rolls[i] == pytest.approx(alone.rolls[0], abs=1e-5)
+    np.testing.assert_array_equal(together.boxes[1], seen[1])
+    assert together.rolls[1] == 0.3
+    assert abs(together.rolls[0]) < np.radians(30)
+    assert abs(together.rolls[2]) > np.radians(150)
+
+
 def test_upright_is_likelier_where_no_turn_scores_high() -> None:
     rolls = np.radians([5.0, 185.0])
-    assert _likeliest(rolls, np.array([0.70, 0.75])) == 0
-    assert _likeliest(rolls, np.array([0.70, 0.80])) == 1
-    assert _likeliest(rolls, np.array([0.85, 0.90])) == 1
+    assert likeliest(rolls, np.array([0.70, 0.75])) == 0
+    assert likeliest(rolls, np.array([0.70, 0.80])) == 1
+    assert likeliest(rolls, np.array([0.85, 0.90])) == 1
 
 
 def test_turned_crops_are_those_that_are_cut_one_by_one(shared: Path) -> None:

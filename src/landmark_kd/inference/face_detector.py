@@ -202,23 +202,40 @@ class YuNetDetector:
     def look_closer(self, image: np.ndarray, found: FoundFaces) -> FoundFaces:
         if not len(found.seen):
             return found
-        looks = [_turned_crops(image, seen) for seen in found.seen]
-        faces = self._net.find(np.concatenate([crops for _, crops in looks]))
+        of_face, points, scores = self.look_at_turns(image, found.seen)
+        turned_boxes, turned_rolls = _landmark_boxes(points)
         boxes, rolls = found.boxes.copy(), found.rolls.copy()
-        for i, (to_crop, _) in enumerate(looks):
-            points, scores = _in_middle(to_crop, faces[i * len(TURNS) : (i + 1) * len(TURNS)])
-            if len(points):
-                turned_boxes, turned_rolls = _landmark_boxes(points)
-                best = _likeliest(turned_rolls, scores)
+        for i in range(len(boxes)):
+            rows = np.flatnonzero(of_face == i)
+            if len(rows):
+                best = rows[likeliest(turned_rolls[rows], scores[rows])]
                 boxes[i], rolls[i] = turned_boxes[best], turned_rolls[best]
         return found._replace(boxes=boxes, rolls=rolls)
 
+    def look_at_turns(
+        self, image: np.ndarray, seen: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Look at faces in small crops that are turned by TURNS.
 
-def _turned_crops(image: np.ndarray, seen: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            seen: (F, 4) the detector's own boxes, one at least.
+
+        Returns:
+            For each crop that shows a face in its middle, in the order of the faces: the face's
+            number (M,), its five points (M, 5, 2) in pixels of the image, and scores (M,).
+        """
+        to_crop, crops = zip(*(_turned_crops(image, box) for box in seen), strict=True)
+        faces = self._net.find(np.concatenate(crops))
+        of_crop, points, scores = _in_middle(np.concatenate(to_crop), faces)
+        return of_crop // len(TURNS), points, scores
+
+
+def _turned_crops(image: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut a face out of an image, turned by TURNS.
 
     Returns:
-        The maps (2, 3) to each crop, and the crops (8, CLOSER_PIXELS, CLOSER_PIXELS, 3).
+        The maps (8, 2, 3) to each crop, and the crops (8, CLOSER_PIXELS, CLOSER_PIXELS, 3).
     """
     centre, half = centre_half(seen)
     square = around(centre, np.full(2, np.sqrt(half.prod())))
@@ -229,31 +246,40 @@ def _turned_crops(image: np.ndarray, seen: np.ndarray) -> tuple[list[np.ndarray]
         # Every other turn is a quarter, which moves whole pixels.
         for quarters, row in enumerate(range(first, len(TURNS), 2)):
             crops[row] = np.rot90(crop, quarters)
-    return to_crop, crops
+    return np.array(to_crop), crops
 
 
-def _in_middle(to_crop: list[np.ndarray], faces: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points (M, 5, 2), in the image, and scores (M,) of the face that crops show.
+def _in_middle(
+    to_crop: np.ndarray, faces: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the faces in the middle of crops, which are those meant; not all crops show one.
 
     Args:
-        to_crop: (2, 3) for each crop.
-        faces: what the network found in each, (n, 15).
+        to_crop: (C, 2, 3).
+        faces: what the network found in each crop, (n, 15), the highest score first.
+
+    Returns:
+        The numbers of the crops (M,) that show one, its points (M, 5, 2) in the image, and its
+        scores (M,).
     """
-    points, scores = [np.empty((0, 5, 2))], []
-    for matrix, of_crop in zip(to_crop, faces, strict=True):
-        five = of_crop[:, 4:14].reshape(-1, 5, 2)
-        # Of the faces in the crop the one in its middle is meant.
-        away = np.abs(five.mean(axis=1) - CLOSER_PIXELS / 2).max(axis=1)
-        inside = np.flatnonzero(away < CLOSER_PIXELS / 4)[:1]
-        points.append(geometry.apply(geometry.invert(matrix), five[inside]))
-        scores += of_crop[inside, 14].tolist()
-    return np.concatenate(points), np.array(scores)
+    of_crop = np.repeat(np.arange(len(faces)), [len(found) for found in faces])
+    found = np.concatenate(faces)
+    points = found[:, 4:14].reshape(-1, 5, 2)
+    away = np.abs(points.mean(axis=1) - CLOSER_PIXELS / 2).max(axis=1)
+    inside = np.flatnonzero(away < CLOSER_PIXELS / 4)
+    crops, first = np.unique(of_crop[inside], return_index=True)
+    rows = inside[first]
+    in_image = geometry.apply(geometry.invert(to_crop[crops]), points[rows])
+    return crops, in_image, found[rows, 14]
 
 
-def _likeliest(rolls: np.ndarray, scores: np.ndarray) -> int:
-    """Return which of a face's turns is taken: where none scores high, upright ones count more."""
+def likeliest(rolls: np.ndarray, scores: np.ndarray, upright: float = UPRIGHT) -> int:
+    """Return which of a face's turns (M,) is taken.
+
+    Where none scores high, one upside down counts `upright` less than an upright one.
+    """
     if scores.max() < CLEAR_SCORE:
-        scores = scores - UPRIGHT * (1 - np.cos(rolls)) / 2
+        scores = scores - upright * (1 - np.cos(rolls)) / 2
     return int(scores.argmax())
 
 

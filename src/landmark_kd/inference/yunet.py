@@ -95,6 +95,8 @@ def _decoded(
     cls, obj, box, points = (values.reshape(-1, values.shape[-1]) for values in maps)
     scores = np.sqrt(cls.clip(0, 1) * obj.clip(0, 1))[:, 0]
     rows = np.flatnonzero(scores >= LEAST_SCORE)
+    if not len(rows):
+        return rows, np.empty((0, 15))
     of_image, cells = np.divmod(rows, max(1, len(scores) // count))
     place = np.stack([cells % columns, cells // columns], axis=1).astype(np.float64)
     centre = (box[rows, :2] + place) * stride
@@ -106,9 +108,9 @@ def _decoded(
 
 def _kept(faces: np.ndarray) -> np.ndarray:
     """Return faces (M, 15) without those that a higher-scoring one overlaps."""
-    if not len(faces):
-        return faces
     faces = faces[np.isfinite(faces).all(axis=1) & (faces[:, 2:4] > 0).all(axis=1)]
+    if len(faces) <= 1:
+        return faces
     boxes, scores = faces[:, :4].tolist(), faces[:, -1].tolist()
     kept = cv2.dnn.NMSBoxes(boxes, scores, LEAST_SCORE, OVERLAP, top_k=MOST_FACES)
     return faces[np.asarray(kept, dtype=np.intp).reshape(-1)]
