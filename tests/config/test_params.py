@@ -48,6 +48,9 @@ def test_the_projects_own_params_are_valid() -> None:
     assert load_params(PROJECT / "params.yaml").data.name == "synthetic"
 
 
+NOTHING_MATCHED = {"kd.features": 0, "kd.heatmap": 0}
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
@@ -115,12 +118,12 @@ def test_the_projects_own_params_are_valid() -> None:
         ),
         ({"kd.points.loss": "rle"}, ["kd.points.loss", "'rle'", "'l1'"]),
         (
-            {"kd.likelihood": 1, "student.head": "pool"},
+            {"kd.likelihood": 1, "student.head": "pool", **NOTHING_MATCHED},
             ["kd.likelihood", "student.head is pool", "take integral, or 0"],
         ),
-        ({"kd.heatmap": 1, "student.head": "pool"}, ["kd.heatmap", "student.head is pool"]),
+        ({"kd.features": 0, "student.head": "pool"}, ["kd.heatmap", "student.head is pool"]),
         (
-            {"kd.head": "teacher", "student.head": "pool"},
+            {"kd.head": "teacher", "student.head": "pool", **NOTHING_MATCHED},
             ["kd.head", "student.head is pool", "take integral, or own"],
         ),
         (

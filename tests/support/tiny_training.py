@@ -34,9 +34,10 @@ NETWORK = {"backbone": "test_efficientnet", "epochs": 2, "batch_size": 8, "warmu
 
 
 def tiny_params(base: dict[str, Any] | None = None, **student: Any) -> Params:
-    """Return params.yaml with a tiny student on one CPU thread, and these changes."""
+    """Return params.yaml with a tiny student that matches no maps, on one CPU thread, and these."""
     content = yaml.safe_load((PROJECT / "params.yaml").read_text())
     content["student"].update(NETWORK | student)
+    content["kd"].update(features=0.0, heatmap=0.0)
     content["augment"].update(rotation=0.1, scale_min=0.9, scale_max=1.1, random_erasing=0.0)
     content["base"].update({"threads": 1, "device": "cpu"} | (base or {}))
     return Params.model_validate(content)
