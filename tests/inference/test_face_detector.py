@@ -86,6 +86,16 @@ def test_a_file_with_another_checksum_is_refused_and_not_kept(
     assert not (cache / FILE).exists()
 
 
+def test_a_download_that_is_cut_off_each_time_is_said_and_leaves_nothing(
+    cache: Path, server: DownloadServer
+) -> None:
+    server.answers["/" + FILE] = [whole(b"what the publisher has", cut_at=5)]
+    with pytest.raises(UserError, match=r"could not be fetched .*--detector-model FILE"):
+        fetched(server.url("/" + FILE))
+    assert len(server.seen) == 2, "it is tried again once"
+    assert not list(cache.glob("*")), "nothing half-written"
+
+
 def test_without_network_it_is_said_how_to_bring_the_file_and_haar_stands_in(cache: Path) -> None:
     with pytest.warns(UserWarning, match=r"Haar.*could not be fetched.*--detector-model FILE"):
         assert make_detector().name == "haar"
@@ -116,6 +126,15 @@ def test_the_environment_says_what_auto_is(
     with pytest.raises(UserError, match=r"gone\.onnx is not there"):
         make_detector()
     assert make_detector("haar").name == "haar"
+
+
+def test_a_file_for_a_detector_without_one_and_a_folder_are_refused(
+    yunet: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"Haar, which has no file, but .*2023mar\.onnx is given"):
+        make_detector("haar", yunet)
+    with pytest.raises(UserError, match=r"is a folder; give the file of YuNet"):
+        make_detector("yunet", tmp_path)
 
 
 def test_an_unknown_detector_is_refused() -> None:

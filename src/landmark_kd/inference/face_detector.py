@@ -137,7 +137,8 @@ class YuNetDetector:
     def _open(self) -> None:
         path = self.path
         if not path.is_file():
-            raise UserError(f"the face detector {path} is not there; give the file of YuNet.")
+            state = "is a folder" if path.is_dir() else "is not there"
+            raise UserError(f"the face detector {path} {state}; give the file of YuNet, {FILE}.")
         try:
             self._net = YuNet(path, self.threads)
         except Exception as error:  # onnxruntime's exceptions have no base of their own
@@ -297,7 +298,7 @@ def make_detector(
 
     Raises:
         ValueError: there is no such detector.
-        UserError: the file is not there, no YuNet, or cannot be fetched.
+        UserError: the file is not there, no YuNet, or cannot be fetched; or one is given for Haar.
     """
     if name not in NAMES:
         raise ValueError(f"face_detector is {name!r}; it must be one of {', '.join(NAMES)}")
@@ -308,6 +309,11 @@ def make_detector(
         elif told:
             file = told
     if name == "haar":
+        if file is not None:
+            raise UserError(
+                f"the face detector is to be Haar, which has no file, but {file} is given as that "
+                "of YuNet; leave the file out, or take yunet."
+            )
         return HaarDetector()
     if file is not None:
         return YuNetDetector(Path(file), threads)
