@@ -24,6 +24,7 @@ from tests.support.exported_model import exported_model, tiny_faces, tiny_networ
 
 pytestmark = pytest.mark.seconds
 FLIP = tuple(IBUG_68.flip.tolist())
+SEEN = LandmarkDetector.load("accurate").info
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,8 @@ REFUSED = {
     "other faces": (
         ["accurate", "--format", "onnx", "--faces", "faces"],
         1,
-        "crops of 144 pixels (box: landmarks, margin 0.1), but faces has no test faces like that",
+        f"crops of {SEEN.input_size} pixels (box: {SEEN.box}, margin {SEEN.margin:g}), but faces "
+        "has no test faces like that",
     ),
 }
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from landmark_kd.cli.demo import default_model
 from landmark_kd.imaging.images import read_image, write_image
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.shipped import DEFAULT
+from landmark_kd.inference.shipped import shipped_names
 from landmark_kd.inference.tracking import FaceTracker
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import WFLW_98
@@ -37,18 +38,18 @@ NOTHING = "\N{EN DASH}"
 
 @pytest.fixture(scope="module")
 def detector(shared: Path) -> LandmarkDetector:
-    return LandmarkDetector.load(face_detector_model=shared / YUNET)
+    return LandmarkDetector.load(default_model(), face_detector_model=shared / YUNET)
 
 
 @pytest.fixture(scope="module")
 def url(shared: Path) -> Iterator[str]:
-    with served(DEFAULT, shared / YUNET) as address:
+    with served(default_model(), shared / YUNET) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def url_without_detector(shared: Path) -> Iterator[str]:
-    with served(DEFAULT, None) as address:
+    with served(default_model(), None) as address:
         yield address
 
 
@@ -112,10 +113,18 @@ def largest_difference(found: dict[str, Any], landmarks: np.ndarray) -> float:
     return float(np.abs(np.array(found["landmarks"]) - landmarks).max())
 
 
+@pytest.mark.parametrize("name", shipped_names())
 def test_its_points_are_those_of_python_within_a_pixel(
-    page: Any, detector: LandmarkDetector, hard_images: list[Path]
+    browser: Any, shared: Path, hard_images: list[Path], name: str
 ) -> None:
-    for path in hard_images:
+    detector = LandmarkDetector.load(name, face_detector_model=shared / YUNET)
+    with served(name, shared / YUNET) as url, opened(browser, url) as page:
+        check_points(page, detector, hard_images)
+
+
+def check_points(page: Any, detector: LandmarkDetector, images: list[Path]) -> None:
+    """Let the page and Python find the landmarks of images, and compare them."""
+    for path in images:
         image = cv2.imread(str(path))  # turned as EXIF says, as by `predict`
         assert image is not None
         choose(page, path)

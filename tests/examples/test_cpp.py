@@ -22,7 +22,7 @@ import pytest
 from landmark_kd.export.float16 import to_float16
 from landmark_kd.imaging.images import read_image
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.shipped import shipped_model
+from landmark_kd.inference.shipped import shipped_model, shipped_names
 from landmark_kd.landmarks import geometry
 from tests.conftest import PROJECT
 
@@ -88,13 +88,14 @@ def test_it_prints_what_python_finds(
     program: Path, tmp_path: Path, kind: str, box: tuple[float, ...]
 ) -> None:
     model = tmp_path / "model.onnx"
-    network = onnx.load_from_string(shipped_model("accurate"))
+    network = onnx.load_from_string(shipped_model())
     onnx.save(network if kind == "float32" else to_float16(network), model)
     check(program, model, read_image(PROJECT / "docs" / "faces.jpg"), np.array(box))
 
 
+@pytest.mark.parametrize("name", shipped_names())
 def test_a_real_face_is_found_as_python_finds_it(
-    program: Path, tmp_path: Path, shared: Path
+    program: Path, tmp_path: Path, shared: Path, name: str
 ) -> None:
     folder = shared / "data" / "300w" / "lfpw" / "testset"
     points = sorted(folder.glob("*.pts"))[0]
@@ -103,6 +104,6 @@ def test_a_real_face_is_found_as_python_finds_it(
     )
     image = cv2.imread(str(next(p for p in folder.glob(f"{points.stem}.*") if p != points)))
     assert image is not None
-    model = tmp_path / "accurate.onnx"
-    model.write_bytes(shipped_model("accurate"))
+    model = tmp_path / "network.onnx"
+    model.write_bytes(shipped_model(name))
     check(program, model, image, geometry.landmarks_box(true - 1))

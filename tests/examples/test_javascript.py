@@ -14,7 +14,7 @@ import pytest
 from landmark_kd.demo.runtime import FILES, PACKAGE, is_complete, runtime_folder
 from landmark_kd.imaging.images import read_image
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.shipped import shipped_model
+from landmark_kd.inference.shipped import shipped_model, shipped_names
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.seconds
@@ -45,16 +45,17 @@ def example(tmp_path: Path) -> Path:
     return Path(shutil.copy(PROJECT / "examples" / "deploy" / "predict.mjs", tmp_path))
 
 
-def test_it_finds_what_python_finds(example: Path) -> None:
+@pytest.mark.parametrize("name", shipped_names())
+def test_it_finds_what_python_finds(example: Path, name: str) -> None:
     model, ppm = example.parent / "model.onnx", example.parent / "image.ppm"
-    model.write_bytes(shipped_model())
+    model.write_bytes(shipped_model(name))
     image = read_image(PROJECT / "docs" / "faces.jpg")
     cv2.imwrite(str(ppm), image)
     ended = subprocess.run(
         ["node", example, model, ppm, *map(str, BOX)], capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    detector = LandmarkDetector.load()
+    detector = LandmarkDetector.load(name)
     # With a roll, so that it is not looked at twice.
     (face,) = detector.detect(image, np.array([BOX]), np.zeros(1))
     np.testing.assert_allclose(json.loads(ended.stdout), face.landmarks, atol=0.5)

@@ -15,6 +15,7 @@ import pytest
 from landmark_kd.export.formats import FORMATS
 from landmark_kd.export.requirements import NEEDS, missing
 from landmark_kd.inference.detector import LandmarkDetector
+from landmark_kd.inference.shipped import shipped_names
 from tests.support.command import run
 
 pytestmark = pytest.mark.seconds
@@ -25,24 +26,30 @@ def converter(name: str) -> None:
         pytest.skip(f"{absent[0]} is not installed (landmark-kd[{NEEDS[name].extra}])")
 
 
+@pytest.mark.parametrize("model", shipped_names())
 @pytest.mark.parametrize("name", ["tflite", "ncnn"])
 def test_a_converted_file_gives_what_the_network_gives(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     converter(name)
     monkeypatch.chdir(tmp_path)  # where there are no prepared faces
     # The command refuses what is further away than the format's tolerance.
-    status = run("export", "accurate", "--format", name, "--out", tmp_path / "out")
+    status = run("export", model, "--format", name, "--out", tmp_path / "out")
     printed = capsys.readouterr()
     assert status == 0, printed.err
-    assert "accurate, compared on 16 images of random colours" in printed.out
-    path = tmp_path / "out" / f"accurate{FORMATS[name].suffix}"
+    assert f"{model}, compared on 16 images of random colours" in printed.out
+    path = tmp_path / "out" / f"{model}{FORMATS[name].suffix}"
     described = json.loads(path.with_name(f"{path.name}.json").read_text())
-    info = LandmarkDetector.load("accurate").info
+    info = LandmarkDetector.load(model).info
     assert (described["points"], described["input_size"]) == (info.points, info.input_size)
     assert tuple(described["flip"]) == info.flip
     assert described["licence"] == info.licence
-    layout = "(1, 144, 144, 3)" if name == "tflite" else "in0: (3, 144, 144)"
+    size = info.input_size
+    layout = f"(1, {size}, {size}, 3)" if name == "tflite" else f"in0: (3, {size}, {size})"
     assert described["input"].startswith(layout)
 
 

@@ -42,7 +42,7 @@ def add_demo(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_model(parser, _default_model())
+    add_model(parser, default_model())
     parser.add_argument(
         "--detector-model",
         type=Path,
@@ -61,7 +61,8 @@ def add_demo(commands: Any) -> None:
     parser.set_defaults(run=_demo)
 
 
-def _default_model() -> str:
+def default_model() -> str:
+    """Return the name of the network that the page has where none is named."""
     return FAST if FAST in shipped_names() else DEFAULT
 
 
@@ -72,7 +73,7 @@ def _port(text: str) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    model = arguments.model or _default_model()
+    model = arguments.model or default_model()
     network = load_model(model)
     face_detector = _face_detector_file(arguments.detector_model)
     files = page_files(network, model, face_detector)
