@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +12,12 @@ from typing import Any
 import pytest
 
 from landmark_kd.config import paths
-from landmark_kd.config.params import load_params
 from landmark_kd.faces.prepared import load_faces
 from landmark_kd.html_report.compare import write_comparison
 from landmark_kd.html_report.experiments import Experiment
-from landmark_kd.html_report.material import load_material
 from landmark_kd.html_report.page import LARGEST
 from landmark_kd.html_report.provenance import provenance
-from landmark_kd.html_report.report import write_report
 from landmark_kd.html_report.run import load_run
-from tests.conftest import PROJECT
 from tests.support.browser import PATIENCE, chromium, playwright
 from tests.support.made_up_run import made_up_run, write_page
 
@@ -28,8 +25,9 @@ pytestmark = pytest.mark.seconds
 
 FACES = 90
 LOOKS = [(width, scheme) for width in (1400, 390) for scheme in ("light", "dark")]
-# Seconds in which the page of 10 000 faces is open.
+# Seconds in which the page of 10 000 faces is open, by the clock and of the processor.
 OPEN = 3
+OPEN_BUSY = 1
 
 
 @pytest.fixture(scope="module")
@@ -213,26 +211,25 @@ def test_it_prints(browser: Any, page_file: Path) -> None:
 
 
 def test_ten_thousand_faces_are_open_in_three_seconds(browser: Any, tmp_path: Path) -> None:
+    """Times are printed (`pytest -rP`); by the clock they count where nothing else is at work."""
     made_up_run(tmp_path, 10_000)
-    kd = load_params(PROJECT / "params.yaml").kd
-    path = tmp_path / paths.PAGE
-    size = write_report(load_run(tmp_path), load_material(kd, tmp_path), provenance(tmp_path), path)
-    assert size == path.stat().st_size < LARGEST
-    took = []
+    path = write_page(tmp_path)
+    assert path.stat().st_size < LARGEST
+    took, busy = [], []
+    quiet = os.getloadavg()[0] < (os.cpu_count() or 1)
     # The best of three: other programs may need the cores for a moment.
     for _ in range(3):
         start = time.monotonic()
         with opened(browser, path) as page:
             page.locator("[data-grid] .face").first.wait_for()
             took.append(time.monotonic() - start)
-            busy = processor_seconds(page)
+            busy.append(processor_seconds(page))
             assert "of 10000 faces" in (page.locator("[data-count]").text_content() or "")
             page.locator("[data-control=images]").uncheck()
             assert page.locator("[data-count]").text_content() == "10000 of 10000 faces"
-        if took[-1] < OPEN:
-            break
-    # Where all cores are busy with other things, what the page itself needs of them tells.
-    assert min(took) < OPEN or busy < OPEN, took
+    print(f"open after {min(took):.2f} s by the clock, {min(busy):.2f} s of the processor")
+    assert min(busy) < OPEN_BUSY, busy
+    assert min(took) < OPEN or not quiet, took
 
 
 def processor_seconds(page: Any) -> float:
