@@ -141,7 +141,7 @@ def test_a_run_of_an_older_version_is_shown_without_its_points(here: Path, tmp_p
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["main"], "name 2 to"),
+        (["main"], "is of 2 to 7 experiments, not of 1"),
         (["main", "main"], "named twice"),
         (["main", "no-such"], "no experiment, branch, tag or commit `no-such`"),
         (["main", "--output=x"], "no experiment, branch, tag or commit"),

@@ -46,7 +46,7 @@ def test_a_run_has_its_networks_in_one_order_and_the_floor_last(root: Path) -> N
     ("edit", "sentence"),
     [
         (lambda m: m.pop("kd"), "has no network `kd`"),
-        (lambda m: m.update(kd={}), "has no network `kd`"),
+        (lambda m: m.update(kd={}), "has no subset of the network `kd`"),
         (lambda m: m["kd"]["full"].pop("auc8"), "no auc8 of kd on full"),
         (lambda m: m["tough"].update(common=3.4), "no nme of tough on common"),
     ],

@@ -51,7 +51,9 @@ def compare_experiments(names: Sequence[str], out: Path) -> int:
         twice = next(name for name in names if list(names).count(name) > 1)
         raise UserError(f"`{twice}` is named twice; name two or more different experiments.")
     if not 2 <= len(names) <= MOST:
-        raise UserError(f"{len(names)} experiments were named; name 2 to {MOST} of them.")
+        raise UserError(
+            f"a comparison is of 2 to {MOST} experiments, not of {len(names)}; name that many."
+        )
     with TemporaryDirectory() as temporary:
         folders = [Path(temporary) / str(number) for number in range(len(names))]
         found = [load_experiment(*pair) for pair in zip(names, folders, strict=True)]

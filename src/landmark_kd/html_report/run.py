@@ -136,10 +136,12 @@ def load_run(root: Path = Path(), where: str = "") -> Run:
 
 
 def _metrics(content: Any, of: str) -> Scores:
-    if not isinstance(content, dict) or not isinstance(content.get(KD), dict) or not content[KD]:
+    found = content.get(KD) if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not found:
+        what = f"network `{KD}`" if found is None else f"subset of the network `{KD}`"
         raise UserError(
-            f"{paths.METRICS}{of} has no network `{KD}`, which the page is about; run `dvc repro` "
-            "up to the stage evaluate."
+            f"{paths.METRICS}{of} has no {what}, which the page is about; run `dvc repro` up to "
+            "the stage evaluate."
         )
     for network, subsets in content.items():
         if not isinstance(subsets, dict):
