@@ -23,8 +23,8 @@ from landmark_kd.inference.shipped import shipped_model
 from landmark_kd.landmarks import geometry, uncertainty
 
 # Faces of one run: with the shipped network a face takes 15 MB in it, and more faces at once are
-# slower, since what a run works on no longer fits the processor's cache. One thread on a Xeon with
-# two cores, ms of processor time a face at 1, 4, 8, 16 and 32 faces: 4.3, 4.4, 4.9, 5.5 and 5.8.
+# slower, as if what a run works on no longer fitted the processor's cache. One thread of a busy AMD
+# EPYC, ms of processor time a face at 1, 4, 8, 16 and 32 faces: 4.3, 4.4, 4.9, 5.5 and 5.8.
 MOST_AT_ONCE = 8
 
 
