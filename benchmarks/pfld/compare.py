@@ -1,15 +1,15 @@
-"""Compares the shipped student with PFLD: the same faces, the same boxes, one process.
+"""Compares the shipped students with PFLD: the same faces, the same boxes, one process.
 
     python -m benchmarks.pfld.compare
     python -m benchmarks.pfld.compare --model models/landmarks.onnx --out /tmp/mine
 
-The script measures both networks on the test faces of 300-W (in the landmarks' boxes, in boxes that
-are moved and scaled at random, and in those of OpenCV's detector) and on WFLW's faces, whose 98
-points are turned into 68; it sorts the faces by pose and light. It prints the tables and writes
-results.json, ced.json, ced.png and images of the worst faces (worst_*.png: images of people, for
-looking at and not for passing on) to the folder --out. For the shipped student, without --model,
-that is reports/references, and the tables in docs/results.md and reports/references/README.md are
-filled, too.
+The script measures all networks on the test faces of 300-W (in the landmarks' boxes, also of images
+turned up to 45 degrees, in boxes that are moved and scaled at random, and in those of OpenCV's
+detector) and on WFLW's faces, whose 98 points are turned into 68; it sorts the faces by pose and
+light. It prints the tables and writes results.json, ced.json, ced.png and images of the worst faces
+of the first student (worst_*.png: images of people, for looking at and not for passing on) to the
+folder --out. For the shipped students, without --model, that is reports/references, and the tables
+in README.md, docs/results.md and reports/references/README.md are filled, too.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
+from benchmarks.end_to_end.photos import Photo, rotated
 from benchmarks.pfld.adapter import pfld_as_ours
 from benchmarks.pfld.conditions import conditions
 from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
 from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.pfld.onnx_cost import onnx_cost
 from benchmarks.pfld.scores import DECIMALS, ced_points, scores, times
-from benchmarks.pfld.tables import report_blocks, results_blocks
-from benchmarks.pfld.worst_faces import FIGURE_NAMES, draw_worst, worst_rows
+from benchmarks.pfld.tables import REFERENCE, readme_blocks, report_blocks, results_blocks
+from benchmarks.pfld.worst_faces import draw_worst, worst_rows
 from landmark_kd.core.boxes import BoxName
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
@@ -47,9 +48,11 @@ from landmark_kd.evaluation.exported import BoxJitter, OnnxEvaluation, evaluate_
 from landmark_kd.evaluation.exported_report import protocol, scores_table
 from landmark_kd.evaluation.scores import rounded
 from landmark_kd.inference.detector import LandmarkDetector
-from landmark_kd.inference.shipped import DEFAULT, names_file, shipped_model
+from landmark_kd.inference.shipped import DEFAULT, names_file, shipped_model, shipped_names
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import head_pose
+from landmark_kd.landmarks.metrics import nme, normalizing_distance
+from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.visualization.plots import draw_ced
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -59,7 +62,12 @@ REPORT = PROJECT / "reports" / "references"
 # (shift, scale) of `jitter_boxes`; errors are means over the seeds.
 LOOSENESS = ((0.05, 0.1), (0.1, 0.2))
 JITTER_SEEDS = (0, 1, 2)
+# Degrees that images are turned by, either way, and every how manieth face is.
+TILTS = (0, 15, 30, 45)
+TILT_STEP = 4
 FACES_TIMED = 200
+# The name of a network that is a file.
+STUDENT = "student"
 OFFICIAL_TEST_FACES = WFLW.published_counts("test")["all"]
 
 Evaluations = dict[str, OnnxEvaluation]
@@ -68,17 +76,16 @@ Evaluations = dict[str, OnnxEvaluation]
 def main() -> None:
     arguments = _parser().parse_args()
     model = arguments.model
-    out = arguments.out or (REPORT if model == DEFAULT else None)
+    out = arguments.out or (REPORT if model is None else None)
     threads = arguments.threads
+    # The reference comes last everywhere.
     reference = pfld_as_ours(arguments.pfld)
     detectors = {
-        "student": LandmarkDetector.load(model, threads=threads),
-        "pfld": LandmarkDetector.from_bytes(reference, "PFLD", threads=threads),
-    }
-    files = {
-        "student": Path(model).read_bytes() if names_file(model) else shipped_model(model),
-        "pfld": arguments.pfld.read_bytes(),
-    }
+        name: LandmarkDetector.load(of_name, threads=threads)
+        for name, of_name in students(model).items()
+    } | {REFERENCE: LandmarkDetector.from_bytes(reference, "PFLD", threads=threads)}
+    files = {name: _content(of_name) for name, of_name in students(model).items()}
+    files[REFERENCE] = arguments.pfld.read_bytes()
     _, common = recognised(arguments.faces, "300w")
     with one_test_list(arguments.wflw) as wflw:
         evaluations = {
@@ -92,6 +99,7 @@ def main() -> None:
             },
             "times": _times(detectors, evaluations["300w"], arguments.rounds),
             "sets": {name: _set(of_set) for name, of_set in evaluations.items()},
+            "tilts": _tilts(detectors, evaluations["300w"]),
             "boxes": _boxes(detectors, common, arguments.faces),
         }
         curves = ced_points(_errors(evaluations["300w"]))
@@ -99,15 +107,16 @@ def main() -> None:
             print(text, end="\n\n", flush=True)
         if out is not None:
             _write(out, results, curves, evaluations)
-    if model == DEFAULT and out == REPORT:
+    if model is None and out == REPORT:
         fill_blocks(REPORT / "README.md", report_blocks(results, curves))
+        fill_blocks(PROJECT / "README.md", readme_blocks(results))
         fill_blocks(PROJECT / "docs" / "results.md", results_blocks(results))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "--model", default=DEFAULT, help="another shipped network, or an ONNX file, as the student"
+        "--model", help="one shipped network alone, or an ONNX file (default: all shipped ones)"
     )
     add_reference_inputs(parser, SHARED)
     parser.add_argument(
@@ -120,6 +129,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_count, default=3, help="of timing (default: 3)")
     parser.add_argument("--out", type=Path, help="folder for results (default: reports/references)")
     return parser
+
+
+def students(model: str | None) -> dict[str, str]:
+    """Return what to load of each student, by its name: DEFAULT first, then the other shipped ones.
+
+    A file's network is called STUDENT.
+    """
+    if model is not None:
+        return {STUDENT if names_file(model) else model: model}
+    return {name: name for name in sorted(shipped_names(), key=lambda name: name != DEFAULT)}
+
+
+def _content(model: str) -> bytes:
+    return Path(model).read_bytes() if names_file(model) else shipped_model(model)
 
 
 def _count(text: str) -> int:
@@ -166,8 +189,8 @@ def _evaluate(
         )
         for name, detector in detectors.items()
     }
-    student, reference = found.values()
-    if [face.name for face in student.faces] != [face.name for face in reference.faces]:
+    names = [[face.name for face in evaluation.faces] for evaluation in found.values()]
+    if any(of_network != names[0] for of_network in names):
         raise UserError(f"{folder} changed while it was read; run the same command again.")
     return found
 
@@ -204,7 +227,7 @@ def _network(detector: LandmarkDetector, content: bytes) -> dict[str, Any]:
 def _times(
     detectors: Mapping[str, LandmarkDetector], evaluations: Evaluations, rounds: int
 ) -> dict[str, Any]:
-    evaluation = evaluations["student"]
+    evaluation = evaluations[REFERENCE]
     count = min(FACES_TIMED, len(evaluation.faces))
     rows = np.linspace(0, len(evaluation.faces) - 1, count).round().astype(int)
     boxes = geometry.landmarks_box(evaluation.true)
@@ -214,7 +237,7 @@ def _times(
 
 def _set(evaluations: Evaluations) -> dict[str, Any]:
     """Return the scores of a data set: by subset, by pose and light, and its worst faces."""
-    student = evaluations["student"]
+    student = next(iter(evaluations.values()))
     errors = _errors(evaluations)
 
     def of(rows: np.ndarray) -> dict[str, Any]:
@@ -247,6 +270,37 @@ def _set(evaluations: Evaluations) -> dict[str, Any]:
     }
 
 
+def _tilts(
+    detectors: Mapping[str, LandmarkDetector], evaluations: Evaluations
+) -> dict[str, dict[str, Any]]:
+    """Return the scores of every so many faces of images that are turned, by the angle either way.
+
+    Boxes are those of the turned landmarks; nothing tells the networks how a head is turned.
+    """
+    evaluation = evaluations[REFERENCE]
+    records, landmarks = evaluation.faces[::TILT_STEP], evaluation.true[::TILT_STEP]
+    photos = [
+        Photo(face.image.read(), true[None]) for face, true in zip(records, landmarks, strict=True)
+    ]
+    found = {}
+    for angle in TILTS:
+        turned = [rotated(p, way) for way in sorted({angle, -angle}) for p in photos]
+        errors = {
+            name: np.array([_error(detector, photo) for photo in turned])
+            for name, detector in detectors.items()
+        }
+        found[str(angle)] = scores(errors)
+    return found
+
+
+def _error(detector: LandmarkDetector, photo: Photo) -> float:
+    """Return the NME (percent) of the one face of a photo, its box given."""
+    boxes = geometry.landmarks_box(photo.landmarks)
+    (face,) = detector.detect(photo.image, boxes)
+    distance = normalizing_distance(photo.landmarks, IBUG_68)
+    return float(nme(face.landmarks[None], photo.landmarks, distance)[0])
+
+
 def _boxes(
     detectors: Mapping[str, LandmarkDetector], dataset: Dataset, folder: Path
 ) -> dict[str, Any]:
@@ -275,11 +329,12 @@ def _write(
 ) -> None:
     write_json(out / "results.json", results)
     write_json(out / "ced.json", curves)
-    faces = len(evaluations["300w"]["student"].faces)
-    drawn = pd.DataFrame(curves).rename(columns=FIGURE_NAMES)
+    faces = len(evaluations["300w"][REFERENCE].faces)
+    first = next(iter(results["networks"]))
+    drawn = pd.DataFrame(curves)[["error", first, REFERENCE]].rename(columns={first: "shipped"})
     draw_ced(out / "ced.png", drawn, f"300-W, {faces} test faces")
     for name, of_set in evaluations.items():
-        draw_worst(out / f"worst_{name}.png", of_set)
+        draw_worst(out / f"worst_{name}.png", of_set[first], of_set[REFERENCE])
 
 
 if __name__ == "__main__":

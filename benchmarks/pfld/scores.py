@@ -1,4 +1,4 @@
-"""Measures two networks on the same faces: scores with intervals, difference, times."""
+"""Measures networks on the same faces: scores with intervals, differences, times."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ WARM_UP = 10
 
 
 def scores(errors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return NME, FR8 and AUC8 of two networks with 95 % intervals, and their comparison.
+    """Return NME, FR8 and AUC8 of networks with 95 % intervals, and how they compare.
 
     Args:
-        errors: (N,) NME in percent of each of two networks on the same faces.
+        errors: (N,) NME in percent of each network on the same faces, the reference's last.
 
     Returns:
-        n; networks: {name: {nme, fr8, auc8}}; first - second as `difference`, first / second as
-        `ratio` and the share of faces on which the first is nearer as `better`, paired.
+        n; networks: {name: {nme, fr8, auc8}}; against: for each but the reference {name:
+        {difference: own - reference, ratio: own / reference, better: the share of faces on which
+        it is nearer}}, paired.
     """
-    first, second = errors.values()
+    *others, reference = errors
     networks = {
         name: mean_intervals({"nme": of_network, **rates(of_network, [THRESHOLD])})
         for name, of_network in errors.items()
     }
-    return rounded(
-        {"n": len(first), "networks": networks, **vars(compare(first, second))}, DECIMALS
-    )
+    against = {name: vars(compare(errors[name], errors[reference])) for name in others}
+    found = {"n": len(errors[reference]), "networks": networks, "against": against}
+    return rounded(found, DECIMALS)
 
 
 def ced_points(errors: Mapping[str, np.ndarray]) -> dict[str, list[float]]:

@@ -1,8 +1,7 @@
-"""The faces on which the student is worst, with both networks' points drawn."""
+"""The faces on which a student is worst, with its and the reference's points drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
 from landmark_kd.visualization.panels import FacePanel, draw_faces
 
-# The networks' names in `visualization.plots`.
-FIGURE_NAMES = {"student": "shipped", "pfld": "pfld"}
+# What `visualization.plots` calls a student that is shipped, and the reference.
+KINDS = ("shipped", "pfld")
 FACES_SHOWN = 12
 # Two images a face, one a network.
 COLUMNS = 6
@@ -26,17 +25,16 @@ def worst_rows(evaluation: OnnxEvaluation) -> np.ndarray:
     return np.argsort(-evaluation.errors, kind="stable")[:FACES_SHOWN]
 
 
-def draw_worst(path: Path, evaluations: Mapping[str, OnnxEvaluation]) -> None:
+def draw_worst(path: Path, student: OnnxEvaluation, reference: OnnxEvaluation) -> None:
     """Draw the student's worst faces, each once with its points and once with the reference's.
 
     Args:
-        evaluations: of the same faces by each network, `student` first.
+        student, reference: evaluations of the same faces.
     """
-    student = evaluations["student"]
     panels = [
-        _panel(evaluation, row, FIGURE_NAMES[network])
+        _panel(evaluation, row, kind)
         for row in worst_rows(student)
-        for network, evaluation in evaluations.items()
+        for kind, evaluation in zip(KINDS, (student, reference), strict=True)
     ]
     title = f"{student.dataset.name}: faces with the student's largest errors (NME, %)"
     draw_faces(path, panels, student.scheme, COLUMNS, title)

@@ -13,10 +13,10 @@ import pytest
 
 from benchmarks.pfld import compare, conventions, model_card
 from benchmarks.pfld.markdown_blocks import filled
-from benchmarks.pfld.tables import card_blocks, report_blocks, results_blocks
+from benchmarks.pfld.tables import card_blocks, readme_blocks, report_blocks, results_blocks
 from landmark_kd.core.errors import run_main
 from landmark_kd.data.datasets.wflw import LIST
-from landmark_kd.inference.shipped import shipped_model
+from landmark_kd.inference.shipped import DEFAULT, shipped_model, shipped_names
 from landmark_kd.landmarks.scheme import IBUG_68
 from tests.conftest import PROJECT
 from tests.support.constant_model import constant_model
@@ -31,7 +31,18 @@ REPORT = PROJECT / "reports" / "references"
 RESULTS_PAGE = "docs/results.md"
 PAGE = "".join(
     f"<!-- {name} -->\n<!-- /{name} -->\n"
-    for name in ("references", "machine", "networks", "times", "ced", "wflw", "boxes", "worst")
+    for name in (
+        "references",
+        "shipped",
+        "machine",
+        "networks",
+        "times",
+        "ced",
+        "wflw",
+        "tilts",
+        "boxes",
+        "worst",
+    )
 )
 
 
@@ -84,7 +95,9 @@ def test_a_named_model_is_measured_beside_pfld_and_no_page_is_touched(
     assert (common["n"], common["n_published"]) == (3, 554)
     assert common["networks"]["student"]["nme"]["value"] < 0.01
     assert common["networks"]["pfld"]["nme"]["value"] > 1
-    assert common["better"]["value"] == 1
+    assert common["against"]["student"]["better"]["value"] == 1
+    assert [found["tilts"][angle]["n"] for angle in ("0", "15", "45")] == [2, 4, 4]
+    assert found["tilts"]["0"]["networks"]["student"]["nme"]["value"] < 0.01
     # WFLW's both lists, with the marks of both.
     wflw = found["sets"]["wflw"]["subsets"]
     assert {name: wflw[name]["n"] for name in ("all", "pose", "expression")} == {
@@ -103,21 +116,23 @@ def test_a_named_model_is_measured_beside_pfld_and_no_page_is_touched(
     printed = capsys.readouterr().out
     assert "300-W common, n = 3 of 554" in printed
     assert "| PFLD |" in printed
-    for page in (RESULTS_PAGE, "reports/references/README.md"):
+    for page in ("README.md", RESULTS_PAGE, "reports/references/README.md"):
         assert (project / page).read_text() == PAGE
 
 
-def test_the_shipped_student_fills_the_pages(
+def test_the_shipped_students_fill_the_pages(
     arguments: dict[str, Path], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(monkeypatch, arguments) == 0
     results = json.loads((project / "reports/references/results.json").read_text())
-    sha = hashlib.sha256(shipped_model()).hexdigest()
-    assert results["networks"]["student"]["sha256"] == sha
+    for name in shipped_names():
+        sha = hashlib.sha256(shipped_model(name)).hexdigest()
+        assert results["networks"][name]["sha256"] == sha
+    assert list(results["networks"])[:: len(shipped_names())] == [DEFAULT, "pfld"]
     page = (project / RESULTS_PAGE).read_text(encoding="utf-8")
     assert results_blocks(results)["references"] in page
-    # The README is written by hand.
-    assert (project / "README.md").read_text() == PAGE
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    assert readme_blocks(results)["shipped"] in readme
     report = (project / "reports/references/README.md").read_text(encoding="utf-8")
     curves = json.loads((project / "reports/references/ced.json").read_text())
     assert all(block in report for block in report_blocks(results, curves).values())
@@ -163,14 +178,17 @@ def holds(page: Path, blocks: dict[str, str]) -> bool:
     return all(filled(text, name, block, str(page)) == text for name, block in blocks.items())
 
 
-def test_the_committed_numbers_are_of_the_network_that_is_shipped() -> None:
-    sha = hashlib.sha256(shipped_model()).hexdigest()
-    assert committed("results.json")["networks"]["student"]["sha256"] == sha
+def test_the_committed_numbers_are_of_the_networks_that_are_shipped() -> None:
+    networks = committed("results.json")["networks"]
+    assert sorted(networks) == sorted([*shipped_names(), "pfld"])
+    for name in shipped_names():
+        assert networks[name]["sha256"] == hashlib.sha256(shipped_model(name)).hexdigest()
 
 
 def test_the_committed_tables_are_what_the_scripts_make_of_the_committed_results() -> None:
     results, curves, ages = map(committed, ("results.json", "ced.json", "ages.json"))
     assert holds(PROJECT / RESULTS_PAGE, results_blocks(results))
+    assert holds(PROJECT / "README.md", readme_blocks(results))
     assert holds(REPORT / "README.md", report_blocks(results, curves))
     readings = committed("pfld_conventions.json")
     of_readings = conventions.markdown(readings["readings"], readings["n"])

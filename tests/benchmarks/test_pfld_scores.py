@@ -20,19 +20,22 @@ def test_scores_are_means_over_the_faces_and_the_difference_is_the_firsts() -> N
         {"nme": 5.0, "fr8": 25.0, "auc8": 100 * (6 + 4 + 0 + 3) / 32}
     )
     assert found["networks"]["b"]["fr8"]["value"] == 25.0
-    assert found["difference"]["value"] == -1.0
-    assert found["ratio"]["value"] == pytest.approx(5 / 6, abs=1e-4)
-    assert found["better"]["value"] == 0.75
-    for interval in (found["difference"], *found["networks"]["a"].values()):
+    against = found["against"]["a"]
+    assert against["difference"]["value"] == -1.0
+    assert against["ratio"]["value"] == pytest.approx(5 / 6, abs=1e-4)
+    assert against["better"]["value"] == 0.75
+    for interval in (against["difference"], *found["networks"]["a"].values()):
         assert interval["low"] <= interval["value"] <= interval["high"]
 
 
 def test_the_difference_is_paired() -> None:
     """Faces that are hard for both networks widen each one's interval, not the difference's."""
     hard = np.random.default_rng(0).uniform(1, 20, 200)
-    found = scores({"a": hard, "b": hard + 0.5})
-    assert found["difference"]["low"] == pytest.approx(-0.5)
-    assert found["difference"]["high"] == pytest.approx(-0.5)
+    found = scores({"a": hard, "c": 2 * hard, "b": hard + 0.5})
+    assert list(found["against"]) == ["a", "c"]
+    assert found["against"]["a"]["difference"]["low"] == pytest.approx(-0.5)
+    assert found["against"]["a"]["difference"]["high"] == pytest.approx(-0.5)
+    assert found["against"]["c"]["difference"]["value"] > 0
     nme = found["networks"]["a"]["nme"]
     assert nme["high"] - nme["low"] > 1
 

@@ -415,6 +415,19 @@ def test_a_face_that_is_trusted_is_looked_at_once(
     assert face.roll == 0
 
 
+def test_a_face_that_is_known_is_neither_returned_nor_looked_at(
+    detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = faked(detector, lambda roll: 0.995, monkeypatch)
+    near, far = FakeDetector.box + 9, FakeDetector.box + 100
+    assert detector.detect(photo(), turn=False, known=np.stack([far, near])) == []
+    assert [len(run) for run in runs if len(run)] == []
+    assert len(detector.detect(photo(), known=far[None])) == 1
+    assert len(detector.detect(photo(), known=np.empty((0, 4)))) == 1
+    with pytest.raises(ValueError, match="1 images and 2 arrays of known boxes"):
+        detector.detect_batch([photo()], known=[near[None], far[None]])
+
+
 def test_a_face_that_is_doubted_is_turned_as_the_closer_look_says_and_by_no_others_trust(
     detector: LandmarkDetector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

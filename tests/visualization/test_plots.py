@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from benchmarks.pfld.worst_faces import FIGURE_NAMES
+from benchmarks.pfld.worst_faces import KINDS
 from landmark_kd.evaluation.evaluate import FLOOR, NETWORKS
 from landmark_kd.landmarks.scheme import SCHEMES
 from landmark_kd.visualization import panels as face_figures
@@ -37,9 +37,9 @@ def ced_table() -> pd.DataFrame:
 
 def test_every_network_has_a_colour_a_line_and_a_label_of_its_own() -> None:
     for look in (plots.COLOURS, plots.LABELS):
-        assert set(look) == {*NETWORKS, FLOOR, *FIGURE_NAMES.values()}
+        assert set(look) == {*NETWORKS, FLOOR, *KINDS}
         assert len(set(look.values())) == len(look)
-    assert set(plots.LINES) == {*NETWORKS, FLOOR, *FIGURE_NAMES.values()}
+    assert set(plots.LINES) == {*NETWORKS, FLOOR, *KINDS}
 
 
 def test_the_ced_shows_every_network_in_its_colour(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from landmark_kd import __version__
 from landmark_kd.core.errors import UserError
+from landmark_kd.imaging.face_detector import SAME_FACE
 from landmark_kd.inference.arguments import checked_boxes, checked_image, checked_rolls
 from landmark_kd.inference.boxes import around, centre_half
 from landmark_kd.inference.face import Face
@@ -129,6 +130,7 @@ class LandmarkDetector(ExportedNetwork):
         *,
         min_face: float | None = None,
         turn: bool = True,
+        known: np.ndarray | None = None,
     ) -> list[Face]:
         """Return the faces of an image; none is an empty list.
 
@@ -151,11 +153,13 @@ class LandmarkDetector(ExportedNetwork):
                 detector. Without `boxes` only.
             turn: where no face is sure look for one in the image turned by 90, 180 and 270
                 degrees. Without `boxes` only.
+            known: (M, 4) boxes around the landmarks of faces that are not looked for, since they
+                are known. Without `boxes` only.
 
         Raises:
-            ValueError: `image`, `boxes` or `rolls` is not as said, or the model was trained on a
-                data set's boxes, whose place around the landmarks is not known, and `boxes` is
-                None.
+            ValueError: `image`, `boxes`, `rolls` or `known` is not as said, or the model was
+                trained on a data set's boxes, whose place around the landmarks is not known, and
+                `boxes` is None.
             UserError: the network cannot be run.
         """
         (faces,) = self.detect_batch(
@@ -164,6 +168,7 @@ class LandmarkDetector(ExportedNetwork):
             None if rolls is None else [rolls],
             min_face=min_face,
             turn=turn,
+            known=None if known is None else [known],
         )
         return faces
 
@@ -175,6 +180,7 @@ class LandmarkDetector(ExportedNetwork):
         *,
         min_face: float | None = None,
         turn: bool = True,
+        known: Sequence[np.ndarray] | None = None,
     ) -> list[list[Face]]:
         """Return the faces of each of several images, as `detect` does.
 
@@ -184,7 +190,7 @@ class LandmarkDetector(ExportedNetwork):
 
         Args:
             images: each as `detect` takes it; they may differ in size.
-            boxes, rolls: of each image, or None; see `detect`.
+            boxes, rolls, known: of each image, or None; see `detect`.
             min_face, turn: see `detect`.
 
         Raises:
@@ -213,14 +219,24 @@ class LandmarkDetector(ExportedNetwork):
             raise ValueError(
                 f"the model was trained on the boxes of {self.info.dataset}; give boxes"
             )
-        best, sure = self._found(images, 0, min_face)
+        left_out = [np.empty((0, 4))] * len(images)
+        if known is not None:
+            left_out = [checked_boxes(of_image) for of_image in known]
+            if len(left_out) != len(images):
+                raise ValueError(
+                    f"there are {len(images)} images and {len(left_out)} arrays of known boxes; "
+                    "give one for an image"
+                )
+        best, sure = self._found(images, left_out, 0, min_face)
         for quarters in QUARTERS if turn else ():
             unsure = [
                 i
                 for i in range(len(images))
                 if _surest(best[i]) < TRUSTED and sure[i] < SURELY_THERE
             ]
-            again = self._found([images[i] for i in unsure], quarters, min_face)
+            again = self._found(
+                [images[i] for i in unsure], [left_out[i] for i in unsure], quarters, min_face
+            )
             for i, faces, score in zip(unsure, *again, strict=True):
                 best[i], sure[i] = max(best[i], faces, key=_surest), score
         return best
@@ -246,7 +262,11 @@ class LandmarkDetector(ExportedNetwork):
         return self._faces
 
     def _found(
-        self, images: Sequence[np.ndarray], quarters: int, min_face: float | None
+        self,
+        images: Sequence[np.ndarray],
+        known: Sequence[np.ndarray],
+        quarters: int,
+        min_face: float | None,
     ) -> tuple[list[list[Face]], list[float]]:
         """Return the faces of images turned by so many quarters, and the detector's best scores.
 
@@ -256,9 +276,13 @@ class LandmarkDetector(ExportedNetwork):
             return [], []
         detector = self.face_detector
         found = []
-        for image in images:
+        for image, boxes in zip(images, known, strict=True):
             turned = np.ascontiguousarray(np.rot90(image, -quarters)) if quarters else image
-            found.append(turned_back(detector.find(turned, min_face), quarters, image.shape))
+            of_image = turned_back(detector.find(turned, min_face), quarters, image.shape)
+            if len(boxes):
+                overlaps = np.array([geometry.overlap(of_image.seen, box) for box in boxes])
+                of_image = of_image.at(np.flatnonzero(overlaps.max(axis=0) < SAME_FACE))
+            found.append(of_image)
         counts = [len(of_image.boxes) for of_image in found]
         seen = _repeated(images, counts)
         looks = self._looked_at(seen, *self._boxes_of(found))

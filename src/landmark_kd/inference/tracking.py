@@ -136,35 +136,34 @@ class FaceTracker:
         )
         faces = self._detector.detect(image, boxes, rolls)
         for track, face in zip(known, faces, strict=True):
-            if self._is_followed(track.face, face, image):
+            before, now = (geometry.landmarks_box(f.landmarks) for f in (track.face, face))
+            if face.score >= self._lowest_score and self._is_followed(before, now, image):
                 if step > 0:
-                    track.velocity = _moved(track.face, face) / step
+                    track.velocity = (_centre(now) - _centre(before)) / step
                 track.face = face
                 self._tracks.append(track)
             else:
                 track.lost_at = time
                 self._lost.append(track)
 
-    def _is_followed(self, before: Face, face: Face, image: np.ndarray) -> bool:
-        box = geometry.landmarks_box(face.landmarks)
-        change = _side(box) / _side(geometry.landmarks_box(before.landmarks))
-        x, y = _centre(box)
+    def _is_followed(self, before: np.ndarray, now: np.ndarray, image: np.ndarray) -> bool:
+        """Tell whether the boxes (4,) of two frames may be one face's that nobody else follows."""
+        change = _side(now) / _side(before)
+        x, y = _centre(now)
         height, width = image.shape[:2]
         return (
-            face.score >= self._lowest_score
-            and 1 / LARGEST_CHANGE < change < LARGEST_CHANGE
+            1 / LARGEST_CHANGE < change < LARGEST_CHANGE
             and 0 <= x < width
             and 0 <= y < height
-            and not self._at(self._tracks, box, TWICE)
+            and not self._at(self._tracks, now, TWICE)
         )
 
     def _search(self, image: np.ndarray) -> None:
         """Find faces in the whole image, those that are known already left out."""
-        unknown = [
-            face
-            for face in self._detector.detect(image, min_face=self._min_face, turn=False)
-            if not self._at(self._tracks, geometry.landmarks_box(face.landmarks), SAME_FACE)
-        ]
+        known = np.array([geometry.landmarks_box(track.face.landmarks) for track in self._tracks])
+        unknown = self._detector.detect(
+            image, min_face=self._min_face, turn=False, known=known.reshape(-1, 4)
+        )
         if not unknown:
             return
         # Once more, as faces that are followed are: one measure of trust for all of them.
@@ -212,8 +211,8 @@ class FaceTracker:
     @staticmethod
     def _at(tracks: list[_Track], box: np.ndarray, least: float) -> bool:
         """Tell whether one of the tracks is at a box (4,)."""
-        boxes = np.array([geometry.landmarks_box(track.face.landmarks) for track in tracks])
-        return bool((geometry.overlap(boxes.reshape(-1, 4), box) >= least).any())
+        boxes = (geometry.landmarks_box(track.face.landmarks)[None] for track in tracks)
+        return any(bool(geometry.overlap(of_track, box)[0] >= least) for of_track in boxes)
 
 
 def _next_box(track: _Track, upright: np.ndarray, roll: float, step: float) -> np.ndarray:
@@ -228,11 +227,6 @@ def _next_box(track: _Track, upright: np.ndarray, roll: float, step: float) -> n
     if SWIFT * _side(upright) < np.linalg.norm(ahead) < _side(upright):
         centre = centre + ahead
     return around(centre, centre_half(box)[1])
-
-
-def _moved(before: Face, now: Face) -> np.ndarray:
-    boxes = [geometry.landmarks_box(face.landmarks) for face in (before, now)]
-    return _centre(boxes[1]) - _centre(boxes[0])
 
 
 def _distance(track: _Track, box: np.ndarray) -> float:
