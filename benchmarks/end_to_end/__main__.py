@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from benchmarks.end_to_end.dlib_detector import DlibDetector, installed
 from benchmarks.end_to_end.photos import (
     Outcome,
     Photo,
@@ -44,7 +45,7 @@ from benchmarks.end_to_end.photos import (
 from benchmarks.end_to_end.tables import results_blocks
 from benchmarks.pfld.inputs import shared_folder
 from benchmarks.pfld.markdown_blocks import fill_blocks
-from landmark_kd.core.errors import run_main
+from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord
 from landmark_kd.data.datasets.registry import recognised
@@ -58,9 +59,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 SHARED = shared_folder(PROJECT)
 PARTS = ("photos", "tilts", "given_boxes", "times", "batches")
 BATCHES = (1, 8, 32)
-DETECTORS = ("yunet", "haar")
-# Degrees. Haar is slow on what it does not find: a few.
-ANGLES = {"yunet": tuple(range(0, 360, 15)), "haar": (0, 30, 90)}
+DETECTORS = ("yunet", "haar", "dlib")
+# Degrees. Haar and dlib are slow on what they do not find: a few.
+ANGLES = {"yunet": tuple(range(0, 360, 15)), "haar": (0, 30, 90), "dlib": (0, 30, 90)}
 # Of the faces every fourth is turned; upright all are taken, and the fourth for comparison.
 EVERY = 4
 
@@ -74,7 +75,15 @@ def main() -> None:
         ),
         "haar": LandmarkDetector.load(arguments.model, threads=1, face_detector="haar"),
     }
-    chosen = {name: detectors[name] for name in arguments.detectors}
+    if installed():
+        # `load` knows the detectors that users have; this one is for comparison alone.
+        detectors["dlib"] = LandmarkDetector.load(arguments.model, threads=1, face_detector="haar")
+        detectors["dlib"]._faces = DlibDetector()
+    wanted = arguments.detectors or detectors
+    absent = [name for name in wanted if name not in detectors]
+    if absent:
+        raise UserError("dlib is not installed; `pip install dlib-bin`, or leave it out.")
+    chosen = {name: detectors[name] for name in wanted}
     measure = {
         "photos": lambda: _photos(chosen, arguments.faces / "wflw"),
         "tilts": lambda: _tilts(chosen, arguments.faces / "300w"),
@@ -105,10 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         "--detectors",
         nargs="*",
         choices=DETECTORS,
-        default=DETECTORS,
         help="for photos and tilts (default: both); times always has both",
     )
-    parser.add_argument("--timed", type=int, default=40, help="photos timed (default: 40)")
+    parser.add_argument("--timed", type=int, default=175, help="photos timed (default: 175)")
     parser.add_argument("--fill", action="store_true", help="fill the tables of docs/results.md")
     return parser
 

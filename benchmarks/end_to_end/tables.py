@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.pfld.tables import table
 
-NAMES = {"yunet": "YuNet", "haar": "Haar"}
+NAMES = {"yunet": "YuNet", "haar": "Haar", "dlib": "dlib"}
 KEYS = {"image": "an image", "face": "a face, network alone"}
 
 
@@ -27,14 +27,14 @@ def results_blocks(results: dict[str, Any]) -> dict[str, str]:
 
 def _photos(results: dict[str, Any]) -> str:
     rows = []
-    for name, label in NAMES.items():
+    for name in results["photos"]:
         for title, found in (
             ("WFLW photos", results["photos"][name]),
             ("Common, full images", results["tilts"][name]["upright"]),
         ):
             rows.append(
                 [
-                    label,
+                    NAMES[name],
                     title,
                     str(found["images"]),
                     f"{found['faces']}",
@@ -53,12 +53,13 @@ def _times(times: dict[str, Any]) -> str:
     keys = ("turn", "no_turn")
     turn, no_turn = (f"{of['yunet'][k]['mean'] / of['haar'][k]['mean']:.2f}" for k in keys)
     yunet, haar = (of[name]["turn"] for name in ("yunet", "haar"))
+    dlib = f" dlib took {of['dlib']['no_turn']['mean']:.1f} ms." if "dlib" in of else ""
     return (
         f"On {times['images']} photos of WFLW, one thread, landmarks of all faces included, YuNet "
         f"took {yunet['median']:.1f} ms a photo in the median and {yunet['mean']:.1f} in the mean, "
         f"{turn} of Haar's mean of {haar['mean']:.1f}, and {no_turn} with `turn=False`. The "
         "detectors took turns on each photo; the machine's load average was "
-        f"{times['load']:.1f} at the end."
+        f"{times['load']:.1f} at the end.{dlib}"
     )
 
 
@@ -76,7 +77,7 @@ def _batches(batches: dict[str, Any]) -> str:
 
 
 def _tilts(tilts: dict[str, Any]) -> str:
-    yunet, haar = (tilts[name]["angles"] for name in NAMES)
+    yunet, *others = (of_detector["angles"] for of_detector in tilts.values())
     upright = yunet["0"]["nme"]
     rows = [
         [
@@ -85,17 +86,21 @@ def _tilts(tilts: dict[str, Any]) -> str:
             _number(found["nme"]),
             "-" if found["nme"] is None else f"{found['nme'] / upright:.2f}",
             f"{found['fr10']:.1f}",
-            *(
-                [f"{haar[angle]['found']:.1f}", _number(haar[angle]["nme"])]
-                if angle in haar
-                else ["", ""]
-            ),
+            *(cell for other in others for cell in _found_at(other, angle)),
         ]
         for angle, found in yunet.items()
     ]
     heads = ["Common, turned by", "YuNet: found %", "NME of these", "÷ upright", "FR@10"]
-    text = table([*heads, "Haar: found %", "NME of these"], rows)
+    for name in list(tilts)[1:]:
+        heads += [f"{NAMES[name]}: found %", "NME of these"]
+    text = table(heads, rows)
     return f"{text}\n\nEvery fourth face, n = {yunet['0']['faces']}; where blank it was not tried."
+
+
+def _found_at(angles: dict[str, Any], angle: str) -> list[str]:
+    if angle not in angles:
+        return ["", ""]
+    return [f"{angles[angle]['found']:.1f}", _number(angles[angle]["nme"])]
 
 
 def _coverage(results: dict[str, Any]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from benchmarks.end_to_end import __main__ as end_to_end
+from benchmarks.end_to_end.dlib_detector import DlibDetector, installed
 from benchmarks.end_to_end.matching import MISSED, matched
 from benchmarks.end_to_end.photos import (
     ROUNDS,
@@ -17,6 +22,7 @@ from benchmarks.end_to_end.photos import (
     rotated,
     summary,
 )
+from landmark_kd.core.errors import run_main
 from landmark_kd.imaging import face_detector
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face import Face
@@ -116,3 +122,57 @@ def test_landmarks_of_a_rotated_photo_stay_on_what_they_mark(degrees: int) -> No
     if degrees == 90:
         # Clockwise: what was at the left bottom is at the left top.
         np.testing.assert_array_equal(photo.image, np.rot90(image, -1))
+
+
+def test_dlibs_rectangles_and_margins_are_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a module in dlib's place, which is no requirement."""
+    seen: list[np.ndarray] = []
+
+    class Rectangle(NamedTuple):
+        corners: tuple[int, int, int, int]
+
+        def left(self) -> int:
+            return self.corners[0]
+
+        def top(self) -> int:
+            return self.corners[1]
+
+        def right(self) -> int:
+            return self.corners[2]
+
+        def bottom(self) -> int:
+            return self.corners[3]
+
+    class Frontal:
+        def run(
+            self, image: np.ndarray, *_: float
+        ) -> tuple[list[Rectangle], list[float], list[int]]:
+            seen.append(image)
+            return [Rectangle((1, 2, 31, 42)), Rectangle((5, 6, 25, 26))], [2.5, 0.25], [0, 0]
+
+    fake = SimpleNamespace(get_frontal_face_detector=Frontal)
+    monkeypatch.setitem(sys.modules, "dlib", fake)
+    detector = DlibDetector()
+    image = np.zeros((50, 60, 3), np.uint8)
+    image[..., 0] = 200  # blue
+    found = detector.find(image)
+    np.testing.assert_array_equal(found.boxes, [[1, 2, 31, 42], [5, 6, 25, 26]])
+    np.testing.assert_array_equal(found.scores, [1, 0.25])
+    assert found.upright.all()
+    assert seen[0][0, 0].tolist() == [0, 0, 200], "dlib sees RGB"
+    assert detector.look_closer(image, found) is found
+
+
+@pytest.mark.skipif(installed(), reason="dlib is installed")
+def test_dlib_where_it_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["end_to_end", str(tmp_path / "out.json"), "--detectors", "dlib"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as end:
+        run_main(end_to_end.main)
+    assert end.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: dlib is not installed; `pip install dlib-bin`, or leave it out.\n"
+    )
+    assert not (tmp_path / "out.json").exists()

@@ -70,7 +70,10 @@ def test_a_student_is_pulled_towards_what_its_teacher_sees_in_the_straight_image
     )
     with torch.no_grad():
         own, wanted = seen(student, inputs), seen(teacher, inputs)
-    maps = [((a - b) ** 2).mean() / b.var() for a, b in zip(own[1], wanted[1], strict=True)]
+    pairs = list(zip(own[1], wanted[1], strict=True))
+    # Of an untrained teacher some maps hardly vary; those count as if they varied by 0.01.
+    assert [bool(b.var() < 0.01) for _, b in pairs].count(True) in (1, 2, 3)
+    maps = [((a - b) ** 2).mean() / b.var().clamp_min(0.01) for a, b in pairs]
     assert len(maps) == 4
     attention = [scores.flatten(2).softmax(dim=-1) for scores in (own[0], wanted[0])]
     divergence = (attention[1] * (attention[1] / attention[0]).log()).sum(dim=-1).mean()
