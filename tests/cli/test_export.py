@@ -178,6 +178,6 @@ def test_a_file_that_gives_something_else_is_not_written_and_the_old_one_stays(
     monkeypatch.setitem(FORMATS, name, replace(right, open=open_spoilt))
     wanted = ["--format", name, "--out", elsewhere]
     assert run("export", folder / "landmarks.onnx", *wanted) == 1
-    assert f"the {name} file gives landmarks up to" in capsys.readouterr().err
+    assert f"the {name} file gives landmarks in the mean" in capsys.readouterr().err
     assert [path.name for path in elsewhere.iterdir()] == [old.name]
     assert old.read_text() == "of before"

@@ -61,14 +61,20 @@ class Comparison:
         found, size = self._predict(run), self.info.input_size
         away = size * np.linalg.norm(found.landmarks - self._expected.landmarks, axis=-1)
         allowed = FORMATS[name].tolerance
+        # Where there is no face heat maps are broad, and half precision moves the mean of the worst
+        # by more than a pixel; a file that is wrong is wrong in the mean.
+        far, how, what = (
+            (away.max(), "up to", "test faces")
+            if self.faces is not None
+            else (away.mean(), "in the mean", "images of random colours")
+        )
         # Written this way round, NaN fails, too.
-        if not away.max() < (np.inf if allowed is None else allowed):
-            what = "images of random colours" if self.faces is None else "test faces"
+        if not far < (np.inf if allowed is None else allowed):
             limit = f", allowed is {allowed:g}" if allowed is not None else ""
             raise UserError(
-                f"the {name} file gives landmarks up to {away.max():.4g} pixels of the crop away "
-                f"from the network's on {self.count} {what}{limit}; it was not written. Check that "
-                "the converter's version is one that docs/deploy.md names."
+                f"the {name} file gives landmarks {how} {far:.4g} pixels of the crop away from the "
+                f"network's on {self.count} {what}{limit}; it was not written. Check that the "
+                "converter's version is one that docs/deploy.md names."
             )
         measured = {
             "max_difference_crop_px": float(away.max()),
