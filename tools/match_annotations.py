@@ -34,6 +34,8 @@ from landmark_kd.landmarks.scheme import IBUG_68
 
 # Of the 68 landmarks: both eyes and the mouth, which say how the face is turned in the image.
 EYES, MOUTH = slice(36, 48), slice(48, 68)
+# Of the table, in the landmarks' order.
+COLUMNS = [f"{axis}{i}" for i in range(IBUG_68.points) for axis in "xy"]
 
 
 def main() -> None:
@@ -45,12 +47,7 @@ def main() -> None:
     parser.add_argument("--mask", default=None, help="landmarks to leave out, as in 0-16")
     parser.add_argument("--licence", default="for research only", help="of the set")
     arguments = parser.parse_args()
-    table = pd.read_csv(arguments.source / "landmarks.csv")
-    columns = [f"{axis}{i}" for i in range(IBUG_68.points) for axis in "xy"]
-    absent = [name for name in ("image", "yaw", *columns) if name not in table]
-    if absent:
-        raise UserError(f"{arguments.source / 'landmarks.csv'} has no column {absent[0]}.")
-    landmarks = table[columns].to_numpy(np.float64).reshape(-1, IBUG_68.points, 2)
+    table, landmarks = read_table(arguments.source, "yaw")
     images = arguments.source / "images"
     frontal = np.flatnonzero(table["yaw"].abs() <= arguments.frontal)
     detector = LandmarkDetector.load(arguments.model)
@@ -62,7 +59,7 @@ def main() -> None:
         matched[:, first : last + 1] = np.nan
     boxes = np.stack([geometry.landmarks_box(face) for face in landmarks])
     with replaced_folder(arguments.out) as folder:
-        _write(folder, table["image"], matched, boxes, columns)
+        _write(folder, table["image"], matched, boxes)
         _describe(folder / CONFIG_NAME, arguments.out.name, arguments.licence)
         shutil.copytree(images, folder / "images")
     away = np.linalg.norm(offsets, axis=1)
@@ -71,6 +68,26 @@ def main() -> None:
         f"{100 * away.mean():.1f} % of the box's side in the mean, {100 * away.max():.1f} % at "
         f"landmark {away.argmax()}"
     )
+
+
+def read_table(folder: Path, column: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read a folder's landmarks.csv, whose columns are image, another one, x0, y0, …, x67, y67.
+
+    Returns:
+        table: as it is.
+        landmarks: (N, 68, 2) of it, pixels.
+
+    Raises:
+        UserError: the table is missing, or one of its columns.
+    """
+    file = folder / "landmarks.csv"
+    if not file.is_file():
+        raise UserError(f"{file} is missing; give the folder that holds it and images/.")
+    table = pd.read_csv(file)
+    absent = [name for name in ("image", column, *COLUMNS) if name not in table]
+    if absent:
+        raise UserError(f"{file} has no column {absent[0]}; it needs image, {column}, x0, y0, ….")
+    return table, table[COLUMNS].to_numpy(np.float64).reshape(-1, IBUG_68.points, 2)
 
 
 def median_offsets(landmarks: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -110,10 +127,8 @@ def _found(detector: LandmarkDetector, path: Path, landmarks: np.ndarray) -> np.
     return detector.detect(image, boxes=geometry.landmarks_box(landmarks)[None])[0].landmarks
 
 
-def _write(
-    folder: Path, images: pd.Series, landmarks: np.ndarray, boxes: np.ndarray, columns: list[str]
-) -> None:
-    flat = pd.DataFrame(landmarks.reshape(len(landmarks), -1).round(2), columns=columns)
+def _write(folder: Path, images: pd.Series, landmarks: np.ndarray, boxes: np.ndarray) -> None:
+    flat = pd.DataFrame(landmarks.reshape(len(landmarks), -1).round(2), columns=COLUMNS)
     sides = boxes[:, 2:] - boxes[:, :2]
     names = ["box_x", "box_y", "box_width", "box_height"]
     box = pd.DataFrame(np.concatenate([boxes[:, :2], sides], axis=1).round(2), columns=names)

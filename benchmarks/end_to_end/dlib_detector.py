@@ -18,7 +18,7 @@ def installed() -> bool:
 class DlibDetector:
     """Upright faces of some 80 pixels and more, in images as they are (not enlarged).
 
-    Its boxes are taken for those of the landmarks, which the 300-W annotation's first boxes were.
+    Its boxes are taken for those of the landmarks.
     """
 
     name = "dlib"

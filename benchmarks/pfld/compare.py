@@ -78,12 +78,7 @@ def main() -> None:
     model = arguments.model
     out = arguments.out or (REPORT if model is None else None)
     threads = arguments.threads
-    # The reference comes last everywhere.
-    reference = pfld_as_ours(arguments.pfld)
-    detectors = {
-        name: LandmarkDetector.load(of_name, threads=threads)
-        for name, of_name in students(model).items()
-    } | {REFERENCE: LandmarkDetector.from_bytes(reference, "PFLD", threads=threads)}
+    detectors = beside_pfld(students(model), arguments.pfld, threads=threads)
     files = {name: _content(of_name) for name, of_name in students(model).items()}
     files[REFERENCE] = arguments.pfld.read_bytes()
     _, common = recognised(arguments.faces, "300w")
@@ -129,6 +124,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_count, default=3, help="of timing (default: 3)")
     parser.add_argument("--out", type=Path, help="folder for results (default: reports/references)")
     return parser
+
+
+def beside_pfld(
+    models: Mapping[str, str], pfld: Path, *, threads: int
+) -> dict[str, LandmarkDetector]:
+    """Open networks, by their names, and PFLD's file, which comes last everywhere.
+
+    Raises:
+        UserError: one of them cannot be opened.
+    """
+    reference = pfld_as_ours(pfld)
+    detectors = {name: LandmarkDetector.load(of, threads=threads) for name, of in models.items()}
+    detectors[REFERENCE] = LandmarkDetector.from_bytes(reference, "PFLD", threads=threads)
+    return detectors
 
 
 def students(model: str | None) -> dict[str, str]:

@@ -21,19 +21,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.pfld.adapter import pfld_as_ours
-from benchmarks.pfld.compare import PROJECT
-from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
-from benchmarks.pfld.tables import REFERENCE, label, table
-from landmark_kd.core.errors import UserError, run_main
+from benchmarks.pfld.compare import SHARED, beside_pfld
+from benchmarks.pfld.inputs import add_reference_inputs
+from benchmarks.pfld.tables import label
+from benchmarks.pfld.tables import table as markdown_table
+from landmark_kd.core.errors import run_main
 from landmark_kd.evaluation.bootstrap import mean_intervals
 from landmark_kd.evaluation.scores import interval_text
 from landmark_kd.imaging.images import read_image
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import JAW, head_pose
-from landmark_kd.landmarks.scheme import IBUG_68
-from tools.match_annotations import median_offsets, without_offsets
+from tools.match_annotations import median_offsets, read_table, without_offsets
 
 # Degrees of yaw, either way, between bins.
 EDGES = (10, 20, 30)
@@ -42,19 +41,18 @@ EDGES = (10, 20, 30)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("models", nargs="+", help="names of shipped networks, or ONNX files")
-    shared = shared_folder(PROJECT)
-    add_reference_inputs(parser, shared)
+    add_reference_inputs(parser, SHARED)
     parser.add_argument(
         "--frames",
         type=Path,
-        default=shared / "data" / "ytf",
+        default=SHARED / "data" / "ytf",
         help="folder with landmarks.csv and images/ (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    detectors = {name: LandmarkDetector.load(name, threads=1) for name in arguments.models}
-    reference = pfld_as_ours(arguments.pfld)
-    detectors[REFERENCE] = LandmarkDetector.from_bytes(reference, "PFLD", threads=1)
-    images, people, true = read_frames(arguments.frames)
+    models = {name: name for name in arguments.models}
+    detectors = beside_pfld(models, arguments.pfld, threads=1)
+    table, true = read_table(arguments.frames, "person")
+    images, people = table["image"].to_numpy(), table["person"].to_numpy()
     yaw = head_pose(true)[:, 0]
     bins = by_yaw(people, np.abs(yaw))
     chosen = [row for rows in bins.values() for row in rows]
@@ -74,25 +72,7 @@ def main() -> None:
         found = mean_intervals({name: of_network[here] for name, of_network in errors.items()})
         cells = [interval_text(vars(interval)) for interval in found.values()]
         rows.append([of_bin, str(len(frames)), *cells])
-    print(table(["yaw either way", "people", *map(label, detectors)], rows))
-
-
-def read_frames(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return names of images (N,), of people (N,), and landmarks (N, 68, 2) in pixels.
-
-    Raises:
-        UserError: the table is missing or is another one.
-    """
-    file = folder / "landmarks.csv"
-    if not file.is_file():
-        raise UserError(f"{file} is missing; give the folder of the frames as --frames.")
-    frames = pd.read_csv(file)
-    columns = [f"{axis}{i}" for i in range(IBUG_68.points) for axis in "xy"]
-    absent = [name for name in ("image", "person", *columns) if name not in frames]
-    if absent:
-        raise UserError(f"{file} has no column {absent[0]}; it needs image, person, x0, y0, ….")
-    landmarks = frames[columns].to_numpy(np.float64).reshape(-1, IBUG_68.points, 2)
-    return frames["image"].to_numpy(), frames["person"].to_numpy(), landmarks
+    print(markdown_table(["yaw either way", "people", *map(label, detectors)], rows))
 
 
 def by_yaw(people: np.ndarray, yaw: np.ndarray) -> dict[str, list[int]]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 
-from benchmarks.pfld.turned_heads import by_yaw, habit_free_errors, read_frames
-from landmark_kd.core.errors import UserError
+from benchmarks.pfld.turned_heads import by_yaw, habit_free_errors
 from landmark_kd.landmarks.head import load_prior
 
 
@@ -35,11 +31,3 @@ def test_a_habit_is_no_error_and_all_else_is() -> None:
     found = true + habit
     found[5, :17] += 50  # the jaw does not count
     np.testing.assert_allclose(habit_free_errors(found, true, yaw), 0, atol=0.02)
-
-
-def test_a_table_that_is_missing_or_another_one_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"landmarks\.csv is missing; give the folder"):
-        read_frames(tmp_path)
-    (tmp_path / "landmarks.csv").write_text("image,x0,y0\n")
-    with pytest.raises(UserError, match="has no column person"):
-        read_frames(tmp_path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from landmark_kd.core.errors import UserError
 from tests.support.prepared_faces import prepared_faces
-from tools.match_annotations import median_offsets, without_offsets
+from tools.match_annotations import median_offsets, read_table, without_offsets
 
 
 def turned(faces: np.ndarray, degrees: np.ndarray) -> np.ndarray:
@@ -46,3 +48,11 @@ def test_across_the_face_an_offset_shrinks_with_the_yaw(tmp_path: Path) -> None:
         for yaw in (0.0, 60.0)
     ]
     assert np.isclose(moved[1], moved[0] / 2)
+
+
+def test_a_table_that_is_missing_or_another_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"landmarks\.csv is missing; give the folder"):
+        read_table(tmp_path, "person")
+    (tmp_path / "landmarks.csv").write_text("image,x0,y0\n")
+    with pytest.raises(UserError, match="has no column person"):
+        read_table(tmp_path, "person")

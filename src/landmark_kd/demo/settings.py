@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from landmark_kd.imaging.face_detector import SAME_FACE
 from landmark_kd.inference import detector, face_detector, looks, smoothing, tracking, yunet
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.turned_boxes import place
@@ -59,7 +60,7 @@ def page_settings(network: LandmarkDetector, *, has_face_detector: bool) -> dict
             "lowest_score": tracking.LOWEST_SCORE,
             "detect_every": tracking.DETECT_EVERY,
             "remembered": tracking.REMEMBERED,
-            "same_face": tracking.SAME_FACE,
+            "same_face": SAME_FACE,
             "twice": tracking.TWICE,
             "near": tracking.NEAR,
             "swift": tracking.SWIFT,

@@ -61,7 +61,7 @@ class Comparison:
         found, size = self._predict(run), self.info.input_size
         away = size * np.linalg.norm(found.landmarks - self._expected.landmarks, axis=-1)
         allowed = FORMATS[name].tolerance
-        # Where there is no face heat maps are broad, and half precision moves the mean of the worst
+        # Where there is no face heat maps are broad, and half precision moves single landmarks
         # by more than a pixel; a file that is wrong is wrong in the mean.
         far, how, what = (
             (away.max(), "up to", "test faces")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from landmark_kd.imaging.face_detector import SAME_FACE
 from landmark_kd.inference.boxes import around, centre_half
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.inference.face import Face
@@ -20,9 +21,7 @@ LOWEST_SCORE = 0.5
 DETECT_EVERY = 30
 # Seconds for which a face that was lost is looked for, and known again.
 REMEMBERED = 1.0
-# Boxes of one face overlap this much (intersection / union); two faces that are followed and
-# overlap by TWICE are one.
-SAME_FACE = 0.3
+# Two faces that are followed and whose boxes overlap this much (intersection / union) are one.
 TWICE = 0.6
 # A face that was lost is known again this far from where it was, in sides of its box.
 NEAR = 1.0
@@ -160,9 +159,8 @@ class FaceTracker:
 
     def _search(self, image: np.ndarray) -> None:
         """Find faces in the whole image, those that are known already left out."""
-        known = np.array([geometry.landmarks_box(track.face.landmarks) for track in self._tracks])
         unknown = self._detector.detect(
-            image, min_face=self._min_face, turn=False, known=known.reshape(-1, 4)
+            image, min_face=self._min_face, turn=False, known=_boxes(self._tracks)
         )
         if not unknown:
             return
@@ -211,8 +209,13 @@ class FaceTracker:
     @staticmethod
     def _at(tracks: list[_Track], box: np.ndarray, least: float) -> bool:
         """Tell whether one of the tracks is at a box (4,)."""
-        boxes = (geometry.landmarks_box(track.face.landmarks)[None] for track in tracks)
-        return any(bool(geometry.overlap(of_track, box)[0] >= least) for of_track in boxes)
+        return bool(tracks) and bool((geometry.overlap(_boxes(tracks), box) >= least).any())
+
+
+def _boxes(tracks: list[_Track]) -> np.ndarray:
+    """Return the boxes (M, 4) of the tracks' landmarks."""
+    boxes = [geometry.landmarks_box(track.face.landmarks) for track in tracks]
+    return np.array(boxes).reshape(-1, 4)
 
 
 def _next_box(track: _Track, upright: np.ndarray, roll: float, step: float) -> np.ndarray:

@@ -8,23 +8,16 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from landmark_kd.config.params import CropParams, DataParams, SyntheticParams
+from landmark_kd.config.params import DataParams, SyntheticParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.data.fetching.fetch import fetch
 from landmark_kd.data.preparation.prepare import prepare
 from landmark_kd.faces.prepared import Faces, load_faces
 from tests.support.raw_custom import table_lines, write_table
+from tests.support.small_crop import CROP
 
 pytestmark = pytest.mark.seconds
 
-CROP = CropParams(
-    resolution=48,
-    teacher_resolution=None,
-    margin=0.25,
-    box="landmarks",
-    detector="haar",
-    context=1.5,
-)
 SYNTHETIC = SyntheticParams(train=4, test=2, resolution=64)
 PEOPLE = [f"person{i}" for i in range(10)]
 

@@ -37,17 +37,9 @@ from tests.support.raw_faces import (
     write_face,
     write_pts,
 )
+from tests.support.small_crop import CROP
 
 pytestmark = pytest.mark.seconds
-
-CROP = CropParams(
-    resolution=48,
-    teacher_resolution=None,
-    margin=0.25,
-    box="landmarks",
-    detector="haar",
-    context=1.5,
-)
 
 
 def _prepare(

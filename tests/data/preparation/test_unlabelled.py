@@ -30,16 +30,9 @@ from tests.support.raw_faces import (
     write_face,
     write_pts,
 )
+from tests.support.small_crop import CROP
 from tests.support.turned_images import write_turned
 
-CROP = CropParams(
-    resolution=48,
-    teacher_resolution=None,
-    margin=0.25,
-    box="landmarks",
-    detector="haar",
-    context=1.5,
-)
 TRAIN_FACES = sum(len(STEMS_300W[part]) for part in ("afw", "helen/trainset", "lfpw/trainset"))
 # Grey of the labelled images.
 LABELLED = 250
