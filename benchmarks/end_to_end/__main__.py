@@ -43,8 +43,8 @@ from benchmarks.end_to_end.photos import (
     times,
 )
 from benchmarks.end_to_end.tables import results_blocks
+from benchmarks.markdown_blocks import fill_blocks
 from benchmarks.pfld.inputs import shared_folder
-from benchmarks.pfld.markdown_blocks import fill_blocks
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.data.datasets.base import BadFaces, FaceRecord

@@ -29,10 +29,10 @@ import onnxruntime
 import pandas as pd
 
 from benchmarks.end_to_end.photos import Photo, rotated
+from benchmarks.markdown_blocks import fill_blocks
 from benchmarks.pfld.adapter import pfld_as_ours
 from benchmarks.pfld.conditions import conditions
 from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
-from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.pfld.onnx_cost import onnx_cost
 from benchmarks.pfld.scores import DECIMALS, ced_points, scores, times
 from benchmarks.pfld.tables import REFERENCE, readme_blocks, report_blocks, results_blocks

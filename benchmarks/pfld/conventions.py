@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from benchmarks.markdown_blocks import fill_blocks
 from benchmarks.pfld.adapter import MARGIN, SIZE, pfld_as_ours
 from benchmarks.pfld.inputs import add_reference_inputs, shared_folder
-from benchmarks.pfld.markdown_blocks import fill_blocks
 from benchmarks.pfld.scores import DECIMALS, THRESHOLD
 from benchmarks.pfld.tables import table
 from landmark_kd.core.errors import run_main

@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.pfld.markdown_blocks import fill_blocks
+from benchmarks.markdown_blocks import fill_blocks
 from benchmarks.pfld.tables import card_blocks
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import read_json

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from benchmarks.pfld.markdown_blocks import fill_blocks
+from benchmarks.markdown_blocks import fill_blocks
 from benchmarks.speed.timing import contest, quartiles, ratio
 from benchmarks.video import clips, quality
 from benchmarks.video.quality import DECIMALS, Update

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pfld.markdown_blocks import fill_blocks
+from benchmarks.markdown_blocks import fill_blocks
 from landmark_kd.core.errors import UserError
 
 TEXT = "before\n<!-- a -->\nold\n<!-- /a -->\nbetween\n<!-- b -->\n<!-- /b -->\nafter\n"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.markdown_blocks import filled
 from benchmarks.pfld import compare, conventions, model_card
-from benchmarks.pfld.markdown_blocks import filled
 from benchmarks.pfld.tables import card_blocks, readme_blocks, report_blocks, results_blocks
 from landmark_kd.core.errors import run_main
 from landmark_kd.data.datasets.wflw import LIST
