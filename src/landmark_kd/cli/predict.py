@@ -153,7 +153,6 @@ def _predict(arguments: argparse.Namespace) -> None:
     detector = load_model(
         arguments.model, arguments.detector, arguments.detector_model, arguments.threads
     )
-    out.mkdir(parents=True, exist_ok=True)
     if arguments.camera is not None:
         predict_camera(out, detector, arguments)
         return
