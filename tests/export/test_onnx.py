@@ -53,6 +53,19 @@ def test_any_batch_gives_what_torch_gives(model: Path) -> None:
 
 
 @pytest.mark.parametrize("flip", [None, tuple(IBUG_68.flip.tolist())])
+def test_no_grid_and_no_map_sizes_are_computed_for_each_batch(
+    tmp_path: Path, flip: tuple[int, ...] | None
+) -> None:
+    graph = onnx.load(exported_model(tmp_path, flip)).graph
+    kinds = {node.op_type for node in graph.node}
+    assert not {"Range", "Expand", "Where", "Equal", "Constant", "Cast"} & kinds
+    # The coarser maps' own number of faces is all that has to be asked for where they are enlarged.
+    if flip is None:
+        assert sum(node.op_type == "Shape" for node in graph.node) == 2
+    assert not graph.value_info
+
+
+@pytest.mark.parametrize("flip", [None, tuple(IBUG_68.flip.tolist())])
 def test_the_file_gives_the_sigma_that_torch_gives(
     tmp_path: Path, flip: tuple[int, ...] | None
 ) -> None:

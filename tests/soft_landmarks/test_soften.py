@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from landmark_kd.config.params import AsmParams
 from landmark_kd.core.errors import UserError
@@ -50,6 +51,15 @@ def test_soft_landmarks_are_those_of_a_model_fitted_to_train_rows_only(
     np.testing.assert_allclose(soft, model.soften(hard), atol=1e-12)
     fitted_to_all = ShapeModel.fit(hard, ASM.variance, ASM.align, ASM.limit)
     assert np.abs(soft - fitted_to_all.soften(hard)).max() > 1e-6
+
+
+def test_they_are_the_same_to_the_last_bit_whatever_the_number_of_threads(tmp_path: Path) -> None:
+    many = prepared_faces(tmp_path / "many", 600, validation=10)
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            write(many, tmp_path / str(threads))
+    first, second = (tmp_path / str(threads) / "soft/soft.npy" for threads in (1, 2))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_the_model_beside_them_gives_the_same_soft_landmarks(faces: Faces, written: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from landmark_kd.config.params import AsmParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import replaced_folder, save_array, write_json
@@ -20,6 +22,9 @@ TABLE_VARIANCE = 0.99
 DECIMALS = 6
 
 
+# With another number of threads BLAS adds up in another order, and the last bits would be those of
+# the machine's number of cores.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def write_soft_landmarks(
     faces: Faces, asm: AsmParams, out: Path, report: Path, scores: Path
 ) -> None:
