@@ -114,7 +114,11 @@ def row_name(network: str, params: Params) -> str:
 def file_name(record: dict[str, Any]) -> str:
     """Return the name of a record's file, without its ending."""
     protocol = record["protocol"]
-    words = f"{protocol['dataset']} {protocol['resolution']}px {record['row']} s{record['seed']}"
+    teacher, student = protocol["teacher"], protocol["student"]
+    words = (
+        f"{protocol['dataset']} {protocol['resolution']}px {teacher['backbone']} "
+        f"{student['backbone']} {student['epochs']}e {record['row']} s{record['seed']}"
+    )
     return "_".join(words.replace(",", "").replace("'", "").lower().split())
 
 

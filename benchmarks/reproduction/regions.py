@@ -15,6 +15,9 @@ import numpy as np
 # Of histograms of errors: shares of the crop's side, evenly spaced in their logarithm.
 EDGES = np.logspace(-5, 0, 61)
 
+# Of shares that are written down.
+DECIMALS = 6
+
 REGIONS = ("positive", "negative", "low")
 
 
@@ -41,9 +44,12 @@ def region_shares(
         d = of_teacher[known]
         beyond, low = e > d, e < beta * d
         shares = (beyond.mean(), 1 - beyond.mean() - low.mean(), low.mean())
-        found[name] = dict(zip(REGIONS, map(float, shares), strict=True))
+        found[name] = {
+            region: round(float(share), DECIMALS)
+            for region, share in zip(REGIONS, shares, strict=True)
+        }
         beyond_all &= beyond
-    found["beyond_all"] = float(beyond_all.mean())
+    found["beyond_all"] = round(float(beyond_all.mean()), DECIMALS)
     return found
 
 
@@ -51,7 +57,7 @@ def histogram(errors: np.ndarray) -> list[float]:
     """Return the share of errors in each of EDGES' bins; errors outside count at the ends."""
     known = np.clip(errors[~np.isnan(errors)], EDGES[0], EDGES[-1])
     counts, _ = np.histogram(known, EDGES)
-    return [float(share) for share in counts / len(known)]
+    return [round(float(share), DECIMALS) for share in counts / len(known)]
 
 
 def cumulative(shares: list[float]) -> np.ndarray:

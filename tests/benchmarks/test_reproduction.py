@@ -147,7 +147,9 @@ def test_a_trained_network_is_written_down(folder: Path) -> None:
         assert found["tolerant"]["low"] == 1  # one that is two crops away
         assert sum(record["student_errors"][kind]) == pytest.approx(1)
     assert record["student_errors"]["crops"] != record["student_errors"]["views"]
-    assert file_name(record) == "tiny_32px_no_teacher_l1_s1"
+    assert file_name(record) == (
+        "tiny_32px_tf_efficientnetv2_b0_test_efficientnet_2e_no_teacher_l1_s1"
+    )
 
 
 @pytest.mark.seconds
