@@ -10,12 +10,12 @@ import numpy as np
 
 from benchmarks.reproduction.regions import EDGES, cumulative
 from benchmarks.reproduction.tables import Protocol
+from landmark_kd.core.errors import UserError
 from landmark_kd.landmarks import metrics
 from landmark_kd.visualization.plots import COLOURS, INK, figure
 
 # The form of KD-Loss whose errors are drawn beside the teachers'.
 KD_ROW = "KD-Loss, paper's form, both teachers"
-BETA = 0.4
 
 
 def draw_curves(path: Path, protocol: Protocol) -> None:
@@ -61,7 +61,15 @@ def draw_teacher_errors(path: Path, protocol: Protocol) -> None:
 
     Where a student's curve lies left of a teacher's, its errors are below the teacher's: only there
     does KD-Loss ask for something else than L1.
+
+    Raises:
+        UserError: the protocol lacks a teacher or the student of KD_ROW.
     """
+    needed = ("tough teacher", "tolerant teacher", KD_ROW)
+    if missing := [row for row in needed if row not in protocol.rows]:
+        raise UserError(f"there is no record of {', '.join(missing)} yet; {path} was not drawn.")
+    student = protocol.rows[KD_ROW][0]
+    beta = student["beta"]
     with figure(path, 7.4, 4.4) as fig:
         axes = fig.add_subplot()
         for teacher in ("tough", "tolerant"):
@@ -70,18 +78,17 @@ def draw_teacher_errors(path: Path, protocol: Protocol) -> None:
             colour = COLOURS[teacher]
             axes.plot(100 * EDGES, shares, color=colour, label=f"|t - g|, {teacher} teacher")
             axes.plot(
-                100 * EDGES * BETA,
+                100 * EDGES * beta,
                 shares,
                 color=colour,
                 linestyle=":",
-                label=f"β |t - g|, β = {BETA}",
+                label=f"β |t - g|, β = {beta}",
             )
-        student = protocol.rows[KD_ROW][0]["student_errors"]
         for kind, style, words in (
             ("views", "-", "augmented, as it learns"),
             ("crops", "--", "as they are"),
         ):
-            shares = 100 * cumulative(student[kind])
+            shares = 100 * cumulative(student["student_errors"][kind])
             axes.plot(
                 100 * EDGES, shares, color=INK, linestyle=style, label=f"|p - g|, kd, {words}"
             )

@@ -58,8 +58,8 @@ def recorded(network: str, params: Params) -> dict[str, Any]:
         `row`: see `row_name`; `protocol`: the settings that rows of one table share; `seed`;
         `errors`: {subset: NME (n,) of its test faces, percent}; `validation_nme`: of each epoch;
         of a teacher `distances`, of a student `student_errors` and, where teachers have been
-        trained, `regions`: see `benchmarks.reproduction.regions`, for train faces as they are
-        ("crops") and as the last epoch saw them ("views").
+        trained, `regions` and the `beta` that they go by (`benchmarks.reproduction.regions`), for
+        train faces as they are ("crops") and as the last epoch saw them ("views").
 
     Raises:
         UserError: the network, its curve or its faces are missing.
@@ -168,6 +168,7 @@ def _against_teachers(net: LandmarkNet, train: Faces, params: Params) -> dict[st
         "student_errors": {kind: histogram(values[0]) for kind, values in distances.items()}
     }
     if teachers:
+        found["beta"] = params.kd.beta
         found["regions"] = {
             kind: region_shares(
                 values[0], dict(zip(teachers, values[1:], strict=True)), params.kd.beta
