@@ -11,9 +11,10 @@ import argparse
 from pathlib import Path
 
 from benchmarks.markdown_blocks import fill_blocks
-from benchmarks.reproduction.plots import draw_ced, draw_curves, draw_teacher_errors
+from benchmarks.reproduction.plots import draw_teacher_errors
 from benchmarks.reproduction.tables import blocks, read_protocols
 from landmark_kd.core.errors import run_main
+from landmark_kd.visualization.plots import draw_ced, draw_training_curves
 
 PROJECT = Path(__file__).resolve().parents[2]
 RECORDS = PROJECT / "reports" / "reproduction"
@@ -26,8 +27,13 @@ def main() -> None:
     fill_blocks(PAGE, blocks(protocols))
     # The diagrams are of the protocol of which most is known.
     first = protocols[0]
-    draw_curves(PAGE.with_name("reproduction_curves.png"), first)
-    draw_ced(PAGE.with_name("reproduction_ced.png"), first, first.subsets()[0])
+    subset = first.subsets()[0]
+    draw_training_curves(PAGE.with_name("reproduction_curves.png"), first.curves())
+    draw_ced(
+        PAGE.with_name("reproduction_ced.png"),
+        first.ced(subset),
+        f"{first.short_title()}; {subset}",
+    )
     draw_teacher_errors(PAGE.with_name("reproduction_teachers.png"), first)
     for protocol in protocols:
         print(f"{protocol.title()}: {len(protocol.rows)} rows")

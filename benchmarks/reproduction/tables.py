@@ -12,16 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.reproduction.regions import REGIONS
 from landmark_kd.core.errors import UserError
 from landmark_kd.core.files import read_json
 from landmark_kd.evaluation.scores import interval_text
+from landmark_kd.landmarks.metrics import ced
 from tools.seed_scores import comparison, seed_scores
 
 # Rows in the order of the question; others come after them, by name.
 CONTROLS = ("no teacher, L2", "no teacher, L1")
 ORDER = ("tough teacher", "tolerant teacher", *CONTROLS)
+
+# The share of all errors that the diagram reaches to, and its points.
+CED_SHOWN, CED_STEPS = 0.98, 200
 
 Record = dict[str, Any]
 
@@ -45,6 +50,29 @@ class Protocol:
     def errors(self, row: str, subset: str) -> np.ndarray:
         """Return NME (seeds, faces) in percent."""
         return np.array([record["errors"][subset] for record in self.rows[row]])
+
+    def curves(self) -> dict[str, pd.DataFrame]:
+        """Return each row's validation NME by `step`, the mean of its seeds."""
+        means = {
+            row: np.mean([record["validation_nme"] for record in records], axis=0)
+            for row, records in self.rows.items()
+        }
+        return {
+            row: pd.DataFrame({"step": np.arange(len(nme)), "nme": nme})
+            for row, nme in means.items()
+        }
+
+    def ced(self, subset: str) -> pd.DataFrame:
+        """Return the CED of each row, the errors of all its seeds together: `error` and shares."""
+        errors = {row: self.errors(row, subset).ravel() for row in self.rows}
+        largest = np.quantile(np.concatenate(list(errors.values())), CED_SHOWN)
+        at = np.linspace(0, largest, CED_STEPS)
+        return pd.DataFrame({"error": at} | {row: ced(e, at) for row, e in errors.items()})
+
+    def short_title(self) -> str:
+        """Return what tells this protocol from others, for diagrams."""
+        s = self.settings
+        return f"{s['dataset']}, {s['resolution']} px, {s['student']['epochs']} epochs"
 
     def title(self) -> str:
         """Return the protocol in a line."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.markdown_blocks import filled
-from benchmarks.reproduction.plots import draw_ced, draw_curves, draw_teacher_errors
+from benchmarks.reproduction.plots import draw_teacher_errors
 from benchmarks.reproduction.record import file_name, recorded, row_name
 from benchmarks.reproduction.regions import EDGES, cumulative, histogram, region_shares
 from benchmarks.reproduction.report import PAGE, RECORDS
@@ -179,7 +179,8 @@ def records(tmp_path: Path) -> Path:
     distances = {"distances": {"train": spike, "validation": spike}}
     for number, record in enumerate(
         [
-            made_up(kd, 2, [4.0, 4.0, 4.0, 12.0], **of_student),
+            made_up(kd, 2, [4.0, 4.0, 4.0, 12.0], **of_student)
+            | {"validation_nme": [7.0, 6.0, 5.0]},
             made_up(kd, 1, [2.0, 4.0, 4.0, 10.0], **of_student),
             made_up("no teacher, L1", 1, [4.0, 5.0, 5.0, 12.0], **of_student),
             made_up("no teacher, L2", 1, [8.0, 8.0, 8.0, 16.0], **of_student),
@@ -239,15 +240,23 @@ def test_errors_are_not_drawn_before_both_teachers_are_known(records: Path, tmp_
         draw_teacher_errors(tmp_path / "teachers.png", protocol)
 
 
-def test_the_diagrams_are_drawn(records: Path, tmp_path: Path) -> None:
+def test_curves_are_means_over_seeds_and_the_ced_is_of_all_errors(records: Path) -> None:
     [protocol] = read_protocols(records)
-    draw_curves(tmp_path / "curves.png", protocol)
-    draw_ced(tmp_path / "ced.png", protocol, "common")
+    kd = protocol.curves()["KD-Loss, paper's form, both teachers"]
+    assert kd["nme"].tolist() == [8.0, 6.0, 5.0]
+    shares = protocol.ced("common")
+    assert shares["no teacher, L2"].iloc[-1] == 0.75
+    kd_shares = shares["KD-Loss, paper's form, both teachers"]
+    assert kd_shares[shares["error"] < 4].max() == 1 / 8
+    assert kd_shares.iloc[-1] == 1
+
+
+def test_the_errors_of_teachers_and_student_are_drawn(records: Path, tmp_path: Path) -> None:
+    [protocol] = read_protocols(records)
     draw_teacher_errors(tmp_path / "teachers.png", protocol)
-    for name in ("curves", "ced", "teachers"):
-        image = cv2.imread(str(tmp_path / f"{name}.png"))
-        assert image is not None
-        assert image.std() > 5
+    image = cv2.imread(str(tmp_path / "teachers.png"))
+    assert image is not None
+    assert image.std() > 5
 
 
 @pytest.mark.seconds
