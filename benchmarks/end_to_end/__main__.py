@@ -68,6 +68,8 @@ EVERY = 4
 
 def main() -> None:
     arguments = _parser().parse_args()
+    if "dlib" in (arguments.detectors or ()) and not installed():
+        raise UserError("dlib is not installed; `pip install dlib-bin`, or leave it out.")
     cv2.setNumThreads(1)
     detectors = {
         "yunet": LandmarkDetector.load(
@@ -79,8 +81,6 @@ def main() -> None:
         # `load` knows the detectors that users have; this one is for comparison alone.
         detectors["dlib"] = LandmarkDetector.load(arguments.model, threads=1, face_detector="haar")
         detectors["dlib"]._faces = DlibDetector()
-    elif "dlib" in (arguments.detectors or ()):
-        raise UserError("dlib is not installed; `pip install dlib-bin`, or leave it out.")
     chosen = {name: detectors[name] for name in arguments.detectors or detectors}
     measure = {
         "photos": lambda: _photos(chosen, arguments.faces / "wflw"),
