@@ -261,6 +261,11 @@ def test_a_model_for_the_data_sets_own_boxes_wants_boxes(model: Path, tmp_path: 
     assert len(detector.detect(photo(), np.array([[1, 1, 50, 50]]))) == 1
 
 
+def test_numbers_next_to_zero_count_as_zero() -> None:
+    options = LandmarkDetector.load(face_detector="haar")._session.get_session_options()
+    assert options.get_session_config_entry("session.set_denormal_as_zero") == "1"
+
+
 @pytest.mark.parametrize("way", ["path", "bytes", "shipped"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
 def test_a_copied_detector_is_one_of_the_same_network_and_threads(
