@@ -4,8 +4,7 @@
 
 Run it in the project's folder after the stage that trained the network. The file is named after
 what params.yaml says of the training, so that another run of the same settings and seed takes its
-place.
-`python -m benchmarks.reproduction.report` makes tables and diagrams from all files.
+place. `python -m benchmarks.reproduction.report` makes tables and diagrams from all files.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.evaluation.cost import cpu_name
 from landmark_kd.evaluation.evaluate import NETWORKS
+from landmark_kd.evaluation.scores import rounded
 from landmark_kd.faces.prepared import Faces, landmarks_file, load_faces
 from landmark_kd.landmarks import metrics
 from landmark_kd.models.network import LandmarkNet, load_network, predict, predict_faces
@@ -32,7 +32,8 @@ from landmark_kd.training.augment import Augmenter
 from landmark_kd.training.loader import AugmentedFaces
 from landmark_kd.training.tasks import student_seed
 
-DECIMALS = 3
+# Of errors in percent, and of shares from 0 to 1.
+DECIMALS, SHARE_DECIMALS = 3, 6
 # Faces whose augmented views lie in memory at a time.
 BATCH = 256
 
@@ -85,11 +86,9 @@ def recorded(network: str, params: Params) -> dict[str, Any]:
     }
     if teacher:
         distances = np.abs(predict_faces(net, train) - train.crop_landmarks())
-        record["distances"] = {
-            "train": histogram(distances[train.train_rows()]),
-            "validation": histogram(distances[train.validation_rows()]),
-        }
-        return record
+        rows = {"train": train.train_rows(), "validation": train.validation_rows()}
+        found = {name: histogram(distances[of_split]) for name, of_split in rows.items()}
+        return record | {"distances": rounded(found, SHARE_DECIMALS)}
     return record | _against_teachers(net, train, params)
 
 
@@ -126,7 +125,9 @@ def test_errors(net: LandmarkNet, test: Faces) -> dict[str, list[float]]:
     """Return the NME of each test face in percent of the normaliser, by subset."""
     distance = metrics.normalizing_distance(test.landmarks, test.info.scheme)
     found = metrics.nme(test.to_image(predict_faces(net, test)), test.landmarks, distance)
-    return {name: _rounded(found[rows]) for name, rows in test.subset_rows().items()}
+    return {
+        name: rounded(found[rows].tolist(), DECIMALS) for name, rows in test.subset_rows().items()
+    }
 
 
 def validation_curve(folder: Path) -> list[float]:
@@ -137,7 +138,7 @@ def validation_curve(folder: Path) -> list[float]:
             f"{folder} should hold one nme.tsv, found {len(files)}; train the network in this "
             "folder first."
         )
-    return _rounded(pd.read_csv(files[0], sep="\t")["nme"].to_numpy())
+    return rounded(pd.read_csv(files[0], sep="\t")["nme"].tolist(), DECIMALS)
 
 
 def _length(settings: TrainingParams) -> dict[str, Any]:
@@ -168,24 +169,19 @@ def _against_teachers(net: LandmarkNet, train: Faces, params: Params) -> dict[st
         "student_errors": {kind: histogram(values[0]) for kind, values in distances.items()}
     }
     if teachers:
-        found["beta"] = params.kd.beta
-        found["regions"] = {
-            kind: region_shares(
-                values[0], dict(zip(teachers, values[1:], strict=True)), params.kd.beta
-            )
+        beta = params.kd.beta
+        regions = {
+            kind: region_shares(values[0], dict(zip(teachers, values[1:], strict=True)), beta)
             for kind, values in distances.items()
         }
-    return found
+        found |= {"beta": beta, "regions": regions}
+    return rounded(found, SHARE_DECIMALS)
 
 
 def _distances(found: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return |found - hard| and |teacher - hard| for each teacher, (1 + T, N, K, 2)."""
     hard = targets[:, 0]
     return np.abs(np.stack([found, *np.moveaxis(targets[:, 1:], 1, 0)]) - hard)
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), DECIMALS) for value in values]
 
 
 if __name__ == "__main__":

@@ -15,9 +15,6 @@ import numpy as np
 # Of histograms of errors: shares of the crop's side, evenly spaced in their logarithm.
 EDGES = np.logspace(-5, 0, 61)
 
-# Of shares that are written down.
-DECIMALS = 6
-
 REGIONS = ("positive", "negative", "low")
 
 
@@ -44,12 +41,9 @@ def region_shares(
         d = of_teacher[known]
         beyond, low = e > d, e < beta * d
         shares = (beyond.mean(), 1 - beyond.mean() - low.mean(), low.mean())
-        found[name] = {
-            region: round(float(share), DECIMALS)
-            for region, share in zip(REGIONS, shares, strict=True)
-        }
+        found[name] = dict(zip(REGIONS, map(float, shares), strict=True))
         beyond_all &= beyond
-    found["beyond_all"] = round(float(beyond_all.mean()), DECIMALS)
+    found["beyond_all"] = float(beyond_all.mean())
     return found
 
 
@@ -57,7 +51,7 @@ def histogram(errors: np.ndarray) -> list[float]:
     """Return the share of errors in each of EDGES' bins; errors outside count at the ends."""
     known = np.clip(errors[~np.isnan(errors)], EDGES[0], EDGES[-1])
     counts, _ = np.histogram(known, EDGES)
-    return [round(float(share), DECIMALS) for share in counts / len(known)]
+    return [float(share) for share in counts / len(known)]
 
 
 def cumulative(shares: list[float]) -> np.ndarray:

@@ -148,11 +148,32 @@ def test_a_trained_network_is_written_down(folder: Path) -> None:
         assert found["tough"]["positive"] == 1  # a teacher without error
         assert found["tolerant"]["low"] == 1  # one that is two crops away
         assert sum(record["student_errors"][kind]) == pytest.approx(1, abs=1e-4)
-    assert record["student_errors"]["crops"] != record["student_errors"]["views"]
+    views = record["student_errors"]["views"]
+    assert record["student_errors"]["crops"] != views
+    # Those of the last epoch.
+    assert recorded("baseline", tiny_params(epochs=1))["student_errors"]["views"] != views
     assert record["beta"] == tiny_params().kd.beta
     assert file_name(record) == (
         "tiny_32px_tf_efficientnetv2_b0_test_efficientnet_2e_no_teacher_l1_s1"
     )
+
+
+@pytest.mark.seconds
+def test_of_a_teacher_the_distances_from_the_landmarks_are_written_down(folder: Path) -> None:
+    for given, place in (
+        (paths.MODELS / "baseline", paths.MODELS / "tough"),
+        (paths.CURVES / "baseline", paths.CURVES / "tough"),
+        (paths.TRAIN_FACES, paths.TEACHER_TRAIN_FACES),
+        (paths.TEST_FACES, paths.TEACHER_TEST_FACES),
+    ):
+        given.rename(place)
+    record = recorded("tough", tiny_params())
+    assert record["row"] == "tough teacher"
+    train = load_faces(paths.TEACHER_TRAIN_FACES)
+    found = predict_faces(load_network(paths.MODELS / "tough"), train)
+    away = np.abs(found - train.crop_landmarks())
+    for name, rows in (("train", train.train_rows()), ("validation", train.validation_rows())):
+        np.testing.assert_allclose(record["distances"][name], histogram(away[rows]), atol=1e-6)
 
 
 @pytest.mark.seconds
