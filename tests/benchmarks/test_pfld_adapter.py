@@ -6,8 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 
 from benchmarks.pfld.adapter import SIZE, pfld_as_ours
 from landmark_kd.core.errors import UserError
@@ -52,6 +54,21 @@ def test_several_faces_at_once_are_as_one_by_one(tmp_path: Path) -> None:
         np.testing.assert_allclose(alone.landmarks, face.landmarks, atol=1e-3)
 
 
+def test_weights_that_move_no_landmark_are_zeros(tmp_path: Path) -> None:
+    path = fake_pfld(tmp_path / "pfld.onnx")
+    model = onnx.load(path)
+    weights = _last_weights(model)
+    given = numpy_helper.to_array(weights).copy()
+    given[::2] = 1e-39
+    given[1::2, 0] = -1e-31
+    weights.CopyFrom(numpy_helper.from_array(given, weights.name))
+    onnx.save(model, path)
+    found = numpy_helper.to_array(_last_weights(onnx.load_from_string(pfld_as_ours(path))))
+    assert not found[::2].any()
+    assert not found[1::2, 0].any()
+    np.testing.assert_array_equal(found[1::2, 1:], given[1::2, 1:])
+
+
 def test_what_is_not_pfld_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.onnx is missing; .* --pfld PATH"):
         pfld_as_ours(tmp_path / "none.onnx")
@@ -84,3 +101,8 @@ def test_the_real_one_is_as_good_as_it_was_measured(shared: Path) -> None:
     assert errors.mean() == pytest.approx(3.291, abs=0.005)
     assert auc(errors, 8) == pytest.approx(58.86, abs=0.05)
     assert failure_rate(errors, 8) == 0
+
+
+def _last_weights(model: onnx.ModelProto) -> onnx.TensorProto:
+    (weights,) = [w for w in model.graph.initializer if w.name == "last"]
+    return weights

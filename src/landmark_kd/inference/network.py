@@ -86,9 +86,6 @@ class ExportedNetwork:
             )
         content = shipped_model(model) if isinstance(model, str) else model
         options = onnxruntime.SessionOptions()
-        # Numbers next to zero are far slower than others on some processors, and some networks are
-        # full of them.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         options.log_severity_level = 3  # errors only: they reach the user as ours
         if threads is not None:
             options.intra_op_num_threads = threads
