@@ -1,6 +1,7 @@
 """Brings the landmarks of another set of 68 nearer to the habits of a detector's own set.
 
     python -m tools.match_annotations ../shared/data/aflw2000 out/aflw2000 --mask 0-16
+    python -m tools.match_annotations ../shared/data/ytf out/ytf --mask 0-16 --frames 4
 
 Two sets place the same landmark differently: one puts the inner ends of the brows further apart,
 another follows the hidden cheek of a turned head. Learnt together without more, each spoils the
@@ -10,8 +11,11 @@ same points are masked. What is written is a custom set, for `data.extra`; crops
 of the landmarks as they were.
 
 The folder holds landmarks.csv (image, yaw in degrees, x0, y0, …, x67, y67; pixels from 0) and
-images/. Only faces of --frontal degrees of yaw or less are measured, where a detector trained on
-frontal faces can be trusted. Across the face the distance shrinks with the cosine of the yaw.
+images/. Without a yaw, it is what the landmarks show. Video frames have a column person, and with
+--frames N so many of every second person are taken, from the frame that is turned furthest to one
+side to that on the other; the other people are left for measuring. Only faces of --frontal degrees
+of yaw or less are measured, where a detector trained on frontal faces can be trusted. Across the
+face the distance shrinks with the cosine of the yaw.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from landmark_kd.core.files import replaced_folder
 from landmark_kd.data.datasets.custom.config import CONFIG_NAME
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks import geometry
+from landmark_kd.landmarks.head import head_pose
 from landmark_kd.landmarks.scheme import IBUG_68
 
 # Of the 68 landmarks: both eyes and the mouth, which say how the face is turned in the image.
@@ -45,23 +50,32 @@ def main() -> None:
     parser.add_argument("--model", default=None, help="detector (default: the shipped one)")
     parser.add_argument("--frontal", type=float, default=20, help="yaw in degrees")
     parser.add_argument("--mask", default=None, help="landmarks to leave out, as in 0-16")
+    parser.add_argument("--frames", type=int, default=None, help="of every second person")
     parser.add_argument("--licence", default="for research only", help="of the set")
     arguments = parser.parse_args()
-    table, landmarks = read_table(arguments.source, "yaw")
+    needed = ["image"] if arguments.frames is None else ["image", "person"]
+    table, landmarks = read_table(arguments.source, needed)
+    yaw = table["yaw"].to_numpy() if "yaw" in table else head_pose(landmarks)[:, 0]
+    if arguments.frames is not None:
+        rows = frames_to_learn(table["person"].to_numpy(), yaw, arguments.frames)
+        table, landmarks, yaw = table.iloc[rows], landmarks[rows], yaw[rows]
+    names = table["image"].to_numpy()
     images = arguments.source / "images"
-    frontal = np.flatnonzero(table["yaw"].abs() <= arguments.frontal)
+    frontal = np.flatnonzero(np.abs(yaw) <= arguments.frontal)
     detector = LandmarkDetector.load(arguments.model)
-    found = np.stack([_found(detector, images / table["image"][i], landmarks[i]) for i in frontal])
+    found = np.stack([_found(detector, images / names[i], landmarks[i]) for i in frontal])
     offsets = median_offsets(landmarks[frontal], found)
-    matched = without_offsets(landmarks, offsets, np.deg2rad(table["yaw"].to_numpy()))
+    matched = without_offsets(landmarks, offsets, np.deg2rad(yaw))
     if arguments.mask:
         first, last = (int(number) for number in arguments.mask.split("-"))
         matched[:, first : last + 1] = np.nan
     boxes = np.stack([geometry.landmarks_box(face) for face in landmarks])
     with replaced_folder(arguments.out) as folder:
-        _write(folder, table["image"], matched, boxes)
+        _write(folder, names, matched, boxes)
         _describe(folder / CONFIG_NAME, arguments.out.name, arguments.licence)
-        shutil.copytree(images, folder / "images")
+        (folder / "images").mkdir()
+        for name in names:
+            shutil.copyfile(images / name, folder / "images" / name)
     away = np.linalg.norm(offsets, axis=1)
     print(
         f"{arguments.out}: {len(landmarks)} faces; offsets of {len(frontal)} frontal ones, "
@@ -70,8 +84,8 @@ def main() -> None:
     )
 
 
-def read_table(folder: Path, column: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read a folder's landmarks.csv, whose columns are image, another one, x0, y0, …, x67, y67.
+def read_table(folder: Path, columns: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read a folder's landmarks.csv, which has these columns and x0, y0, …, x67, y67.
 
     Returns:
         table: as it is.
@@ -84,10 +98,35 @@ def read_table(folder: Path, column: str) -> tuple[pd.DataFrame, np.ndarray]:
     if not file.is_file():
         raise UserError(f"{file} is missing; give the folder that holds it and images/.")
     table = pd.read_csv(file)
-    absent = [name for name in ("image", column, *COLUMNS) if name not in table]
+    absent = [name for name in (*columns, *COLUMNS) if name not in table]
     if absent:
-        raise UserError(f"{file} has no column {absent[0]}; it needs image, {column}, x0, y0, ….")
+        needed = ", ".join(columns)
+        raise UserError(f"{file} has no column {absent[0]}; it needs {needed}, x0, y0, ….")
     return table, table[COLUMNS].to_numpy(np.float64).reshape(-1, IBUG_68.points, 2)
+
+
+def learnt(people: np.ndarray) -> np.ndarray:
+    """Return which frames (N,) are of the people to learn from, every second one by name.
+
+    Args:
+        people: (N,) names.
+    """
+    return np.isin(people, np.unique(people)[::2])
+
+
+def frames_to_learn(people: np.ndarray, yaw: np.ndarray, count: int) -> np.ndarray:
+    """Return the rows of `count` frames of each person to learn from, all yaws between them.
+
+    Args:
+        people: (N,) names.
+        yaw: (N,) degrees.
+    """
+    chosen = []
+    for person in np.unique(people[learnt(people)]):
+        rows = np.flatnonzero(people == person)
+        rows = rows[np.argsort(yaw[rows], kind="stable")]
+        chosen.append(rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))])
+    return np.concatenate(chosen)
 
 
 def median_offsets(landmarks: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -127,12 +166,13 @@ def _found(detector: LandmarkDetector, path: Path, landmarks: np.ndarray) -> np.
     return detector.detect(image, boxes=geometry.landmarks_box(landmarks)[None])[0].landmarks
 
 
-def _write(folder: Path, images: pd.Series, landmarks: np.ndarray, boxes: np.ndarray) -> None:
+def _write(folder: Path, images: np.ndarray, landmarks: np.ndarray, boxes: np.ndarray) -> None:
     flat = pd.DataFrame(landmarks.reshape(len(landmarks), -1).round(2), columns=COLUMNS)
     sides = boxes[:, 2:] - boxes[:, :2]
     names = ["box_x", "box_y", "box_width", "box_height"]
     box = pd.DataFrame(np.concatenate([boxes[:, :2], sides], axis=1).round(2), columns=names)
-    pd.concat([images, box, flat], axis=1).to_csv(folder / "landmarks.csv", index=False)
+    image = pd.Series(images, name="image")
+    pd.concat([image, box, flat], axis=1).to_csv(folder / "landmarks.csv", index=False)
 
 
 def _describe(path: Path, name: str, licence: str) -> None:

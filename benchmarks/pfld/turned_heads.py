@@ -3,7 +3,8 @@
     python -m benchmarks.pfld.turned_heads accurate fast models/landmarks.onnx
 
 300-W's test faces look into the camera, so how a network does on turned heads cannot be chosen
-there. The frames of YouTube Faces in ../shared can serve for choosing: they are in no test. They
+there. The frames of YouTube Faces in ../shared can serve for choosing: they are in no test. Of
+the people, those that `tools.match_annotations --frames` takes to learn from are left out. Frames
 are sorted by the yaw that their landmarks show, and each person counts once in each bin, by the
 frame with the median yaw there. Errors are in % of the box's longer side, without the jaw, whose
 landmarks lie at different places of a turned head in different sets.
@@ -32,7 +33,7 @@ from landmark_kd.imaging.images import read_image
 from landmark_kd.inference.detector import LandmarkDetector
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.head import JAW, head_pose
-from tools.match_annotations import median_offsets, read_table, without_offsets
+from tools.match_annotations import learnt, median_offsets, read_table, without_offsets
 
 # Degrees of yaw, either way, between bins.
 EDGES = (10, 20, 30)
@@ -51,7 +52,9 @@ def main() -> None:
     arguments = parser.parse_args()
     models = {name: name for name in arguments.models}
     detectors = beside_pfld(models, arguments.pfld, threads=1)
-    table, true = read_table(arguments.frames, "person")
+    table, true = read_table(arguments.frames, ["image", "person"])
+    unknown = ~learnt(table["person"].to_numpy())
+    table, true = table[unknown], true[unknown]
     images, people = table["image"].to_numpy(), table["person"].to_numpy()
     yaw = head_pose(true)[:, 0]
     bins = by_yaw(people, np.abs(yaw))

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from landmark_kd.core.errors import UserError
+from landmark_kd.inference.detector import LandmarkDetector
 from tests.support.prepared_faces import prepared_faces
-from tools.match_annotations import median_offsets, read_table, without_offsets
+from tools import match_annotations
+from tools.match_annotations import (
+    COLUMNS,
+    frames_to_learn,
+    learnt,
+    median_offsets,
+    read_table,
+    without_offsets,
+)
 
 
 def turned(faces: np.ndarray, degrees: np.ndarray) -> np.ndarray:
@@ -52,7 +63,41 @@ def test_across_the_face_an_offset_shrinks_with_the_yaw(tmp_path: Path) -> None:
 
 def test_a_table_that_is_missing_or_another_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"landmarks\.csv is missing; give the folder"):
-        read_table(tmp_path, "person")
+        read_table(tmp_path, ["image", "person"])
     (tmp_path / "landmarks.csv").write_text("image,x0,y0\n")
     with pytest.raises(UserError, match="has no column person"):
-        read_table(tmp_path, "person")
+        read_table(tmp_path, ["image", "person"])
+
+
+def test_frames_are_of_every_second_person_and_of_all_yaws() -> None:
+    people = np.array(["c", "a", "a", "b", "a", "a", "a", "c"])
+    yaw = np.array([0.0, 30, -20, 50, 2, 8, 1, -5])
+    assert frames_to_learn(people, yaw, 3).tolist() == [2, 4, 1, 7, 0]
+    assert learnt(people).tolist() == [True, True, True, False, True, True, True, True]
+
+
+def test_video_frames_become_a_custom_set_of_the_people_to_learn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = prepared_faces(tmp_path / "faces", 8).landmarks.round(2)
+    source = tmp_path / "frames"
+    (source / "images").mkdir(parents=True)
+    table = pd.DataFrame(faces.reshape(8, -1), columns=COLUMNS)
+    table.insert(0, "image", [f"{i}.png" for i in range(8)])
+    table.insert(1, "person", list("aabbccdd"))
+    table.to_csv(source / "landmarks.csv", index=False)
+    for i in range(8):
+        cv2.imwrite(str(source / "images" / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
+    monkeypatch.setattr(match_annotations, "_found", lambda detector, path, landmarks: landmarks)
+    monkeypatch.setattr(LandmarkDetector, "load", lambda model: None)
+    out = tmp_path / "out"
+    arguments = ["match_annotations", str(source), str(out), "--frames", "2", "--mask", "0-16"]
+    monkeypatch.setattr("sys.argv", [*arguments, "--frontal", "90"])
+    match_annotations.main()
+    written = pd.read_csv(out / "landmarks.csv")
+    assert sorted(written["image"]) == ["0.png", "1.png", "4.png", "5.png"]
+    assert sorted(p.name for p in (out / "images").iterdir()) == sorted(written["image"])
+    for _, row in written.iterrows():
+        own = row[COLUMNS].to_numpy(float).reshape(68, 2)
+        assert np.isnan(own[:17]).all()
+        np.testing.assert_allclose(own[17:], faces[int(row["image"][0])][17:], atol=0.011)
