@@ -4,10 +4,10 @@
 
 Trainings that begin at the same trained weights and differ in seed, faces or loss end close to one
 another, and the mean of their weights is often a better network than any of them, at the cost of
-one (Wortsman et al. 2022, "Model soups"). As in their greedy soup the network that does best on the
-validation faces comes first, and each of the others, the better ones first, joins the average where
-that lowers the validation NME. BatchNorm's statistics are measured anew, on augmented train faces;
-so is what the network says of its own errors.
+one (Wortsman et al. 2022, "Model soups" and "Robust fine-tuning"). The network that does best on
+the validation faces comes first, and each of the others, the better ones first, joins with a half
+or a quarter of the weight where that lowers the validation NME. BatchNorm's statistics are measured
+anew, on augmented train faces; so is what the network says of its own errors.
 
 The tool needs prepared faces (`dvc repro prepare`) that are those of the networks.
 """
@@ -15,9 +15,9 @@ The tool needs prepared faces (`dvc repro prepare`) that are those of the networ
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
@@ -32,7 +32,10 @@ from landmark_kd.training.loader import AugmentedFaces
 from landmark_kd.training.trainer import validation_nme
 from landmark_kd.training.uncertainty import fit_uncertainty
 
-BATCH = 64
+# Weights of a network that joins.
+SHARES = (0.5, 0.25)
+# Faces that BatchNorm's statistics are measured on, and how many at a time.
+MEASURED, BATCH = 1024, 64
 
 
 def main() -> None:
@@ -47,11 +50,12 @@ def main() -> None:
     info = faces.info
     augmenter = Augmenter(params.augment, info.crop_size, info.border, info.scheme.flip)
     seed = params.base.seed
-    net, names, nme = greedy_average(networks, faces, augmenter, seed)
-    if len(names) > 1:
+    net, shares, nme = greedy_average(networks, faces, views(faces, augmenter, seed))
+    if len(shares) > 1:
         fit_uncertainty(net, faces, faces.crop_landmarks(), augmenter, seed)
     save_network(net, arguments.out)
-    print(f"{arguments.out}: validation NME {nme:.3f}, the average of {' '.join(names)}")
+    parts = " + ".join(f"{share:g} {name}" for name, share in shares.items())
+    print(f"{arguments.out}: validation NME {nme:.3f}, {parts}")
 
 
 def check_alike(networks: dict[str, LandmarkNet], faces: Faces) -> None:
@@ -72,50 +76,60 @@ def check_alike(networks: dict[str, LandmarkNet], faces: Faces) -> None:
         )
 
 
+def views(faces: Faces, augmenter: Augmenter, seed: int) -> np.ndarray:
+    """Return augmented crops (n, S, S, 3) uint8 of some train faces, of all parts of the set."""
+    rows = faces.train_rows()
+    rows = rows[:: max(1, len(rows) // MEASURED)]
+    augmented = AugmentedFaces(faces.images, faces.crop_landmarks()[:, None], augmenter, seed)
+    return augmented.__getitems__([(0, int(row)) for row in rows]).images.numpy()
+
+
 def greedy_average(
-    networks: dict[str, LandmarkNet], faces: Faces, augmenter: Augmenter, seed: int
-) -> tuple[LandmarkNet, list[str], float]:
-    """Average what lowers the validation NME; return the network, whose average it is, its NME.
+    networks: dict[str, LandmarkNet], faces: Faces, crops: np.ndarray
+) -> tuple[LandmarkNet, dict[str, float], float]:
+    """Average what lowers the validation NME; return the network, the weights in it and its NME.
 
     Args:
         networks: of one kind, by name.
         faces: the train faces, validation faces among them.
-        seed: of the views that BatchNorm's statistics are measured on.
+        crops: (n, S, S, 3) uint8 that BatchNorm's statistics are measured on.
     """
     truth = faces.crop_landmarks()
     alone = {name: validation_nme(net, faces, truth) for name, net in networks.items()}
-    order = sorted(alone, key=lambda name: alone[name])
-    for name in order:
+    first, *others = sorted(alone, key=lambda name: alone[name])
+    net, shares, best = networks[first], {first: 1.0}, alone[first]
+    print(f"{first}: validation NME {best:.3f}", flush=True)
+    for name in others:
         print(f"{name}: validation NME {alone[name]:.3f}", flush=True)
-    names, best = order[:1], alone[order[0]]
-    net = networks[order[0]]
-    for name in order[1:]:
-        tried = averaged([networks[one] for one in (*names, name)], faces, augmenter, seed)
-        nme = validation_nme(tried, faces, truth)
-        print(f"with {name}: {nme:.3f}", flush=True)
-        if nme < best:
-            net, best = tried, nme
-            names.append(name)
-    return net, names, best
+        before, parts = net, shares
+        for share in SHARES:
+            tried = averaged(before, networks[name], share, crops)
+            nme = validation_nme(tried, faces, truth)
+            print(f"  {share:g} of it: {nme:.3f}", flush=True)
+            if nme < best:
+                net, best = tried, nme
+                shares = {one: (1 - share) * part for one, part in parts.items()} | {name: share}
+    return net, shares, best
 
 
-def averaged(
-    networks: Sequence[LandmarkNet], faces: Faces, augmenter: Augmenter, seed: int
-) -> LandmarkNet:
-    """Return the network with the mean of all weights, and with BatchNorm's statistics its own."""
-    net = LandmarkNet(networks[0].config).to(memory_format=torch.channels_last)
-    states = [one.state_dict() for one in networks]
-    net.load_state_dict(
+def averaged(net: LandmarkNet, other: LandmarkNet, share: float, crops: np.ndarray) -> LandmarkNet:
+    """Return the network with weights between two, its BatchNorm's statistics those of the crops.
+
+    Args:
+        share: of the other's weights.
+    """
+    found = LandmarkNet(net.config).to(memory_format=torch.channels_last)
+    others = other.state_dict()
+    found.load_state_dict(
         {
-            name: torch.stack([state[name] for state in states]).mean(dim=0)
-            if value.is_floating_point()
-            else value
-            for name, value in states[0].items()
+            name: value.lerp(others[name], share) if value.is_floating_point() else value
+            for name, value in net.state_dict().items()
         }
     )
     with torch.no_grad():
-        update_bn(_views(net, faces, augmenter, seed), _Alone(net))
-    return net.eval()
+        parts = torch.from_numpy(crops).split(BATCH)
+        update_bn((found.normalize(part) for part in parts), _Alone(found))
+    return found.eval()
 
 
 class _Alone(nn.Module):
@@ -127,15 +141,6 @@ class _Alone(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.net.forward_single(inputs)
-
-
-def _views(net: LandmarkNet, faces: Faces, augmenter: Augmenter, seed: int) -> Iterator[Tensor]:
-    """Yield inputs of one augmented view of each train face."""
-    views = AugmentedFaces(faces.images, faces.crop_landmarks()[:, None], augmenter, seed)
-    rows = faces.train_rows()
-    for start in range(0, len(rows), BATCH):
-        batch = views.__getitems__([(0, int(row)) for row in rows[start : start + BATCH]])
-        yield net.normalize(batch.images)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from landmark_kd.models.network import LandmarkNet, predict_faces
 from landmark_kd.training.augment import Augmenter
 from tests.support.exported_model import SIZE, tiny_faces, tiny_network
 from tools import average_networks
-from tools.average_networks import averaged, check_alike, greedy_average
+from tools.average_networks import averaged, check_alike, greedy_average, views
 
 pytestmark = pytest.mark.seconds
 
@@ -55,7 +55,7 @@ def test_weights_are_the_mean_and_statistics_those_of_the_faces(
 ) -> None:
     net = tiny_network()
     seen = []
-    found = averaged([shifted(net, -0.2), shifted(net, 0.2)], faces, augmenter, seed=0)
+    found = averaged(shifted(net, -0.1), shifted(net, 0.3), 0.25, views(faces, augmenter, 0))
     for (name, value), expected in zip(
         found.named_parameters(), dict(net.named_parameters()).values(), strict=True
     ):
@@ -74,28 +74,29 @@ def test_what_lowers_the_error_joins_and_what_does_not_stays_out(
     faces: Faces, augmenter: Augmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What an average is of can be read from one of its values.
-    marks = {"a": 4.0, "b": 1.0, "c": 2.0}
+    marks = {"a": 5.0, "b": 1.0, "c": 2.0}
     nets = {name: tiny_network() for name in marks}
     for name, net in nets.items():
         net.uncertainty.typical.fill_(marks[name])
-    errors = {4.0: 5.0, 1.0: 3.0, 2.0: 4.0, 1.5: 2.5, 2.333: 2.6}
+    # c joins with a quarter, 1.25; a does not, with a half, 3.125, nor with a quarter, 2.1875.
+    errors = {5.0: 5.0, 1.0: 3.0, 2.0: 4.0, 1.5: 2.9, 1.25: 2.5, 3.125: 2.6, 2.1875: 2.7}
 
     def error(net: LandmarkNet, faces: Faces, truth: np.ndarray) -> float:
         assert truth.shape == (24, 68, 2)
-        return errors[round(float(net.uncertainty.typical[0]), 3)]
+        return errors[float(net.uncertainty.typical[0])]
 
     monkeypatch.setattr(average_networks, "validation_nme", error)
-    net, names, nme = greedy_average(nets, faces, augmenter, seed=0)
-    assert names == ["b", "c"]
+    net, shares, nme = greedy_average(nets, faces, views(faces, augmenter, 0))
+    assert shares == {"b": 0.75, "c": 0.25}
     assert nme == 2.5
-    assert float(net.uncertainty.typical[0]) == 1.5
+    assert float(net.uncertainty.typical[0]) == 1.25
 
 
 def test_a_network_alone_is_left_as_it_is(faces: Faces, augmenter: Augmenter) -> None:
     net = tiny_network()
     before = predict_faces(net, faces)
-    found, names, _ = greedy_average({"it": net}, faces, augmenter, seed=0)
-    assert names == ["it"]
+    found, shares, _ = greedy_average({"it": net}, faces, views(faces, augmenter, 0))
+    assert shares == {"it": 1}
     np.testing.assert_array_equal(predict_faces(found, faces), before)
 
 
