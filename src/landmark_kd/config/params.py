@@ -258,19 +258,17 @@ class Params(Section):
                 self._check_integral(f"kd.{name}", "0")
         if self.kd.head == "teacher":
             self._check_integral("kd.head", "own")
-        if self.kd.likelihood and self.student.head != "integral":
-            raise ValueError(
-                "kd.likelihood needs the heat maps of the integral head, but student.head is "
-                f"{self.student.head}; take integral, or 0 as kd.likelihood"
-            )
+        if self.kd.likelihood:
+            self._check_integral("kd.likelihood", "0", teacher=False)
         return self
 
-    def _check_integral(self, key: str, without: str) -> None:
-        for name, head in (("teacher", self.teacher.head), ("student", self.student.head)):
+    def _check_integral(self, key: str, without: str, *, teacher: bool = True) -> None:
+        heads = {"teacher": self.teacher.head} if teacher else {}
+        for name, head in (heads | {"student": self.student.head}).items():
             if head != "integral":
                 raise ValueError(
-                    f"{key} needs integral heads in both networks, but {name}.head is {head}; take "
-                    f"integral, or {without} as {key}"
+                    f"{key} needs an integral head, but {name}.head is {head}; take integral, or "
+                    f"{without} as {key}"
                 )
 
     def _check_unlabelled(self) -> None:
