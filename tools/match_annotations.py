@@ -53,6 +53,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=None, help="of every second person")
     parser.add_argument("--licence", default="for research only", help="of the set")
     arguments = parser.parse_args()
+    if arguments.frames is not None and arguments.frames < 1:
+        raise UserError(f"--frames is {arguments.frames}; give 1 or more frames of each person.")
     needed = ["image"] if arguments.frames is None else ["image", "person"]
     table, landmarks = read_table(arguments.source, needed)
     yaw = table["yaw"].to_numpy() if "yaw" in table else head_pose(landmarks)[:, 0]
@@ -73,9 +75,10 @@ def main() -> None:
     with replaced_folder(arguments.out) as folder:
         _write(folder, names, matched, boxes)
         _describe(folder / CONFIG_NAME, arguments.out.name, arguments.licence)
-        (folder / "images").mkdir()
         for name in names:
-            shutil.copyfile(images / name, folder / "images" / name)
+            copy = folder / "images" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(images / name, copy)
     away = np.linalg.norm(offsets, axis=1)
     print(
         f"{arguments.out}: {len(landmarks)} faces; offsets of {len(frontal)} frontal ones, "

@@ -81,13 +81,13 @@ def test_video_frames_become_a_custom_set_of_the_people_to_learn_from(
 ) -> None:
     faces = prepared_faces(tmp_path / "faces", 8).landmarks.round(2)
     source = tmp_path / "frames"
-    (source / "images").mkdir(parents=True)
+    (source / "images" / "video").mkdir(parents=True)
     table = pd.DataFrame(faces.reshape(8, -1), columns=COLUMNS)
-    table.insert(0, "image", [f"{i}.png" for i in range(8)])
+    table.insert(0, "image", [f"video/{i}.png" for i in range(8)])
     table.insert(1, "person", list("aabbccdd"))
     table.to_csv(source / "landmarks.csv", index=False)
     for i in range(8):
-        cv2.imwrite(str(source / "images" / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
+        cv2.imwrite(str(source / "images" / "video" / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
     monkeypatch.setattr(match_annotations, "_found", lambda detector, path, landmarks: landmarks)
     monkeypatch.setattr(LandmarkDetector, "load", lambda model: None)
     out = tmp_path / "out"
@@ -95,9 +95,13 @@ def test_video_frames_become_a_custom_set_of_the_people_to_learn_from(
     monkeypatch.setattr("sys.argv", [*arguments, "--frontal", "90"])
     match_annotations.main()
     written = pd.read_csv(out / "landmarks.csv")
-    assert sorted(written["image"]) == ["0.png", "1.png", "4.png", "5.png"]
-    assert sorted(p.name for p in (out / "images").iterdir()) == sorted(written["image"])
+    assert sorted(written["image"]) == [f"video/{i}.png" for i in (0, 1, 4, 5)]
+    copied = [path.relative_to(out / "images").as_posix() for path in out.glob("images/*/*")]
+    assert sorted(copied) == sorted(written["image"])
     for _, row in written.iterrows():
         own = row[COLUMNS].to_numpy(float).reshape(68, 2)
         assert np.isnan(own[:17]).all()
-        np.testing.assert_allclose(own[17:], faces[int(row["image"][0])][17:], atol=0.011)
+        np.testing.assert_allclose(own[17:], faces[int(Path(row["image"]).stem)][17:], atol=0.011)
+    monkeypatch.setattr("sys.argv", [*arguments[:-3], "0"])
+    with pytest.raises(UserError, match="--frames is 0; give 1 or more"):
+        match_annotations.main()
