@@ -15,11 +15,11 @@ The tool needs prepared faces (`dvc repro prepare`) that are those of the networ
 from __future__ import annotations
 
 import argparse
+import copy
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from landmark_kd.config import paths
@@ -118,7 +118,7 @@ def averaged(net: LandmarkNet, other: LandmarkNet, share: float, crops: np.ndarr
     Args:
         share: of the other's weights.
     """
-    found = LandmarkNet(net.config).to(memory_format=torch.channels_last)
+    found = copy.deepcopy(net)
     others = other.state_dict()
     found.load_state_dict(
         {
@@ -128,19 +128,8 @@ def averaged(net: LandmarkNet, other: LandmarkNet, share: float, crops: np.ndarr
     )
     with torch.no_grad():
         parts = torch.from_numpy(crops).split(BATCH)
-        update_bn((found.normalize(part) for part in parts), _Alone(found))
+        update_bn((found.normalize(part) for part in parts), found)
     return found.eval()
-
-
-class _Alone(nn.Module):
-    """A network without its look at the mirror image, as it was trained."""
-
-    def __init__(self, net: LandmarkNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.net.forward_single(inputs)
 
 
 if __name__ == "__main__":

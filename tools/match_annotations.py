@@ -55,17 +55,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.frames is not None and arguments.frames < 1:
         raise UserError(f"--frames is {arguments.frames}; give 1 or more frames of each person.")
-    needed = ["image"] if arguments.frames is None else ["image", "person"]
-    table, landmarks = read_table(arguments.source, needed)
+    table, landmarks = read_table(arguments.source, *(["person"] if arguments.frames else []))
     yaw = table["yaw"].to_numpy() if "yaw" in table else head_pose(landmarks)[:, 0]
-    if arguments.frames is not None:
+    if arguments.frames:
         rows = frames_to_learn(table["person"].to_numpy(), yaw, arguments.frames)
-        table, landmarks, yaw = table.iloc[rows], landmarks[rows], yaw[rows]
-    names = table["image"].to_numpy()
+        table, landmarks, yaw = table.iloc[rows].reset_index(drop=True), landmarks[rows], yaw[rows]
     images = arguments.source / "images"
     frontal = np.flatnonzero(np.abs(yaw) <= arguments.frontal)
     detector = LandmarkDetector.load(arguments.model)
-    found = np.stack([_found(detector, images / names[i], landmarks[i]) for i in frontal])
+    found = np.stack([_found(detector, images / table["image"][i], landmarks[i]) for i in frontal])
     offsets = median_offsets(landmarks[frontal], found)
     matched = without_offsets(landmarks, offsets, np.deg2rad(yaw))
     if arguments.mask:
@@ -73,9 +71,9 @@ def main() -> None:
         matched[:, first : last + 1] = np.nan
     boxes = np.stack([geometry.landmarks_box(face) for face in landmarks])
     with replaced_folder(arguments.out) as folder:
-        _write(folder, names, matched, boxes)
+        _write(folder, table["image"], matched, boxes)
         _describe(folder / CONFIG_NAME, arguments.out.name, arguments.licence)
-        for name in names:
+        for name in table["image"]:
             copy = folder / "images" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(images / name, copy)
@@ -87,8 +85,8 @@ def main() -> None:
     )
 
 
-def read_table(folder: Path, columns: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read a folder's landmarks.csv, which has these columns and x0, y0, …, x67, y67.
+def read_table(folder: Path, *columns: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read a folder's landmarks.csv, which has image, x0, y0, …, x67, y67 and these columns.
 
     Returns:
         table: as it is.
@@ -101,10 +99,12 @@ def read_table(folder: Path, columns: list[str]) -> tuple[pd.DataFrame, np.ndarr
     if not file.is_file():
         raise UserError(f"{file} is missing; give the folder that holds it and images/.")
     table = pd.read_csv(file)
-    absent = [name for name in (*columns, *COLUMNS) if name not in table]
+    needed = ["image", *columns]
+    absent = [name for name in (*needed, *COLUMNS) if name not in table]
     if absent:
-        needed = ", ".join(columns)
-        raise UserError(f"{file} has no column {absent[0]}; it needs {needed}, x0, y0, ….")
+        raise UserError(
+            f"{file} has no column {absent[0]}; it needs {', '.join(needed)}, x0, y0, …."
+        )
     return table, table[COLUMNS].to_numpy(np.float64).reshape(-1, IBUG_68.points, 2)
 
 
@@ -169,13 +169,12 @@ def _found(detector: LandmarkDetector, path: Path, landmarks: np.ndarray) -> np.
     return detector.detect(image, boxes=geometry.landmarks_box(landmarks)[None])[0].landmarks
 
 
-def _write(folder: Path, images: np.ndarray, landmarks: np.ndarray, boxes: np.ndarray) -> None:
+def _write(folder: Path, images: pd.Series, landmarks: np.ndarray, boxes: np.ndarray) -> None:
     flat = pd.DataFrame(landmarks.reshape(len(landmarks), -1).round(2), columns=COLUMNS)
     sides = boxes[:, 2:] - boxes[:, :2]
     names = ["box_x", "box_y", "box_width", "box_height"]
     box = pd.DataFrame(np.concatenate([boxes[:, :2], sides], axis=1).round(2), columns=names)
-    image = pd.Series(images, name="image")
-    pd.concat([image, box, flat], axis=1).to_csv(folder / "landmarks.csv", index=False)
+    pd.concat([images, box, flat], axis=1).to_csv(folder / "landmarks.csv", index=False)
 
 
 def _describe(path: Path, name: str, licence: str) -> None:

@@ -52,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     models = {name: name for name in arguments.models}
     detectors = beside_pfld(models, arguments.pfld, threads=1)
-    table, true = read_table(arguments.frames, ["image", "person"])
+    table, true = read_table(arguments.frames, "person")
     unknown = ~learnt(table["person"].to_numpy())
     table, true = table[unknown], true[unknown]
     images, people = table["image"].to_numpy(), table["person"].to_numpy()

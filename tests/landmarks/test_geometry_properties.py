@@ -9,13 +9,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from landmark_kd.config.params import AugmentParams
 from landmark_kd.evaluation.box_jitter import jitter_boxes
 from landmark_kd.imaging.crops import sample
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import IBUG_68, SCHEMES, WFLW_98, convert
 from landmark_kd.training.augment import Augmenter
 from landmark_kd.training.loader import AugmentedFaces
+from tests.support.augmentation import LIVELY
 from tests.support.strategies import affine_maps, boxes, examples, seeds, shapes, similarities
 from tests.training.test_augment import SIZE, augmented, augmenter, centre_of_dot, image_with_dots
 
@@ -241,18 +241,6 @@ def test_an_augmentation_is_undone_by_the_inverse_of_its_map(
     np.testing.assert_allclose(back, points, atol=1e-9)
 
 
-PIXELS = AugmentParams(
-    rotation=0.5,
-    scale_min=0.8,
-    scale_max=1.2,
-    shift=0.05,
-    flip=0.5,
-    color_jitter=0.5,
-    blur=0.5,
-    random_erasing=0.5,
-)
-
-
 @examples(30)
 @given(
     seed=seeds(),
@@ -266,7 +254,7 @@ def test_a_face_is_augmented_alike_in_whatever_batch_it_comes(
     faces = AugmentedFaces(
         rng.integers(0, 256, (5, 24, 24, 3)).astype(np.uint8),
         rng.uniform(-0.5, 0.5, (5, 2, 68, 2)),
-        Augmenter(PIXELS, 16, 4, IBUG_68.flip),
+        Augmenter(LIVELY, 16, 4, IBUG_68.flip),
         seed,
     )
     together = faces.__getitems__(keys)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from landmark_kd.config.params import AugmentParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.models.network import LandmarkNet, predict_faces
 from landmark_kd.training.augment import Augmenter
+from tests.support.augmentation import STILL
 from tests.support.exported_model import SIZE, tiny_faces, tiny_network
 from tools import average_networks
 from tools.average_networks import averaged, check_alike, greedy_average, views
@@ -28,17 +28,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 
 @pytest.fixture(scope="module")
 def augmenter(faces: Faces) -> Augmenter:
-    none = AugmentParams(
-        rotation=0,
-        scale_min=1,
-        scale_max=1,
-        shift=0,
-        flip=0,
-        color_jitter=0,
-        blur=0,
-        random_erasing=0,
-    )
-    return Augmenter(none, SIZE, faces.info.border, faces.info.scheme.flip)
+    return Augmenter(STILL, SIZE, faces.info.border, faces.info.scheme.flip)
 
 
 def shifted(net: LandmarkNet, by: float) -> LandmarkNet:

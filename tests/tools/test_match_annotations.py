@@ -63,10 +63,10 @@ def test_across_the_face_an_offset_shrinks_with_the_yaw(tmp_path: Path) -> None:
 
 def test_a_table_that_is_missing_or_another_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"landmarks\.csv is missing; give the folder"):
-        read_table(tmp_path, ["image", "person"])
+        read_table(tmp_path, "person")
     (tmp_path / "landmarks.csv").write_text("image,x0,y0\n")
     with pytest.raises(UserError, match="has no column person"):
-        read_table(tmp_path, ["image", "person"])
+        read_table(tmp_path, "person")
 
 
 def test_frames_are_of_every_second_person_and_of_all_yaws() -> None:

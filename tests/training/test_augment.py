@@ -10,23 +10,14 @@ from landmark_kd.config.params import AugmentParams
 from landmark_kd.landmarks import geometry
 from landmark_kd.landmarks.scheme import IBUG_68
 from landmark_kd.training.augment import Augmenter
+from tests.support.augmentation import STILL
 
 SIZE, BORDER = 96, 24
-STILL = {
-    "rotation": 0.0,
-    "scale_min": 1.0,
-    "scale_max": 1.0,
-    "shift": 0.0,
-    "flip": 0.0,
-    "color_jitter": 0.0,
-    "blur": 0.0,
-    "random_erasing": 0.0,
-}
-PAPER = {**STILL, "rotation": 0.55, "scale_min": 0.7, "scale_max": 1.3, "shift": 0.05, "flip": 0.5}
+PAPER = {"rotation": 0.55, "scale_min": 0.7, "scale_max": 1.3, "shift": 0.05, "flip": 0.5}
 
 
 def augmenter(**changes: float) -> Augmenter:
-    return Augmenter(AugmentParams(**{**STILL, **changes}), SIZE, BORDER, IBUG_68.flip)
+    return Augmenter(AugmentParams(**{**STILL.model_dump(), **changes}), SIZE, BORDER, IBUG_68.flip)
 
 
 def augmented(

@@ -9,23 +9,12 @@ import psutil
 import pytest
 import torch
 
-from landmark_kd.config.params import AugmentParams
 from landmark_kd.core.errors import UserError
 from landmark_kd.faces.prepared import Faces
 from landmark_kd.training.augment import Augmenter
 from landmark_kd.training.loader import Batch, Share, train_loader
+from tests.support.augmentation import LIVELY
 from tests.support.prepared_faces import BORDER, SIZE, prepared_faces
-
-AUGMENT = AugmentParams(
-    rotation=0.5,
-    scale_min=0.8,
-    scale_max=1.2,
-    shift=0.05,
-    flip=0.5,
-    color_jitter=0.5,
-    blur=0.5,
-    random_erasing=0.5,
-)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +31,7 @@ def epochs(
     share: Share | None = None,
     first_step: int = 0,
 ) -> list[list[Batch]]:
-    augmenter = Augmenter(AUGMENT, SIZE, BORDER, faces.info.scheme.flip)
+    augmenter = Augmenter(LIVELY, SIZE, BORDER, faces.info.scheme.flip)
     loader, sampler = train_loader(
         faces,
         faces.crop_landmarks()[:, None],
@@ -78,7 +67,7 @@ def test_loader_processes_are_started_once_for_all_epochs(faces: Faces) -> None:
     loader, sampler = train_loader(
         faces,
         faces.crop_landmarks()[:, None],
-        Augmenter(AUGMENT, SIZE, BORDER, faces.info.scheme.flip),
+        Augmenter(LIVELY, SIZE, BORDER, faces.info.scheme.flip),
         batch_size=4,
         seed=1,
         workers=2,
