@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks.reproduction.regions import histogram, region_shares
 from landmark_kd.config import paths
 from landmark_kd.config.params import Params, TrainingParams, load_params
-from landmark_kd.core.errors import UserError, run_main
+from landmark_kd.core.errors import run_main
 from landmark_kd.core.files import write_json
 from landmark_kd.evaluation.cost import cpu_name
+from landmark_kd.evaluation.curves import validation_curve
 from landmark_kd.evaluation.evaluate import NETWORKS
 from landmark_kd.evaluation.scores import rounded
 from landmark_kd.faces.prepared import Faces, landmarks_file, load_faces
@@ -69,7 +69,7 @@ def recorded(network: str, params: Params) -> dict[str, Any]:
     net = load_network(paths.MODELS / network)
     test = load_faces(paths.TEACHER_TEST_FACES if teacher else paths.TEST_FACES)
     train = load_faces(paths.TEACHER_TRAIN_FACES if teacher else paths.TRAIN_FACES)
-    curve = validation_curve(paths.CURVES / network)
+    curve = validation_curve(paths.CURVES / network)["nme"].tolist()
     record = {
         "row": row_name(network, params),
         "protocol": {
@@ -81,7 +81,7 @@ def recorded(network: str, params: Params) -> dict[str, Any]:
         },
         "seed": params.base.seed if teacher else student_seed(params),
         "errors": test_errors(net, test),
-        "validation_nme": curve,
+        "validation_nme": rounded(curve, DECIMALS),
         "machine": {"cpu": cpu_name(), "threads": params.base.threads, "torch": torch.__version__},
     }
     if teacher:
@@ -128,17 +128,6 @@ def test_errors(net: LandmarkNet, test: Faces) -> dict[str, list[float]]:
     return {
         name: rounded(found[rows].tolist(), DECIMALS) for name, rows in test.subset_rows().items()
     }
-
-
-def validation_curve(folder: Path) -> list[float]:
-    """Return the validation NME (percent) after each epoch, as the training stage wrote it."""
-    files = sorted(folder.rglob("nme.tsv"))
-    if len(files) != 1:
-        raise UserError(
-            f"{folder} should hold one nme.tsv, found {len(files)}; train the network in this "
-            "folder first."
-        )
-    return rounded(pd.read_csv(files[0], sep="\t")["nme"].tolist(), DECIMALS)
 
 
 def _length(settings: TrainingParams) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def test_of_a_teacher_the_distances_from_the_landmarks_are_written_down(folder: 
 def test_a_network_whose_curve_is_missing_is_refused(folder: Path) -> None:
     for path in paths.CURVES.rglob("nme.tsv"):
         path.unlink()
-    with pytest.raises(UserError, match=r"baseline should hold one nme.tsv, found 0; train"):
+    with pytest.raises(UserError, match=r"baseline/plots/metrics/val/nme.tsv is missing"):
         recorded("baseline", tiny_params())
 
 

@@ -12,16 +12,36 @@ from landmark_kd.evaluation.evaluate import NETWORKS
 from landmark_kd.evaluation.scores import rounded
 
 
+def validation_curve(folder: Path) -> pd.DataFrame:
+    """Read a network's curve: `step`, the epoch from 0, and `nme` after it (percent).
+
+    Args:
+        folder: the network's dvclive folder.
+
+    Raises:
+        UserError: the curve is missing or damaged.
+    """
+    path = folder / "plots/metrics/val/nme.tsv"
+    try:
+        curve = pd.read_csv(path, sep="\t")[["step", "nme"]].astype(float)
+        if curve.empty:
+            raise ValueError("it has no epoch")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); run `dvc checkout` or `dvc repro -f` to restore it."
+        ) from None
+    return curve
+
+
 def validation_curves(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read each network's curve: `step`, the epoch from 0, and `nme` after it (percent).
+    """Read each network's curve, as `validation_curve` does.
 
     Args:
         folder: holds each network's dvclive folder.
-
-    Raises:
-        UserError: a curve is missing or damaged.
     """
-    return {name: _read(folder / name / "plots/metrics/val/nme.tsv") for name in NETWORKS}
+    return {name: validation_curve(folder / name) for name in NETWORKS}
 
 
 def best_epochs(curves: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float | int]]:
@@ -38,17 +58,3 @@ def best_epochs(curves: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float
             "epoch": int(curve["step"].to_numpy()[best]) + 1,
         }
     return found
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        curve = pd.read_csv(path, sep="\t")[["step", "nme"]].astype(float)
-        if curve.empty:
-            raise ValueError("it has no epoch")
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); run `dvc checkout` or `dvc repro -f` to restore it."
-        ) from None
-    return curve
