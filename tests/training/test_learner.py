@@ -144,3 +144,17 @@ def test_a_network_that_was_validated_is_trained_on_in_training_mode(fabric: Fab
     learning.net.eval()
     learning.step([batch(0)], BATCH)
     assert all(module.training for module in learning.net.modules())
+
+
+def test_a_loss_is_told_how_far_the_training_is_before_each_step(fabric: Fabric) -> None:
+    whole, broken = learner(fabric), learner(fabric)
+    told = []
+    for learning in (whole, broken):
+        objective = learning._learnt
+        objective.register_forward_pre_hook(lambda module, _: told.append(module.progress))
+    for number in range(3):
+        whole.step([batch(number), batch(number)], 2 * BATCH)
+    broken.restore(*whole.state())
+    broken.step([batch(3)], BATCH)
+    steps = SETTINGS.epochs * BATCH
+    assert told == [0, 0, 1 / steps, 1 / steps, 2 / steps, 2 / steps, 3 / steps]

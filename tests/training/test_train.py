@@ -348,6 +348,30 @@ def test_what_is_matched_is_part_of_the_loss_with_cached_and_with_online_predict
     assert weights(tmp_path / "with") != weights(tmp_path / "without")
 
 
+def test_what_is_matched_counts_less_and_less_where_its_weights_decay(
+    faces: Faces, trained: Path
+) -> None:
+    images = torch.from_numpy(faces.crops(np.arange(6)))
+    found = {}
+    for decay in (False, True):
+        weights_of = {"features": 0.5, "heatmap": 2.0, "likelihood": 0.1, "decay": decay}
+        task = task_of(tiny_params().kd.model_copy(update=weights_of), faces, trained)
+        torch.manual_seed(0)
+        objective = task.objective(tiny_network(), torch.device("cpu"))
+        targets = torch.from_numpy(task.targets[:6].astype(np.float32))
+        for progress in (0.0, 0.75):
+            objective.progress = progress
+            with torch.no_grad():
+                total, parts = objective(images, targets)
+            torch.testing.assert_close(total, sum(parts.values()))
+            found[decay, progress] = parts
+    for name, value in found[False, 0.0].items():
+        torch.testing.assert_close(found[False, 0.75][name], value)
+        torch.testing.assert_close(found[True, 0.0][name], value)
+        left = 0.25 if name in ("features", "heatmap") else 1
+        torch.testing.assert_close(found[True, 0.75][name], left * value)
+
+
 def test_a_student_begins_with_its_teachers_head_where_nothing_is_matched(
     faces: Faces, trained: Path
 ) -> None:

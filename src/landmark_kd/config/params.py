@@ -180,6 +180,7 @@ class KDParams(Section):
     likelihood: NonNegative
     features: NonNegative
     heatmap: NonNegative
+    decay: bool
     head: Literal["own", "teacher"]
     teacher_predictions: Literal["cached", "online"]
 

@@ -118,11 +118,12 @@ class Distillation(Objective):
             total = total + parts["likelihood"]
         if self.kd.features or self.kd.heatmap:
             backbones = {net.config.backbone for net in (self.net, self.teachers[0])}
+            left = 1 - self.progress if self.kd.decay else 1.0
             matched = matched_parts(
                 own,
                 seen[0],
-                features=self.kd.features,
-                heatmap=self.kd.heatmap,
+                features=left * self.kd.features,
+                heatmap=left * self.kd.heatmap,
                 every_map=len(backbones) == 1,
                 present=~hard.isnan().any(dim=2),
             )

@@ -62,10 +62,11 @@ class Learner:
         self.net = objective.net
         self.clip = settings.clip_grad
         self.steps = 0
+        self.all_steps = settings.epochs * steps_per_epoch
         self.optimizer = adamw(objective, settings, fabric)
         self.scheduler = CosineLRScheduler(
             self.optimizer,
-            t_initial=settings.epochs * steps_per_epoch,
+            t_initial=self.all_steps,
             lr_min=settings.learning_rate * COSINE_END,
             warmup_t=settings.warmup_epochs * steps_per_epoch,
             warmup_lr_init=settings.learning_rate * WARMUP_START,
@@ -100,6 +101,7 @@ class Learner:
         if not self.net.training:  # as validation leaves it
             self._objective.train()
         self.scheduler.step_update(self.steps)
+        self._learnt.progress = self.steps / self.all_steps
         self._stepper.zero_grad(set_to_none=True)
         parts: dict[str, Tensor] = {}
         values = []

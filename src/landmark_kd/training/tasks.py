@@ -29,11 +29,13 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         net: the network that learns, and that is kept.
+        progress: the share of all steps that are done.
     """
 
     def __init__(self, net: LandmarkNet) -> None:
         super().__init__()
         self.net = net
+        self.progress = 0.0
 
     @abstractmethod
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
