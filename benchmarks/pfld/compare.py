@@ -40,7 +40,7 @@ from benchmarks.pfld.worst_faces import draw_worst, worst_rows
 from landmark_kd.core.boxes import BoxName
 from landmark_kd.core.errors import UserError, run_main
 from landmark_kd.core.files import write_json
-from landmark_kd.data.datasets.base import Dataset
+from landmark_kd.data.datasets.base import Dataset, Split
 from landmark_kd.data.datasets.registry import recognised
 from landmark_kd.data.datasets.wflw import IMAGES, LIST, WFLW
 from landmark_kd.evaluation.cost import cpu_name
@@ -84,8 +84,8 @@ def main() -> None:
     _, common = recognised(arguments.faces, "300w")
     with one_test_list(arguments.wflw) as wflw:
         evaluations = {
-            "300w": _evaluate(detectors, common, arguments.faces),
-            "wflw": _evaluate(detectors, WFLW, wflw),
+            "300w": evaluate_all(detectors, common, arguments.faces),
+            "wflw": evaluate_all(detectors, WFLW, wflw),
         }
         results = {
             "machine": _machine(threads),
@@ -184,17 +184,23 @@ def one_test_list(folder: Path) -> Iterator[Path]:
         yield together
 
 
-def _evaluate(
+def evaluate_all(
     detectors: Mapping[str, LandmarkDetector],
     dataset: Dataset,
     folder: Path,
     *,
+    split: Split = "test",
     box: BoxName = "landmarks",
     jitter: BoxJitter | None = None,
 ) -> Evaluations:
+    """Evaluate networks on the same faces, all in one order.
+
+    Raises:
+        UserError: the faces changed in between.
+    """
     found = {
         name: evaluate_onnx(
-            detector, dataset, folder, split="test", box=box, jitter=jitter or BoxJitter()
+            detector, dataset, folder, split=split, box=box, jitter=jitter or BoxJitter()
         )
         for name, detector in detectors.items()
     }
@@ -317,12 +323,12 @@ def _boxes(
     jittered = []
     for shift, scale in LOOSENESS:
         of_seeds = [
-            _errors(_evaluate(detectors, dataset, folder, jitter=BoxJitter(shift, scale, seed)))
+            _errors(evaluate_all(detectors, dataset, folder, jitter=BoxJitter(shift, scale, seed)))
             for seed in JITTER_SEEDS
         ]
         means = {name: np.mean([e[name] for e in of_seeds], axis=0) for name in detectors}
         jittered.append({"shift": shift, "scale": scale, **scores(means)})
-    found = _evaluate(detectors, dataset, folder, box="detector")
+    found = evaluate_all(detectors, dataset, folder, box="detector")
     return {
         "jittered": jittered,
         "seeds": list(JITTER_SEEDS),
